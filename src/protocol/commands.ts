@@ -1,0 +1,94 @@
+/**
+ * What a client may ask: one zod schema per message type, as a discriminated union. Shapes are a superset of the
+ * reference's README and of what its code accepted (rows W-10 to W-20 of docs/compatibility.md).
+ */
+import { z } from 'zod'
+import { eventIdSchema } from './ids.js'
+import { SESSION_TYPES, taskInputSchema } from './session.js'
+
+const MAX_ID_CHARS = 128
+/** A list page; larger answers are paged with `cursor`. */
+const MAX_PAGE = 200
+
+const requestId = z.union([z.string().max(MAX_ID_CHARS), z.number()])
+
+/**
+ * Fields that any message may carry. `requestId` (or `id`) is echoed in every answer. `commandId` is the client's own
+ * id for a command: sent twice, it takes effect once.
+ */
+const envelope = {
+  requestId: requestId.optional(),
+  id: requestId.optional(),
+  commandId: z.string().min(1).max(MAX_ID_CHARS).optional(),
+  auth: z.object({ token: z.string().optional(), apiKey: z.string().optional() }).optional(),
+}
+
+const sessionId = z.string().min(1).max(MAX_ID_CHARS)
+const forSession = z.object({ sessionId })
+
+/** Where a client wants to go on: the last event it has, and how much it has of the message being streamed. */
+export const positionSchema = z.object({
+  eventId: eventIdSchema,
+  messageId: z.string().max(MAX_ID_CHARS).optional(),
+  /** UTF-8 bytes of `messageId` that the client has. */
+  offset: z.number().int().nonnegative().optional(),
+})
+export type Position = z.infer<typeof positionSchema>
+
+export const clientMessageSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('spawn_session'),
+    ...envelope,
+    payload: z.object({
+      orchestratorId: z.string().min(1).max(MAX_ID_CHARS).default('default'),
+      task: taskInputSchema,
+      sessionType: z.enum(SESSION_TYPES).optional(),
+      idempotencyKey: z.string().min(1).max(MAX_ID_CHARS).optional(),
+      memoryProfile: z.string().max(MAX_ID_CHARS).optional(),
+    }),
+  }),
+  z.object({
+    type: z.literal('execute_task'),
+    ...envelope,
+    payload: z.object({
+      sessionId,
+      task: taskInputSchema,
+      context: z.record(z.string(), z.unknown()).optional(),
+      streamResponse: z.boolean().optional(),
+    }),
+  }),
+  z.object({ type: z.literal('session_status'), ...envelope, payload: forSession }),
+  z.object({ type: z.literal('stop_session'), ...envelope, payload: forSession }),
+  z.object({ type: z.literal('pause_session'), ...envelope, payload: forSession }),
+  z.object({ type: z.literal('resume_session'), ...envelope, payload: forSession }),
+  z.object({
+    type: z.literal('cancel_task'),
+    ...envelope,
+    payload: z.object({ sessionId, taskId: z.string().min(1).max(MAX_ID_CHARS).optional() }),
+  }),
+  z.object({
+    type: z.literal('subscribe'),
+    ...envelope,
+    payload: z.object({ sessionId, from: positionSchema.optional() }),
+  }),
+  z.object({ type: z.literal('unsubscribe'), ...envelope, payload: forSession }),
+  z.object({
+    type: z.literal('list_sessions'),
+    ...envelope,
+    payload: z
+      .object({ limit: z.number().int().min(1).max(MAX_PAGE).optional(), cursor: z.string().max(64).optional() })
+      .optional(),
+  }),
+  z.object({ type: z.literal('daemon_status'), ...envelope }),
+  z.object({ type: z.literal('route_task'), ...envelope, payload: z.object({ task: taskInputSchema }) }),
+  z.object({ type: z.literal('token_refresh'), ...envelope }),
+  z.object({ type: z.literal('health_check'), ...envelope }),
+  z.object({ type: z.literal('ping'), ...envelope }),
+])
+
+/** A message after validation, with every default filled in. */
+export type ClientMessage = z.output<typeof clientMessageSchema>
+/** A message as a client may write it. */
+export type ClientMessageInput = z.input<typeof clientMessageSchema>
+export type ClientMessageType = ClientMessage['type']
+export type RequestId = z.infer<typeof requestId>

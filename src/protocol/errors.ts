@@ -1,0 +1,133 @@
+/**
+ * Every failure that may reach a user, in one table: what was expected, what to try, and how each door shows it.
+ */
+
+export interface ErrorEntry {
+  /** A sentence for the user; `{name}` is filled from the error's details. */
+  readonly text: string
+  readonly http: number
+  /** WebSocket close code, for the few errors that end a connection. */
+  readonly close?: number
+  /** Whether the same request may succeed later without a change. */
+  readonly retryable: boolean
+}
+
+export const ERRORS = {
+  invalid_message: {
+    text: 'Invalid message format',
+    http: 400,
+    retryable: false,
+  },
+  invalid_payload: {
+    text: 'Invalid message format: {reason}',
+    http: 422,
+    retryable: false,
+  },
+  unknown_type: {
+    text: 'Unknown message type',
+    http: 400,
+    retryable: false,
+  },
+  message_too_large: {
+    text: 'Message is larger than {limit} bytes; send less at once',
+    http: 413,
+    close: 1009,
+    retryable: false,
+  },
+  session_not_found: { text: 'Session not found: {sessionId}', http: 404, retryable: false },
+  session_not_running: {
+    text: 'Session {sessionId} is not running (status: {status}); spawn a new one',
+    http: 409,
+    retryable: false,
+  },
+  task_not_found: { text: 'Task not found: {taskId}; it has ended or was never given', http: 404, retryable: false },
+  max_sessions: {
+    text: 'Failed to spawn session: Max sessions reached',
+    http: 503,
+    retryable: true,
+  },
+  idempotency_conflict: {
+    text: 'The idempotency key {key} was used before with another body; use a new key',
+    http: 409,
+    retryable: false,
+  },
+  busy: { text: 'The session has too much waiting work; try again in {retryAfterMs} ms', http: 429, retryable: true },
+  rate_limit_exceeded: { text: 'rate_limit_exceeded', http: 429, retryable: true },
+  outcome_unknown: {
+    text: 'No worker confirmed the command in time; send it again with the same commandId to learn what became of it',
+    http: 504,
+    retryable: true,
+  },
+  unavailable: { text: 'The service cannot do this right now: {reason}', http: 503, retryable: true },
+  forbidden: { text: 'This credential may not {action}', http: 403, retryable: false },
+  credentials_missing: { text: 'credentials_missing', http: 401, retryable: false },
+  jwt_malformed: { text: 'jwt_malformed', http: 401, retryable: false },
+  jwt_header_invalid: { text: 'jwt_header_invalid', http: 401, retryable: false },
+  jwt_algorithm_unsupported: { text: 'jwt_algorithm_unsupported', http: 401, retryable: false },
+  jwt_signature_invalid: { text: 'jwt_signature_invalid', http: 401, retryable: false },
+  jwt_payload_invalid: { text: 'jwt_payload_invalid', http: 401, retryable: false },
+  jwt_payload_schema_invalid: { text: 'jwt_payload_schema_invalid', http: 401, retryable: false },
+  jwt_expired: { text: 'jwt_expired', http: 401, retryable: false },
+  jwt_issuer_mismatch: { text: 'jwt_issuer_mismatch', http: 401, retryable: false },
+  jwt_audience_mismatch: { text: 'jwt_audience_mismatch', http: 401, retryable: false },
+  token_expired: { text: 'token_expired', http: 401, close: 4001, retryable: false },
+  openai_key_missing: {
+    text: 'OpenAI API key is required',
+    http: 503,
+    retryable: false,
+  },
+  model_auth: { text: '{provider} Authentication Error: {reason}', http: 502, retryable: false },
+  model_rate_limit: { text: 'Rate Limit Error: {reason}', http: 502, retryable: true },
+  model_quota: { text: 'Quota Exceeded: {reason}', http: 502, retryable: false },
+  model_invalid_request: { text: 'Invalid Request: {reason}', http: 502, retryable: false },
+  model_network: { text: 'Network Error: {reason}', http: 502, retryable: true },
+  runtime_missing: {
+    text: 'Sessions of type {type} cannot run here: {reason}',
+    http: 501,
+    retryable: false,
+  },
+  too_many_steps: {
+    text: 'The task needed more than {limit} model calls; split it or say more precisely when it is done',
+    http: 422,
+    retryable: false,
+  },
+  quarantined: {
+    text: 'The task was interrupted {attempts} times at the same step and is set aside; see dead letter {id}',
+    http: 500,
+    retryable: false,
+  },
+  reset_required: {
+    text: 'The resume position is not in the log any more; the snapshot that follows replaces what you have',
+    http: 410,
+    retryable: false,
+  },
+  shutting_down: { text: 'Server shutting down', http: 503, close: 1012, retryable: true },
+  internal: {
+    text: 'Something went wrong on our side; it is logged with id {incident}',
+    http: 500,
+    retryable: true,
+  },
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof ERRORS
+
+type Details = Readonly<Record<string, string | number | undefined>>
+
+/** A failure for someone else: a code of the table, with the values that its sentence names. */
+export class ServiceError extends Error {
+  readonly entry: ErrorEntry
+
+  constructor(
+    readonly code: ErrorCode,
+    readonly details: Details = {},
+    options?: ErrorOptions,
+  ) {
+    super(fill(ERRORS[code].text, details), options)
+    this.name = 'ServiceError'
+    this.entry = ERRORS[code]
+  }
+}
+
+function fill(text: string, details: Details): string {
+  return text.replace(/\{(\w+)\}/g, (_whole, name: string) => String(details[name] ?? 'unknown'))
+}

@@ -1,0 +1,233 @@
+/**
+ * What the server says. `LoggedEvent` is what happened in a session: numbered, durable, replayed on resume, and at the
+ * same time the journal from which another worker continues. `Reply` answers one connection and is never stored.
+ * Shapes are a superset of the reference's README (rows W-30 to W-45 of docs/compatibility.md).
+ */
+
+import type { RequestId } from './commands.js'
+import type { Session, Task } from './session.js'
+
+/** On every logged event. `requestId` echoes the command that caused it, where there is one. */
+interface Logged {
+  readonly eventId: string
+  readonly sessionId: string
+  /** ISO 8601; of the worker's clock, never used for order. */
+  readonly timestamp: string
+  readonly requestId?: RequestId
+}
+
+export interface SessionSpawned extends Logged {
+  readonly type: 'session_spawned'
+  readonly status: 'active'
+  readonly metadata: { readonly createdAt: string }
+  readonly session: Session
+}
+
+export interface SessionStatusUpdate extends Logged {
+  readonly type: 'session_status_update'
+  readonly session: Session
+}
+
+export interface TaskExecuting extends Logged {
+  readonly type: 'task_executing'
+  readonly taskId: string
+  readonly task: Task
+  /** Number of this turn in its session, from 1. */
+  readonly turn: number
+  readonly context?: Readonly<Record<string, unknown>>
+}
+
+export interface TaskCompleted extends Logged {
+  readonly type: 'task_completed'
+  readonly taskId: string
+  readonly result: { readonly success: true; readonly output: string }
+  readonly usage: TaskUsage
+}
+
+export interface TaskFailed extends Logged {
+  readonly type: 'task_failed'
+  readonly taskId: string
+  readonly error: string
+  readonly code: string
+  readonly usage: TaskUsage
+}
+
+export interface TaskCancelled extends Logged {
+  readonly type: 'task_cancelled'
+  readonly taskId: string
+  readonly reason: string
+  readonly usage: TaskUsage
+}
+
+/** What a task has used so far. `cost` in US dollars, `duration` in ms. */
+export interface TaskUsage {
+  readonly promptTokens: number
+  readonly completionTokens: number
+  readonly cost: number
+  readonly duration: number
+}
+
+/** Intent of a model call: text of `messageId` follows as `stream_chunk`. */
+export interface StreamStart extends Logged {
+  readonly type: 'stream_start'
+  readonly messageId: string
+  readonly metadata: { readonly model: string }
+}
+
+/** Result of a model call. `text` is the whole message: exactly the chunks of `messageId`, joined. */
+export interface StreamEnd extends Logged {
+  readonly type: 'stream_end'
+  readonly messageId: string
+  readonly text: string
+  readonly toolCalls: readonly { readonly callId: string; readonly name: string; readonly input: object }[]
+  readonly finishReason: string
+  readonly metadata: {
+    readonly totalTokens: number
+    readonly duration: number
+    readonly promptTokens: number
+    readonly completionTokens: number
+    readonly cost: number
+  }
+}
+
+/** Intent of a tool call; durable before the tool runs. */
+export interface ToolCallStart extends Logged {
+  readonly type: 'tool_call_start'
+  readonly data: {
+    readonly sessionId: string
+    readonly callId: string
+    readonly toolName: string
+    readonly toolInput: object
+    readonly effect: 'read' | 'idempotent' | 'once' | 'ask'
+    readonly status: 'started'
+    readonly timestamp: string
+  }
+}
+
+export interface ToolCallResult extends Logged {
+  readonly type: 'tool_call_result'
+  readonly data: {
+    readonly sessionId: string
+    readonly callId: string
+    readonly toolName: string
+    readonly status: 'completed' | 'failed'
+    readonly result?: object
+    readonly error?: string
+    readonly timestamp: string
+  }
+}
+
+/** Another worker goes on with an unfinished turn. `attempt` counts takeovers since the last finished step. */
+export interface SessionTakeover extends Logged {
+  readonly type: 'session_takeover'
+  readonly taskId: string
+  readonly fromWorker: string
+  readonly worker: string
+  readonly attempt: number
+  /** From the last sign of life of the former owner to this event, by Redis time, in ms. */
+  readonly afterMs: number
+}
+
+export type LoggedEvent =
+  | SessionSpawned
+  | SessionStatusUpdate
+  | TaskExecuting
+  | TaskCompleted
+  | TaskFailed
+  | TaskCancelled
+  | StreamStart
+  | StreamEnd
+  | ToolCallStart
+  | ToolCallResult
+  | SessionTakeover
+export type LoggedEventType = LoggedEvent['type']
+
+/** An event before the log has numbered it. */
+export type NewEvent = LoggedEvent extends infer E ? (E extends LoggedEvent ? Omit<E, 'eventId'> : never) : never
+
+/** Text of a message being streamed, addressed by (messageId, offset): offset and length count UTF-8 bytes. */
+export interface StreamChunk {
+  readonly type: 'stream_chunk'
+  readonly data: {
+    readonly sessionId: string
+    readonly chunk: string
+    readonly messageId: string
+    readonly offset: number
+    readonly metadata: { readonly tokens: number }
+  }
+}
+
+interface Answer {
+  readonly requestId?: RequestId
+}
+
+export interface ErrorReply extends Answer {
+  readonly type: 'error'
+  readonly error: string
+  readonly code: string
+  readonly retryable: boolean
+  readonly sessionId?: string
+  readonly commandId?: string
+  readonly retryAfterMs?: number
+}
+
+/** Sent when a worker holds the command durably, to connections that named a `commandId`. */
+export interface CommandAccepted extends Answer {
+  readonly type: 'command_accepted'
+  readonly commandId: string
+  readonly sessionId: string
+  /** True when the same id was accepted before; `result` is then the event that ended it, once there is one. */
+  readonly duplicate: boolean
+  readonly result?: string
+}
+
+/** Events after `eventId` follow on this connection. With `reset`, forget what you have: `session` replaces it. */
+export interface Subscribed extends Answer {
+  readonly type: 'subscribed'
+  readonly sessionId: string
+  readonly eventId: string
+  readonly reset: boolean
+  readonly session?: Session
+}
+
+export interface DaemonStatus {
+  readonly name: string
+  readonly uptime: number
+  readonly activeSessions: number
+  readonly maxSessions: number
+  readonly memoryUsageMB: number
+  readonly cpuUsagePercent: number
+  readonly version: string
+  readonly status: 'running' | 'degraded'
+  readonly queuedTasks: number
+  readonly metrics: {
+    readonly totalSessionsSpawned: number
+    readonly totalTasksProcessed: number
+    readonly totalTokensUsed: number
+    readonly averageSessionDuration: number
+    readonly activeSessions: number
+    readonly successRate: number
+  }
+  readonly subsystems: Readonly<Record<string, { readonly status: string; readonly lastCheck: string }>>
+}
+
+export type Reply =
+  | ErrorReply
+  | CommandAccepted
+  | Subscribed
+  | (Answer & { readonly type: 'unsubscribed'; readonly sessionId: string })
+  | (Answer & { readonly type: 'session_status_update'; readonly sessionId: string; readonly session: Session })
+  | (Answer & { readonly type: 'sessions_list'; readonly sessions: readonly Session[]; readonly cursor?: string })
+  | (Answer & { readonly type: 'daemon_status_response'; readonly status: DaemonStatus })
+  | (Answer & { readonly type: 'task_routed'; readonly taskId: string; readonly decision: RouteDecision })
+  | (Answer & { readonly type: 'token_refreshed'; readonly token: string; readonly expiresAt: string })
+  | (Answer & { readonly type: 'health_check_response'; readonly healthy: boolean })
+  | (Answer & { readonly type: 'pong' })
+
+export interface RouteDecision {
+  readonly worker: string
+  readonly shard: number
+  readonly strategy: string
+}
+
+export type ServerMessage = LoggedEvent | StreamChunk | Reply

@@ -1,0 +1,97 @@
+/**
+ * The two nouns that clients see: a session and the tasks given to it.
+ */
+import { z } from 'zod'
+import { newTaskId } from './ids.js'
+
+export const SESSION_TYPES = ['llm', 'echo', 'claude-code', 'claude-flow', 'ruflo'] as const
+export type SessionType = (typeof SESSION_TYPES)[number]
+
+export const SESSION_STATUSES = ['initializing', 'active', 'paused', 'completed', 'terminated', 'failed'] as const
+export type SessionStatus = (typeof SESSION_STATUSES)[number]
+
+export const TASK_STATUSES = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'] as const
+export type TaskStatus = (typeof TASK_STATUSES)[number]
+
+const TASK_TYPES = ['code', 'test', 'research', 'analysis', 'custom', 'general'] as const
+const PRIORITIES = ['low', 'medium', 'high', 'critical'] as const
+export type Priority = (typeof PRIORITIES)[number]
+
+const MAX_TASK_CHARS = 200_000
+
+/** A task as a client sends it: an object, of which only `description` is needed, or just the text. */
+export const taskInputSchema = z.union([
+  z.string().min(1).max(MAX_TASK_CHARS),
+  z.object({
+    id: z.string().min(1).max(128).optional(),
+    type: z.enum(TASK_TYPES).default('general'),
+    description: z.string().min(1).max(MAX_TASK_CHARS),
+    priority: z.enum(PRIORITIES).default('medium'),
+    status: z.enum(TASK_STATUSES).optional(),
+    assignedTo: z.string().max(128).optional(),
+    createdAt: z.string().max(64).optional(),
+    updatedAt: z.string().max(64).optional(),
+    metadata: z.record(z.string(), z.unknown()).optional(),
+  }),
+])
+export type TaskInput = z.input<typeof taskInputSchema>
+
+/** A unit of work given to a session. Dates are ISO 8601 in UTC. */
+export interface Task {
+  readonly id: string
+  readonly type: (typeof TASK_TYPES)[number]
+  readonly description: string
+  readonly priority: Priority
+  readonly status: TaskStatus
+  readonly createdAt: string
+  readonly updatedAt: string
+  readonly assignedTo?: string
+  readonly metadata?: Readonly<Record<string, unknown>>
+}
+
+/** Completes what a client left out. The status always starts as `pending`: a client cannot bring a finished task. */
+export function newTask(input: z.output<typeof taskInputSchema>, now: Date): Task {
+  const given = typeof input === 'string' ? { description: input } : input
+  const at = now.toISOString()
+  return {
+    type: 'general',
+    priority: 'medium',
+    ...given,
+    id: ('id' in given ? given.id : undefined) ?? newTaskId(),
+    status: 'pending',
+    createdAt: ('createdAt' in given ? given.createdAt : undefined) ?? at,
+    updatedAt: at,
+  } as Task
+}
+
+export interface SessionMetrics {
+  readonly tokensUsed: number
+  /** Time spent in turns, in ms. */
+  readonly duration: number
+  readonly tasksCompleted: number
+  readonly errorsEncountered: number
+  /** Mean time of a finished task, in ms. */
+  readonly averageResponseTime: number
+}
+
+/** A session as the reference's clients know it, with `cost` in US dollars and the last event added. */
+export interface Session {
+  readonly id: string
+  readonly orchestratorId: string
+  readonly task: Task | null
+  readonly type: SessionType
+  readonly status: SessionStatus
+  readonly startedAt: string
+  readonly endedAt?: string
+  readonly memoryContext: {
+    readonly scratchpad: Readonly<Record<string, unknown>>
+    readonly episodic: readonly unknown[]
+    readonly semantic: readonly unknown[]
+  }
+  readonly metrics: SessionMetrics
+  readonly cost: number
+}
+
+/** Terminal states are final: nothing leads out of them. */
+export const isTerminal = (status: SessionStatus): boolean =>
+  status === 'completed' || status === 'terminated' || status === 'failed'

@@ -1,0 +1,70 @@
+/**
+ * A runtime carries out one task of a session. It sees the world only through `Turn`: everything it does is recorded
+ * there first, so that another worker can go on from the last recorded step.
+ */
+import type { FinishReason, ModelMessage, ToolRequest, Usage } from '../models/model.js'
+import type { Task } from '../protocol/session.js'
+
+/** What a crash may do to a tool call: `read` and `idempotent` run again, `once` never does, `ask` waits for a human. */
+export type EffectClass = 'read' | 'idempotent' | 'once' | 'ask'
+
+/** A model answer that was being written when the last owner stopped: `text` is what clients have seen. */
+export interface OpenMessage {
+  readonly messageId: string
+  readonly text: string
+}
+
+/** Where a turn continues: nothing recorded yet, or what the last owner left. */
+export interface Progress {
+  /** Everything said and done so far in this session, including finished steps of this turn. */
+  readonly messages: readonly ModelMessage[]
+  readonly openMessage: OpenMessage | undefined
+  /** Tool calls that the last answer asked for and that have no result yet, with whether each was started. */
+  readonly openCalls: readonly (ToolRequest & { readonly started: boolean })[]
+  /** Model calls finished in this turn. */
+  readonly steps: number
+}
+
+/** The record of a turn. Each promise resolves when the entry is durable; none may be skipped or reordered. */
+export interface Journal {
+  /** Before a model call. Returns the id of the message whose text will follow. */
+  messageStarted(model: string): Promise<string>
+  /** Text of the current message; sent within 20 ms, durable soon after. */
+  text(chunk: string): void
+  /** After a model call. `cost` in US dollars. */
+  messageEnded(end: {
+    readonly toolCalls: readonly ToolRequest[]
+    readonly finishReason: FinishReason
+    readonly usage: Usage
+    readonly cost: number
+  }): Promise<void>
+  toolStarted(call: ToolRequest, effect: EffectClass): Promise<void>
+  toolEnded(call: ToolRequest, outcome: ToolOutcome): Promise<void>
+}
+
+export type ToolOutcome =
+  | { readonly status: 'completed'; readonly result: Readonly<Record<string, unknown>> }
+  | { readonly status: 'failed'; readonly error: string }
+
+export interface Turn {
+  readonly sessionId: string
+  readonly tenant: string
+  readonly task: Task
+  readonly progress: Progress
+  readonly journal: Journal
+  /** Absolute path of the session's own directory; it exists. */
+  readonly workspace: string
+  /** Aborted on cancel, stop and loss of ownership. */
+  readonly signal: AbortSignal
+  /** Throws when this process may no longer start effects. Call it directly before each model call and tool call. */
+  beforeEffect(): void
+}
+
+export interface TaskResult {
+  readonly output: string
+}
+
+export interface Runtime {
+  /** Runs the task to its end. A failure for the user is thrown as `ServiceError` or `ModelError`. */
+  run(turn: Turn): Promise<TaskResult>
+}
