@@ -1,0 +1,264 @@
+/**
+ * The data plane: three interfaces and their promises. Redis implements them for a cluster, `memory-bus` for one
+ * process; one contract suite holds both to the same behaviour.
+ *
+ *   CommandStream   edge → worker   commands of a shard, in order, accepted once
+ *   SessionLog      worker          events and state of a session, written only by the shard's owner
+ *   EdgeStream      worker → edge   what one edge's clients must see
+ *
+ * Every write by a worker carries its `Claim`; a write under an epoch that is not the stored one changes nothing.
+ */
+import type { NodeId, SessionId } from '../protocol/ids.js'
+import type { SessionStatus } from '../protocol/session.js'
+import type { Outbox, Submission } from './command.js'
+
+/** A worker's right to write a shard, granted by Postgres. */
+export interface Claim {
+  readonly shard: number
+  readonly owner: NodeId
+  readonly epoch: number
+}
+
+/** Another owner has been installed: stop at once. */
+export interface Fenced {
+  readonly status: 'fenced'
+  readonly epoch: number
+}
+
+/** The store has lost writes (its epoch is lower than ours): nobody writes before re-reading the assignments. */
+export interface RolledBack {
+  readonly status: 'rollback'
+  readonly epoch: number
+}
+
+export type Refused = Fenced | RolledBack
+
+export type Submitted = { readonly status: 'ok' } | { readonly status: 'busy'; readonly retryAfterMs: number }
+
+/** Position in a shard's command stream; opaque. */
+export type Cursor = string
+
+export interface CommandBatch {
+  readonly shard: number
+  readonly submissions: readonly Submission[]
+  /** Position behind the last of them. */
+  readonly cursor: Cursor
+}
+
+/**
+ * What became of one command: `new` it waits in the inbox · `dup` its id was accepted before, `detail` is the event that
+ * ended it or '' · `busy` the inbox is full, nothing changed · `final` the session has ended, `detail` is its status ·
+ * `unknown` no such session · `check` a repeated spawn without a session: only Postgres can tell.
+ */
+export interface Acceptance {
+  readonly sessionId: SessionId
+  readonly commandId: string
+  readonly status: 'new' | 'dup' | 'busy' | 'final' | 'unknown' | 'check'
+  readonly detail: string
+}
+
+export interface Accepted {
+  readonly status: 'ok'
+  /** One for each submission, in order. */
+  readonly acceptances: readonly Acceptance[]
+}
+
+export interface CommandReader {
+  /** Starts reading a shard behind `cursor`; takes effect at once. */
+  add(shard: number, cursor: Cursor): void
+  /** Stops reading a shard: no batch of it is handed out after this call returns. */
+  remove(shard: number): void
+  stop(): Promise<void>
+}
+
+export interface CommandStream {
+  /** Appends a command, or refuses it above the shard's bounds of waiting commands (count and bytes). */
+  submit(submission: Submission): Promise<Submitted>
+  /**
+   * Reads shards that were added. Batches of one shard arrive in order, the next only after the handler's promise of
+   * the former resolved. `onLost` tells that the connection was lost and is back: the store may have changed meanwhile.
+   */
+  openReader(onBatch: (batch: CommandBatch) => Promise<void>, onLost: () => void): CommandReader
+  /**
+   * Moves a batch into the inboxes of its sessions and the cursor behind it, in one step, and tells the submitting
+   * edges. A fresh spawn creates its session and subscribes its edge.
+   */
+  accept(claim: Claim, batch: CommandBatch): Promise<Accepted | Refused>
+}
+
+/** Text of the message being streamed. */
+export interface Part {
+  readonly messageId: string
+  readonly text: string
+}
+
+/** A session as the store holds it. `state` is the owner's JSON, ≤ 4 KB. */
+export interface SessionRecord {
+  readonly sessionId: SessionId
+  readonly tenant: string
+  readonly status: SessionStatus
+  /** Id of the last event, `0-0` before the first. */
+  readonly head: string
+  /** Events up to this one are only in Postgres. */
+  readonly floor: string
+  readonly state: string
+  readonly part: Part | undefined
+  /** Bodies of accepted commands that wait or run, the running one first. */
+  readonly inbox: readonly string[]
+  readonly control: readonly string[]
+}
+
+/** One step of a session: events, state and the commands that they end, all or nothing. */
+export interface Change {
+  readonly sessionId: SessionId
+  /** Chosen by the caller; sent again after a lost reply it changes nothing and answers `ok`. */
+  readonly commitId: string
+  /** The head that the caller has seen. */
+  readonly expectedSeq: number
+  /** JSON of each event, with its `eventId` = claim's epoch and expectedSeq + 1, + 2, … */
+  readonly events: readonly string[]
+  readonly status: SessionStatus
+  /** New state, or undefined to leave it. */
+  readonly state: string | undefined
+  /** How many commands leave the head of the inbox and of the control list. */
+  readonly popInbox: number
+  readonly popControl: number
+  /** Commands that ended here: id → id of the event that ended it. */
+  readonly ended: readonly { readonly commandId: string; readonly eventId: string }[]
+  /** True when the streamed message is complete, so that its part is dropped. */
+  readonly clearPart: boolean
+}
+
+/** `head`: somebody else moved the head to `seq`; the caller must reload or stop. */
+export type Committed = { readonly status: 'ok' } | Refused | { readonly status: 'head'; readonly seq: number }
+
+export interface TextFlush {
+  readonly sessionId: SessionId
+  readonly messageId: string
+  /** UTF-8 bytes of the message before this text. */
+  readonly offset: number
+  readonly text: string
+  /** Sequence number of the session's head while this text is streamed. */
+  readonly headSeq: number
+  /** The `stream_chunk` JSON for clients. */
+  readonly json: string
+}
+
+/** `gap`: the stored text is not as long as `offset`: writes were lost. A repeated flush answers `ok`. */
+export type Flushed = { readonly status: 'ok' } | Refused | { readonly status: 'gap'; readonly bytes: number }
+
+export interface StoredEvent {
+  readonly eventId: string
+  readonly body: string
+}
+
+/**
+ * `ok`: subscribed, and `events` is exactly what follows the position · `more`: not subscribed yet, resume again from
+ * the last of `events` · `below`: the position is not in the log; up to `floor` Postgres may know it · `unknown`.
+ */
+export type Resumed =
+  | {
+      readonly status: 'ok'
+      readonly events: readonly StoredEvent[]
+      readonly head: string
+      readonly part: Part | undefined
+    }
+  | { readonly status: 'more'; readonly events: readonly StoredEvent[] }
+  | { readonly status: 'below'; readonly floor: string; readonly head: string }
+  | { readonly status: 'unknown' }
+
+/** What a new owner finds in a shard. */
+export interface Claimed {
+  readonly status: 'ok'
+  readonly cursor: Cursor
+  /** Sessions with an unfinished command: the work list of a takeover. */
+  readonly active: readonly SessionId[]
+  /** Sessions with events that Postgres may not have. */
+  readonly unprojected: readonly SessionId[]
+}
+
+export interface SessionLog {
+  /** Installs the claim's epoch. Repeating it is allowed. */
+  claim(claim: Claim): Promise<Claimed | Fenced>
+  release(claim: Claim): Promise<void>
+  commit(claim: Claim, change: Change): Promise<Committed>
+  flush(claim: Claim, flush: TextFlush): Promise<Flushed>
+  /** Reads a session whole; undefined when the store does not hold it. */
+  load(sessionId: SessionId): Promise<SessionRecord | undefined>
+  /** Events behind `after`, oldest first, at most `limit`. Those up to the floor are missing: Postgres has them. */
+  events(sessionId: SessionId, after: string, limit: number): Promise<readonly StoredEvent[]>
+  /** Subscribes an edge and reads what follows `after` in one step, so that nothing falls between. */
+  resume(sessionId: SessionId, outbox: Outbox, after: string, limit: number): Promise<Resumed>
+  unsubscribe(sessionId: SessionId, outbox: Outbox): Promise<void>
+  /** Tells the store what Postgres holds; drops all but the last `keep` events of each session's log. */
+  trim(claim: Claim, projected: readonly Projected[]): Promise<void>
+}
+
+export interface Projected {
+  readonly sessionId: SessionId
+  readonly seq: number
+  readonly keep: number
+}
+
+/** What an edge reads: acceptances of what it submitted, events and text of sessions that its clients watch. */
+export type OutEntry =
+  | { readonly kind: 'acceptances'; readonly acceptances: readonly Acceptance[] }
+  | { readonly kind: 'events'; readonly sessionId: SessionId; readonly events: readonly StoredEvent[] }
+  | {
+      readonly kind: 'text'
+      readonly sessionId: SessionId
+      readonly messageId: string
+      readonly offset: number
+      /** UTF-8 bytes of this piece. */
+      readonly bytes: number
+      readonly headSeq: number
+      readonly json: string
+    }
+
+export interface EdgeOutbox {
+  /** Its present name; `reopened` announces a new one. */
+  readonly name: Outbox
+  stop(): Promise<void>
+}
+
+export interface EdgeHandlers {
+  /** Entries in order. The next batch waits until this returns. */
+  readonly onEntries: (entries: readonly OutEntry[]) => void
+  /**
+   * Entries may have been lost (stalled too long, connection or store lost): the outbox has a new name, and every
+   * subscription must resume from what its client last got; unanswered submissions must be sent again.
+   */
+  readonly onReopened: (name: Outbox) => void
+}
+
+export interface EdgeStream {
+  open(edge: NodeId, handlers: EdgeHandlers): Promise<EdgeOutbox>
+}
+
+/** The three together, as the composition root hands them out. */
+export interface Bus {
+  readonly commands: CommandStream
+  readonly log: SessionLog
+  readonly outboxes: EdgeStream
+  /** Whether the store answers: for readiness. */
+  ping(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Bounds of what may wait; see docs/guarantees.md for what a client sees when one is reached. */
+export const LIMITS = {
+  /** Commands submitted to one shard and not yet accepted: about a second of a shard's peak. */
+  shardCommands: 10_000,
+  shardBytes: 16 * 1024 * 1024,
+  /** Accepted commands of one session. */
+  inboxCommands: 1_000,
+  inboxBytes: 4 * 1024 * 1024,
+  /** Remembered command ids of one session: at least this many, for 24 h. */
+  seenCommands: 512,
+  /** Entries in an edge's out-stream before the oldest are lost and the edge must resume everything. */
+  outEntries: 65_536,
+  eventsPerCommit: 64,
+  bytesPerCommit: 256 * 1024,
+  /** What a refused client is told to wait. */
+  busyRetryMs: 250,
+} as const

@@ -1,0 +1,53 @@
+/**
+ * A command on its way from an edge to the worker that owns the session's shard.
+ */
+import type { RequestId } from '../protocol/commands.js'
+import type { NodeId, SessionId } from '../protocol/ids.js'
+import type { SessionType, Task } from '../protocol/session.js'
+
+interface Identified {
+  /** The client's own id, or one that the edge minted. Within a session it takes effect once. */
+  readonly id: string
+  readonly requestId?: RequestId
+}
+
+export interface SpawnCommand extends Identified {
+  readonly type: 'spawn'
+  readonly orchestratorId: string
+  readonly sessionType: SessionType
+  readonly task: Task
+  readonly createdAt: string
+}
+
+export interface ExecuteCommand extends Identified {
+  readonly type: 'execute'
+  readonly task: Task
+  readonly context?: Readonly<Record<string, unknown>>
+}
+
+/** `cancel` without a task id means the running task. */
+export interface ControlCommand extends Identified {
+  readonly type: 'stop' | 'pause' | 'resume' | 'cancel'
+  readonly taskId?: string
+}
+
+/** What the session works through, in order of acceptance; control commands overtake a running turn. */
+export type Command = SpawnCommand | ExecuteCommand | ControlCommand
+
+export const isControl = (type: Command['type']): boolean =>
+  type === 'stop' || type === 'pause' || type === 'resume' || type === 'cancel'
+
+/** The name of an edge's out-stream: where acceptances and events for its clients go. */
+export type Outbox = `${NodeId}-${number}`
+
+/** A command with what routing needs; `body` is the JSON of the `Command`, never parsed on the way. */
+export interface Submission {
+  readonly sessionId: SessionId
+  readonly commandId: string
+  readonly type: Command['type']
+  readonly tenant: string
+  readonly outbox: Outbox
+  /** True for the first submission of a spawn whose row this edge has just inserted: no session can exist yet. */
+  readonly fresh: boolean
+  readonly body: string
+}
