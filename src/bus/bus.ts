@@ -9,7 +9,7 @@
  * Every write by a worker carries its `Claim`; a write under an epoch that is not the stored one changes nothing.
  */
 import type { NodeId, SessionId } from '../protocol/ids.js'
-import type { SessionStatus } from '../protocol/session.js'
+import type { Session, SessionStatus } from '../protocol/session.js'
 import type { Outbox, Submission } from './command.js'
 
 /** A worker's right to write a shard, granted by Postgres. */
@@ -92,16 +92,27 @@ export interface Part {
   readonly text: string
 }
 
-/** A session as the store holds it. `state` is the owner's JSON, ≤ 4 KB. */
-export interface SessionRecord {
+/** The small state that is saved with every step, ≤ 4 KB as JSON: long task texts are cut for it. */
+export interface SmallState {
+  readonly session: Session
+  /** Number of the last turn that began. */
+  readonly turn: number
+}
+
+/** What a status query needs of a session. `state` is the JSON of a `SmallState`, or '' before the first commit. */
+export interface SessionHead {
   readonly sessionId: SessionId
   readonly tenant: string
   readonly status: SessionStatus
   /** Id of the last event, `0-0` before the first. */
   readonly head: string
+  readonly state: string
+}
+
+/** A session as the store holds it, whole. */
+export interface SessionRecord extends SessionHead {
   /** Events up to this one are only in Postgres. */
   readonly floor: string
-  readonly state: string
   readonly part: Part | undefined
   /** Bodies of accepted commands that wait or run, the running one first. */
   readonly inbox: readonly string[]
@@ -183,11 +194,16 @@ export interface SessionLog {
   release(claim: Claim): Promise<void>
   commit(claim: Claim, change: Change): Promise<Committed>
   flush(claim: Claim, flush: TextFlush): Promise<Flushed>
+  /** Answers a status query; undefined when the store does not hold the session. */
+  peek(sessionId: SessionId): Promise<SessionHead | undefined>
   /** Reads a session whole; undefined when the store does not hold it. */
   load(sessionId: SessionId): Promise<SessionRecord | undefined>
   /** Events behind `after`, oldest first, at most `limit`. Those up to the floor are missing: Postgres has them. */
   events(sessionId: SessionId, after: string, limit: number): Promise<readonly StoredEvent[]>
-  /** Subscribes an edge and reads what follows `after` in one step, so that nothing falls between. */
+  /**
+   * Subscribes an edge and reads what follows `after` in one step, so that nothing falls between. `after` is an event
+   * id, or `now` for nothing of the past but the part being streamed.
+   */
   resume(sessionId: SessionId, outbox: Outbox, after: string, limit: number): Promise<Resumed>
   unsubscribe(sessionId: SessionId, outbox: Outbox): Promise<void>
   /** Tells the store what Postgres holds; drops all but the last `keep` events of each session's log. */
