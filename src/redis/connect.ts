@@ -1,0 +1,86 @@
+/**
+ * Connections to Redis, with the settings that correctness needs (design: docs/guarantees.md): nothing is queued while
+ * offline, nothing is resent behind our back, every command has a deadline. What to retry is decided by the caller.
+ */
+import { Cluster, Redis } from 'ioredis'
+
+export interface RedisConfig {
+  /** `redis://…`; ignored when `clusterNodes` is given. */
+  readonly url: string | undefined
+  /** `host:port` of some nodes of a Redis Cluster. */
+  readonly clusterNodes: readonly string[]
+  readonly password: string | undefined
+  readonly db: number
+  readonly connectTimeoutMs: number
+}
+
+export type RedisClient = Redis | Cluster
+
+/** Longer than any healthy command takes, shorter than the time after which a silent worker is declared dead. */
+const COMMAND_TIMEOUT_MS = 2_000
+const RECONNECT_FIRST_MS = 20
+const RECONNECT_MAX_MS = 500
+
+const reconnectDelay = (attempt: number): number => Math.min(RECONNECT_FIRST_MS * 2 ** (attempt - 1), RECONNECT_MAX_MS)
+
+interface Purpose {
+  /** Gathers the commands of one tick into one write. */
+  readonly pipelined: boolean
+  /** Blocking reads bring their own deadline. */
+  readonly blocking: boolean
+}
+
+const options = (config: RedisConfig, purpose: Purpose) => ({
+  db: config.db,
+  connectTimeout: config.connectTimeoutMs,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  enableAutoPipelining: purpose.pipelined,
+  retryStrategy: reconnectDelay,
+  lazyConnect: true,
+  ...(config.password !== undefined && { password: config.password }),
+  ...(!purpose.blocking && { commandTimeout: COMMAND_TIMEOUT_MS }),
+})
+
+function createClient(config: RedisConfig, purpose: Purpose): RedisClient {
+  if (config.clusterNodes.length === 0) return new Redis(config.url ?? '', options(config, purpose))
+  const nodes = config.clusterNodes.map((node) => {
+    const [host, port] = node.split(':')
+    return { host: host ?? '127.0.0.1', port: Number(port ?? 6379) }
+  })
+  return new Cluster(nodes, {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    enableAutoPipelining: purpose.pipelined,
+    clusterRetryStrategy: reconnectDelay,
+    redisOptions: options(config, { ...purpose, pipelined: false }),
+  })
+}
+
+/**
+ * Connects a client for commands and scripts. Errors of the connection go to `onError`: ioredis would print them.
+ * @throws the connection's error when the first attempt fails.
+ */
+export async function connectCommands(config: RedisConfig, onError: (error: Error) => void): Promise<RedisClient> {
+  return await connect(createClient(config, { pipelined: true, blocking: false }), onError)
+}
+
+/** Connects a client of its own for blocking reads, which would hold up everything behind them. */
+export async function connectBlocking(config: RedisConfig, onError: (error: Error) => void): Promise<RedisClient> {
+  return await connect(createClient(config, { pipelined: false, blocking: true }), onError)
+}
+
+async function connect(client: RedisClient, onError: (error: Error) => void): Promise<RedisClient> {
+  client.on('error', onError)
+  await client.connect()
+  if (client instanceof Cluster && client.status !== 'ready') {
+    await new Promise<void>((resolve) => client.once('ready', () => resolve()))
+  }
+  return client
+}
+
+/** Closes at once; replies that are still to come are lost. */
+export function disconnect(client: RedisClient): void {
+  client.disconnect()
+}

@@ -1,0 +1,34 @@
+/**
+ * Names of all Redis keys, in one place. Every key starts with `<cluster>:`; keys of a shard and its sessions share the
+ * hash tag of their lane, so that one script may touch them all on Redis Cluster.
+ */
+import type { NodeId, SessionId } from '../protocol/ids.js'
+
+/** Layout version of the keys below. A node refuses to start on a newer one. */
+export const KEY_LAYOUT = 1
+
+export interface LaneKeys {
+  /** `<cluster>:{tag}:`, from which scripts derive the keys of sessions and out-streams. */
+  readonly base: string
+  shard(shard: number): string
+  shardCommands(shard: number): string
+  session(id: SessionId): string
+  outbox(name: string): string
+}
+
+/** Keys of one lane. `tag` is its hash tag (shards/lane). */
+export function laneKeys(cluster: string, tag: string): LaneKeys {
+  const base = `${cluster}:{${tag}}:`
+  return {
+    base,
+    shard: (shard) => `${base}sh:${shard}`,
+    shardCommands: (shard) => `${base}sh:${shard}:in`,
+    session: (id) => `${base}s:${id}`,
+    outbox: (name) => `${base}out:${name}`,
+  }
+}
+
+export const nodeKey = (cluster: string, node: NodeId): string => `${cluster}:node:${node}`
+/** Sorted set of node ids by the time of their last beat. */
+export const nodesKey = (cluster: string): string => `${cluster}:nodes`
+export const controlKey = (cluster: string, node: NodeId): string => `${cluster}:ctl:${node}`
