@@ -1,0 +1,12 @@
+/**
+ * Private Redis and PostgreSQL servers for the demo and the tests: found, started on free ports in a temporary folder,
+ * and gone when their starter is gone, even by kill -9.
+ */
+export { type PostgresOptions, type RunningPostgres, startPostgres } from './postgres-server.js'
+export {
+  type RedisOptions,
+  type RunningRedis,
+  type RunningRedisCluster,
+  startRedis,
+  startRedisCluster,
+} from './redis-server.js'
