@@ -14,6 +14,8 @@ export interface LaneKeys {
   shardCommands(shard: number): string
   session(id: SessionId): string
   outbox(name: string): string
+  /** A stream that a reader also reads, so that a write to it ends its blocking read. */
+  wake(reader: string): string
 }
 
 /** Keys of one lane. `tag` is its hash tag (shards/lane). */
@@ -25,6 +27,7 @@ export function laneKeys(cluster: string, tag: string): LaneKeys {
     shardCommands: (shard) => `${base}sh:${shard}:in`,
     session: (id) => `${base}s:${id}`,
     outbox: (name) => `${base}out:${name}`,
+    wake: (reader) => `${base}wake:${reader}`,
   }
 }
 

@@ -1,0 +1,44 @@
+/**
+ * The bus over Redis ≥ 7.0 (or Valkey ≥ 7.2), single server, Sentinel or Cluster.
+ */
+import { connectBlocking, connectCommands, disconnect, type RedisClient, type RedisConfig } from '../redis/connect.js'
+import type { Bus } from './bus.js'
+import { RedisCommandStream } from './command-stream.js'
+import { RedisEdgeStream } from './edge-stream.js'
+import { Lanes } from './lanes.js'
+import { RedisSessionLog } from './session-log.js'
+
+export interface RedisBusOptions {
+  readonly redis: RedisConfig
+  /** CLUSTER_NAME: prefix of every key. */
+  readonly cluster: string
+  /** 1 on a single Redis, 16 on Redis Cluster; fixed for the life of the cluster. */
+  readonly lanes: number
+  /** Told of connection errors, which are retried by themselves. */
+  readonly onError: (error: Error) => void
+}
+
+/** @throws the connection's error when Redis cannot be reached. */
+export async function createRedisBus(options: RedisBusOptions): Promise<Bus> {
+  const lanes = new Lanes(options.cluster, options.lanes)
+  const clients: RedisClient[] = []
+  const keep = async (connecting: Promise<RedisClient>): Promise<RedisClient> => {
+    const client = await connecting
+    clients.push(client)
+    return client
+  }
+  const connectReader = () => keep(connectBlocking(options.redis, options.onError))
+  // Commits must not wait behind the replies to what edges and queries ask.
+  const writes = await keep(connectCommands(options.redis, options.onError))
+  return {
+    commands: new RedisCommandStream(writes, lanes, connectReader),
+    log: new RedisSessionLog(writes, lanes),
+    outboxes: new RedisEdgeStream(writes, lanes, connectReader),
+    ping: async () => {
+      await writes.ping()
+    },
+    stop: async () => {
+      for (const client of clients) disconnect(client)
+    },
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * A loop of blocking XREADs with a deadline of its own: Redis answers late or never when a connection is half dead, and
+ * a reader that waits for it would hold up everything that it reads.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { disconnect, type RedisClient } from './connect.js'
+
+const BLOCK_MS = 1_000
+/** How long a reply may be late before the socket is given up. */
+const GRACE_MS = 500
+const RETRY_MS = 100
+
+export type StreamEntry = readonly [id: string, fields: readonly string[]]
+export type StreamBatch = readonly [key: string, entries: readonly StreamEntry[]]
+
+export interface BlockingReadOptions {
+  /** A client of its own (`connectBlocking`); closed by `stop`. */
+  readonly client: RedisClient
+  /** Present cursors by stream key; asked before each read, never empty. */
+  readonly cursors: () => ReadonlyMap<string, string>
+  /** Most entries of one stream in one read. */
+  readonly count: number
+  /** The next read waits for the promise. */
+  readonly onBatches: (batches: readonly StreamBatch[]) => Promise<void>
+  /** The connection was lost and works again: the store may have changed meanwhile. */
+  readonly onLost: () => void
+}
+
+export class BlockingRead {
+  readonly #options: BlockingReadOptions
+  #stopped = false
+  #loop: Promise<void> | undefined
+
+  constructor(options: BlockingReadOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#loop ??= this.#run()
+  }
+
+  /** Ends within a retry period; batches that are being handled are finished first. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    disconnect(this.#options.client)
+    await this.#loop
+  }
+
+  async #run(): Promise<void> {
+    let lost = false
+    while (!this.#stopped) {
+      const batches = await this.#read().catch(() => undefined)
+      if (this.#stopped) return
+      if (batches === undefined) {
+        // The connection's own error handler has logged it; reading goes on when Redis is back.
+        lost = true
+        await sleep(RETRY_MS)
+        continue
+      }
+      if (lost) this.#options.onLost()
+      lost = false
+      if (batches.length > 0) await this.#options.onBatches(batches)
+    }
+  }
+
+  async #read(): Promise<readonly StreamBatch[]> {
+    const { client, cursors, count } = this.#options
+    const positions = cursors()
+    const deadline = setTimeout(() => this.#giveUp(), BLOCK_MS + GRACE_MS)
+    try {
+      const keys = [...positions.keys(), ...positions.values()]
+      const reply = await client.xread('COUNT', count, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys)
+      return (reply ?? []) as readonly StreamBatch[]
+    } finally {
+      clearTimeout(deadline)
+    }
+  }
+
+  /** Destroys the socket: ioredis rejects the pending read and connects anew. */
+  #giveUp(): void {
+    const { client } = this.#options
+    disconnect(client)
+    // A client that is connecting already refuses, which is what we want.
+    if (!this.#stopped) client.connect().catch(() => undefined)
+  }
+}
