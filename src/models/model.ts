@@ -9,7 +9,13 @@ export interface ToolSpec {
   readonly parameters: Readonly<Record<string, unknown>>
 }
 
-/** A tool call that the model asked for; `input` is the parsed JSON object. */
+/**
+ * The one key of a tool call's `input` when the model's arguments were no JSON object; its value is the start of what
+ * was sent. It travels in `input` so that clients see it and a recovered turn still knows it.
+ */
+export const MALFORMED_INPUT = '$malformed'
+
+/** A tool call that the model asked for; `input` is the parsed JSON object, or one entry under `MALFORMED_INPUT`. */
 export interface ToolRequest {
   readonly callId: string
   readonly name: string
@@ -35,6 +41,8 @@ export interface ModelRequest {
   readonly tools: readonly ToolSpec[]
   readonly maxTokens: number
   readonly signal: AbortSignal
+  /** Called directly before each request to the vendor, retries included; what it throws ends the call. */
+  beforeAttempt(): void
 }
 
 /** Parts of one answer in order: any number of `text`, then exactly one `end`. */
@@ -60,7 +68,10 @@ export interface Model {
 
 export type ModelErrorKind = 'auth' | 'rate_limit' | 'quota' | 'invalid_request' | 'network' | 'server' | 'cut'
 
-/** A vendor's failure, in the words of the contract (W-68). `retryable` says whether the same call may succeed later. */
+/**
+ * A vendor's failure. `message` is the reason alone; `userFailure` puts it into the words that clients see.
+ * `retryable` says whether the same call may succeed later; `retryAfterMs` is the wait that the vendor asked for.
+ */
 export class ModelError extends Error {
   constructor(
     readonly kind: ModelErrorKind,

@@ -16,7 +16,10 @@ export interface OpenMessage {
 
 /** Where a turn continues: nothing recorded yet, or what the last owner left. */
 export interface Progress {
-  /** Everything said and done so far in this session, including finished steps of this turn. */
+  /**
+   * Everything said and done so far in this session, including finished steps of this turn. Each task is one `user`
+   * message worded by `taskPrompt`, the current task included; each tool result is worded by `toolText`.
+   */
   readonly messages: readonly ModelMessage[]
   readonly openMessage: OpenMessage | undefined
   /** Tool calls that the last answer asked for and that have no result yet, with whether each was started. */
@@ -29,7 +32,10 @@ export interface Progress {
 export interface Journal {
   /** Before a model call. Returns the id of the message whose text will follow. */
   messageStarted(model: string): Promise<string>
-  /** Text of the current message; sent within 20 ms, durable soon after. */
+  /**
+   * Text of the current message; sent within 20 ms, durable soon after. In a recovered turn the current message is
+   * `progress.openMessage`, without a new `messageStarted`: text continues after what is recorded.
+   */
   text(chunk: string): void
   /** After a model call. `cost` in US dollars. */
   messageEnded(end: {
@@ -38,6 +44,7 @@ export interface Journal {
     readonly usage: Usage
     readonly cost: number
   }): Promise<void>
+  /** Before a tool call; not again for a call that `progress.openCalls` reports as started. */
   toolStarted(call: ToolRequest, effect: EffectClass): Promise<void>
   toolEnded(call: ToolRequest, outcome: ToolOutcome): Promise<void>
 }
@@ -65,6 +72,6 @@ export interface TaskResult {
 }
 
 export interface Runtime {
-  /** Runs the task to its end. A failure for the user is thrown as `ServiceError` or `ModelError`. */
+  /** Runs the task to its end. A failure for the user is thrown as `ServiceError`; an aborted turn throws `AbortError`. */
   run(turn: Turn): Promise<TaskResult>
 }

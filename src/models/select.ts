@@ -1,0 +1,41 @@
+/**
+ * Which vendor answers: decided by the settings that are present.
+ */
+import { ServiceError } from '../protocol/errors.js'
+import { AnthropicModel } from './anthropic.js'
+import type { Model } from './model.js'
+import { OpenAiModel } from './openai.js'
+
+export interface ModelSettings {
+  readonly openaiApiKey?: string | undefined
+  readonly openaiModel: string
+  readonly openaiOrgId?: string | undefined
+  readonly openaiBaseUrl?: string | undefined
+  readonly anthropicApiKey?: string | undefined
+  readonly anthropicModel: string
+  readonly anthropicBaseUrl?: string | undefined
+}
+
+/**
+ * OpenAI when its key or base URL is set, else Anthropic when one of its own is. An empty text counts as not set.
+ * @throws ServiceError `openai_key_missing` when nothing is.
+ */
+export function selectModel(settings: ModelSettings): Model {
+  const { openaiApiKey, openaiBaseUrl, anthropicApiKey, anthropicBaseUrl } = settings
+  if (openaiApiKey || openaiBaseUrl) {
+    return new OpenAiModel({
+      model: settings.openaiModel,
+      apiKey: openaiApiKey || undefined,
+      baseUrl: openaiBaseUrl || undefined,
+      orgId: settings.openaiOrgId || undefined,
+    })
+  }
+  if (anthropicApiKey || anthropicBaseUrl) {
+    return new AnthropicModel({
+      model: settings.anthropicModel,
+      apiKey: anthropicApiKey || undefined,
+      baseUrl: anthropicBaseUrl || undefined,
+    })
+  }
+  throw new ServiceError('openai_key_missing')
+}
