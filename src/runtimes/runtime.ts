@@ -72,6 +72,6 @@ export interface TaskResult {
 }
 
 export interface Runtime {
-  /** Runs the task to its end. A failure for the user is thrown as `ServiceError`; an aborted turn throws `AbortError`. */
+  /** Runs the task to its end. A failure for the user is thrown as `ServiceError`. Rejects soon after `turn.signal` is aborted. */
   run(turn: Turn): Promise<TaskResult>
 }

@@ -1,0 +1,88 @@
+/**
+ * The agent loop: ask the model, run the tools it calls, until it answers without a call. Everything is recorded in the
+ * turn's journal, and `run` starts from whatever the journal holds already: a fresh turn is the case of an empty one.
+ *
+ *   open message ──▶ its rest is asked for ─┐
+ *   open calls ────▶ run or given up ───────┼─▶ model ──▶ tools ──▶ model … ──▶ answer
+ *   neither ────────────────────────────────┘
+ */
+import { userFailure } from '../models/failure.js'
+import { type Model, ModelError, type ModelMessage, type Usage } from '../models/model.js'
+import { ServiceError } from '../protocol/errors.js'
+import { type Answer, completeAnswer } from './answer.js'
+import { SYSTEM_PROMPT, wellFormed } from './prompt.js'
+import type { Runtime, TaskResult, Turn } from './runtime.js'
+import { runCalls } from './tool-round.js'
+import type { Toolbox } from './tools/toolbox.js'
+
+/** Model calls of one turn. Tasks that need more have usually lost their way. */
+const MAX_STEPS = 40
+/** Every current model can write this much at once; a longer answer ends with finish reason `length`. */
+const MAX_ANSWER_TOKENS = 8192
+
+export interface LlmLoopParts {
+  /** The model that the settings name now. Throws `ServiceError` when there is none. */
+  readonly selectModel: () => Model
+  /** US dollars for `usage` of a model. */
+  readonly costOf: (model: string, usage: Usage) => number
+  readonly tools: Toolbox
+  readonly systemPrompt?: (turn: Turn) => string
+}
+
+export class LlmLoop implements Runtime {
+  readonly #parts: LlmLoopParts
+
+  constructor(parts: LlmLoopParts) {
+    this.#parts = parts
+  }
+
+  /** @throws ServiceError `openai_key_missing`, `model_*` when the vendor fails, `too_many_steps` after 40 model calls. */
+  async run(turn: Turn): Promise<TaskResult> {
+    const model = this.#parts.selectModel()
+    try {
+      return await this.#loop(turn, model)
+    } catch (thrown) {
+      throw thrown instanceof ModelError ? userFailure(thrown, model.provider) : thrown
+    }
+  }
+
+  async #loop(turn: Turn, model: Model): Promise<TaskResult> {
+    const { openMessage, openCalls, steps } = turn.progress
+    const finished = finishedAnswer(turn)
+    if (finished !== undefined) return { output: finished }
+    const messages = [...turn.progress.messages]
+    messages.push(...(await runCalls(turn, this.#parts.tools, openCalls)))
+    for (let step = steps; step < MAX_STEPS; step++) {
+      const resumed = step === steps ? openMessage : undefined
+      const answer = await this.#ask(turn, model, messages, resumed?.text)
+      if (answer.toolCalls.length === 0) return { output: answer.text }
+      messages.push({ role: 'assistant', text: answer.text, toolCalls: answer.toolCalls })
+      messages.push(...(await runCalls(turn, this.#parts.tools, answer.toolCalls)))
+    }
+    throw new ServiceError('too_many_steps', { limit: MAX_STEPS })
+  }
+
+  /** One model call. `openText` is the text of a message that is already open; without it a new one is begun. */
+  async #ask(turn: Turn, model: Model, messages: readonly ModelMessage[], openText: string | undefined) {
+    const { tools, costOf, systemPrompt } = this.#parts
+    if (openText === undefined) await turn.journal.messageStarted(model.name)
+    const conversation = {
+      system: systemPrompt?.(turn) ?? SYSTEM_PROMPT,
+      messages: wellFormed(messages),
+      tools: tools.specs,
+      maxTokens: MAX_ANSWER_TOKENS,
+    }
+    const answer: Answer = await completeAnswer(turn, model, conversation, openText ?? '')
+    const { toolCalls, finishReason, usage } = answer
+    await turn.journal.messageEnded({ toolCalls, finishReason, usage, cost: costOf(model.name, usage) })
+    return answer
+  }
+}
+
+/** The text of an answer that ended the turn before the last owner could say so. */
+function finishedAnswer({ progress }: Turn): string | undefined {
+  const last = progress.messages.at(-1)
+  const isOpen = progress.openMessage !== undefined || progress.openCalls.length > 0
+  if (isOpen || progress.steps === 0 || last?.role !== 'assistant' || last.toolCalls?.length) return undefined
+  return last.text
+}

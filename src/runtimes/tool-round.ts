@@ -1,0 +1,62 @@
+/**
+ * The tool calls of one answer, run and recorded.
+ */
+import type { ModelMessage, ToolRequest } from '../models/model.js'
+import { OUTCOME_UNKNOWN, toolMessage } from './prompt.js'
+import type { EffectClass, ToolOutcome, Turn } from './runtime.js'
+import type { Toolbox } from './tools/toolbox.js'
+
+/** Reads run side by side; more would only queue at the disk. */
+const MAX_PARALLEL_READS = 8
+
+/** A call to run; `started` when the last owner had begun it and nobody knows how far it came. */
+export type Call = ToolRequest & { readonly started?: boolean }
+
+/**
+ * Runs `calls` and returns their results in order. Neighbouring `read` calls run together, everything else alone. A
+ * started call that may not be repeated ends as failed, outcome unknown.
+ */
+export async function runCalls(turn: Turn, tools: Toolbox, calls: readonly Call[]): Promise<ModelMessage[]> {
+  const results: ModelMessage[] = []
+  for (const batch of batches(calls, (call) => tools.effectOf(call.name, call.input))) {
+    turn.signal.throwIfAborted()
+    for (const { call, effect } of batch) {
+      if (!call.started) await turn.journal.toolStarted(requestOf(call), effect)
+    }
+    const outcomes = await Promise.all(batch.map((planned) => outcomeOf(turn, tools, planned)))
+    for (const [i, { call }] of batch.entries()) {
+      const outcome = outcomes[i] ?? unknownOutcome
+      await turn.journal.toolEnded(requestOf(call), outcome)
+      results.push(toolMessage(call.callId, outcome))
+    }
+  }
+  return results
+}
+
+interface Planned {
+  readonly call: Call
+  readonly effect: EffectClass
+}
+
+function batches(calls: readonly Call[], effectOf: (call: Call) => EffectClass): Planned[][] {
+  const groups: Planned[][] = []
+  for (const call of calls) {
+    const planned = { call, effect: effectOf(call) }
+    const last = groups.at(-1)
+    const bothRead = planned.effect === 'read' && last?.[0]?.effect === 'read'
+    if (bothRead && last.length < MAX_PARALLEL_READS) last.push(planned)
+    else groups.push([planned])
+  }
+  return groups
+}
+
+async function outcomeOf(turn: Turn, tools: Toolbox, { call, effect }: Planned): Promise<ToolOutcome> {
+  const isRepeatable = effect === 'read' || effect === 'idempotent'
+  if (call.started && !isRepeatable) return unknownOutcome
+  turn.beforeEffect()
+  return tools.run(requestOf(call), turn)
+}
+
+const requestOf = ({ callId, name, input }: Call): ToolRequest => ({ callId, name, input })
+
+const unknownOutcome: ToolOutcome = { status: 'failed', error: OUTCOME_UNKNOWN }
