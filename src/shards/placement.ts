@@ -2,11 +2,11 @@
  * Where a new session starts: a strategy picks a worker and one of its shards, once. Pure but for the random source and
  * the turn counter of round-robin, both handed in or held by the chooser.
  */
+import type { LoadBalancingStrategy } from '../config/schema.js'
 import { keyHash } from './key-hash.js'
 import type { Shard } from './shard.js'
 
-export const PLACEMENT_STRATEGIES = ['hash-based', 'least-loaded', 'weighted', 'round-robin'] as const
-export type PlacementStrategy = (typeof PLACEMENT_STRATEGIES)[number]
+export type PlacementStrategy = LoadBalancingStrategy
 
 export interface PlaceableWorker {
   readonly id: string

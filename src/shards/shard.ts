@@ -1,17 +1,12 @@
 /**
  * A shard is a fixed slice of all sessions: the unit that workers own and that moves between them.
  */
+import { MAX_SHARD_COUNT, MIN_SHARD_COUNT } from '../config/schema.js'
 import { type SessionId, shardOfSession } from '../protocol/ids.js'
 import { keyHash } from './key-hash.js'
 
 /** 0 … shard count - 1. */
 export type Shard = number
-
-export const MIN_SHARD_COUNT = 1
-/** The three hex digits of a session id hold no more. */
-export const MAX_SHARD_COUNT = 4096
-/** Many more than workers, so that they can be dealt evenly; few enough that each one is worth a stream. */
-export const DEFAULT_SHARD_COUNT = 256
 
 export const isShardCount = (count: number): boolean =>
   Number.isInteger(count) && count >= MIN_SHARD_COUNT && count <= MAX_SHARD_COUNT

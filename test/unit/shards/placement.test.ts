@@ -2,13 +2,9 @@
  * Where new sessions start under each strategy.
  */
 import { describe, expect, test } from 'vitest'
+import { LOAD_BALANCING_STRATEGIES } from '../../../src/config/schema.js'
 import { newSessionId } from '../../../src/protocol/ids.js'
-import {
-  createPlacer,
-  PLACEMENT_STRATEGIES,
-  type PlaceableWorker,
-  type PlacementView,
-} from '../../../src/shards/placement.js'
+import { createPlacer, type PlaceableWorker, type PlacementView } from '../../../src/shards/placement.js'
 import { shardOf, shardOfKey } from '../../../src/shards/shard.js'
 import { seededRandom } from '../../support/random.js'
 
@@ -24,7 +20,7 @@ function view(...loads: { load?: number; weight?: number; shards?: number[] }[])
   return { workers }
 }
 
-function spread(strategy: (typeof PLACEMENT_STRATEGIES)[number], on: PlacementView): number[] {
+function spread(strategy: (typeof LOAD_BALANCING_STRATEGIES)[number], on: PlacementView): number[] {
   const place = createPlacer(strategy, seededRandom(strategy).next)
   const perWorker = new Map<string, number>()
   for (let spawn = 0; spawn < SPAWNS; spawn++) {
@@ -35,7 +31,7 @@ function spread(strategy: (typeof PLACEMENT_STRATEGIES)[number], on: PlacementVi
 }
 
 describe('placement', () => {
-  test.each(PLACEMENT_STRATEGIES)('%s picks a shard of the worker that it names', (strategy) => {
+  test.each(LOAD_BALANCING_STRATEGIES)('%s picks a shard of the worker that it names', (strategy) => {
     const on = view({}, {}, {})
     const place = createPlacer(strategy, seededRandom(strategy).next)
 
@@ -45,13 +41,16 @@ describe('placement', () => {
     }
   })
 
-  test.each(PLACEMENT_STRATEGIES)('%s passes over workers without a shard and gives up without any', (strategy) => {
-    const place = createPlacer(strategy, seededRandom(strategy).next)
+  test.each(LOAD_BALANCING_STRATEGIES)(
+    '%s passes over workers without a shard and gives up without any',
+    (strategy) => {
+      const place = createPlacer(strategy, seededRandom(strategy).next)
 
-    expect(place(view({ shards: [] }, { shards: [7] }), 'key')).toEqual({ worker: 'worker-1', shard: 7 })
-    expect(place(view({ shards: [] }), 'key')).toBeUndefined()
-    expect(place({ workers: [] }, 'key')).toBeUndefined()
-  })
+      expect(place(view({ shards: [] }, { shards: [7] }), 'key')).toEqual({ worker: 'worker-1', shard: 7 })
+      expect(place(view({ shards: [] }), 'key')).toBeUndefined()
+      expect(place({ workers: [] }, 'key')).toBeUndefined()
+    },
+  )
 
   test('hash-based sends one key to one shard, whoever owns it', () => {
     const place = createPlacer('hash-based')

@@ -1,0 +1,30 @@
+/**
+ * Writes the settings table as a commented `.env` file.
+ */
+import { allSettings } from './schema.js'
+import { type Setting, text } from './setting.js'
+
+const HEADER = `# Settings of the orchestrator daemon. Copy to .env and remove the # of what you change.
+# Precedence: command line, environment, .env, default. Generated: npx tsx scripts/env-example.ts
+`
+
+/** The text of `.env.example`. */
+export function renderEnvExample(): string {
+  const sections = new Map<string, string[]>()
+  for (const { section, setting } of allSettings()) {
+    sections.set(section, [...(sections.get(section) ?? [`# --- ${section}`]), entry(setting)])
+  }
+  return `${HEADER}\n${[...sections.values()].map((lines) => lines.join('\n')).join('\n\n')}\n`
+}
+
+function entry(setting: Setting<unknown>): string {
+  const notes = [
+    // That any text will do goes without saying.
+    ...(setting.kind === text ? [] : [setting.kind.expected]),
+    ...(setting.unit ? [setting.unit] : []),
+    ...(setting.secret ? ['secret'] : []),
+    ...(setting.aliases.length > 0 ? [`also ${setting.aliases.join(', ')}`] : []),
+  ]
+  const note = notes.length > 0 ? ` (${notes.join('; ')})` : ''
+  return `# ${setting.meaning}${note}\n#${setting.env}=${setting.fallback ?? ''}`
+}
