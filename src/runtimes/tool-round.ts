@@ -24,8 +24,7 @@ export async function runCalls(turn: Turn, tools: Toolbox, calls: readonly Call[
       if (!call.started) await turn.journal.toolStarted(requestOf(call), effect)
     }
     const outcomes = await Promise.all(batch.map((planned) => outcomeOf(turn, tools, planned)))
-    for (const [i, { call }] of batch.entries()) {
-      const outcome = outcomes[i] ?? unknownOutcome
+    for (const { call, outcome } of outcomes) {
       await turn.journal.toolEnded(requestOf(call), outcome)
       results.push(toolMessage(call.callId, outcome))
     }
@@ -50,11 +49,11 @@ function batches(calls: readonly Call[], effectOf: (call: Call) => EffectClass):
   return groups
 }
 
-async function outcomeOf(turn: Turn, tools: Toolbox, { call, effect }: Planned): Promise<ToolOutcome> {
+async function outcomeOf(turn: Turn, tools: Toolbox, { call, effect }: Planned) {
   const isRepeatable = effect === 'read' || effect === 'idempotent'
-  if (call.started && !isRepeatable) return unknownOutcome
+  if (call.started && !isRepeatable) return { call, outcome: unknownOutcome }
   turn.beforeEffect()
-  return tools.run(requestOf(call), turn)
+  return { call, outcome: await tools.run(requestOf(call), turn) }
 }
 
 const requestOf = ({ callId, name, input }: Call): ToolRequest => ({ callId, name, input })
