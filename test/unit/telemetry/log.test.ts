@@ -1,0 +1,138 @@
+/**
+ * What a log line looks like, and what never appears in one.
+ */
+import { describe, expect, test } from 'vitest'
+import { createLog, type LogOptions } from '../../../src/telemetry/log.js'
+
+function record(options: Partial<LogOptions> = {}, isTTY = false) {
+  const lines: string[] = []
+  const output = { isTTY, write: (text: string) => lines.push(text) }
+  const log = createLog({ level: 'info', format: 'json', name: 'node-1', role: 'worker', output, ...options })
+  return { log, lines, json: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>) }
+}
+
+describe('a JSON log', () => {
+  test('has time, level, name and role in every line, beside fields and sentence', () => {
+    const { log, json } = record()
+
+    log.info({ shard: 7 }, 'took a shard')
+
+    expect(json()).toEqual([
+      {
+        level: 'info',
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+        name: 'node-1',
+        role: 'worker',
+        shard: 7,
+        msg: 'took a shard',
+      },
+    ])
+  })
+
+  test('leaves out what is below its level', () => {
+    const { log, lines } = record({ level: 'warn' })
+
+    log.debug({}, 'a')
+    log.info({}, 'b')
+    log.warn({}, 'c')
+
+    expect(lines).toHaveLength(1)
+  })
+
+  test('adds the fields of a child to each of its lines', () => {
+    const { log, json } = record()
+
+    log.child({ session: 's1' }).info({}, 'spawned')
+
+    expect(json()[0]).toMatchObject({ session: 's1', msg: 'spawned' })
+  })
+
+  test('shows an error with its cause', () => {
+    const { log, json } = record()
+
+    log.error({ err: new Error('outer', { cause: new TypeError('inner') }) }, 'failed')
+
+    expect(json()[0]?.err).toMatchObject({
+      type: 'Error',
+      message: 'outer',
+      cause: { type: 'TypeError', message: 'inner' },
+    })
+  })
+})
+
+describe('secrets', () => {
+  const SECRETS = {
+    apiKey: 'plain-1',
+    openai_api_key: 'plain-2',
+    password: 'plain-3',
+    nested: { headers: { authorization: 'plain-4', 'x-api-key': 'plain-5' }, list: [{ jwtSecret: 'plain-6' }] },
+  }
+
+  test('are hidden by the name of their field, at any depth', () => {
+    const { log, lines } = record()
+
+    log.info(SECRETS, 'x')
+    log.child(SECRETS).info({}, 'x')
+
+    expect(lines.join()).not.toMatch(/plain-\d/)
+    expect(lines.join()).toContain('[redacted]')
+  })
+
+  test.each([
+    'Bearer abc.def-ghi',
+    'sk-ant-api03-abcdefgh',
+    'vp_0123456789',
+    'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl',
+    'redis://default:hunter2@redis:6379',
+  ])('of the shape %s are hidden in fields, sentences and errors', (value) => {
+    const { log, lines } = record()
+
+    log.info({ note: `it was ${value}!` }, `got ${value}`)
+    log.error({ err: new Error(`refused ${value}`) }, 'failed')
+
+    const secret = value.replace(/^Bearer |^redis:\/\/default:|@redis:6379$/g, '')
+    expect(lines.join()).not.toContain(secret)
+  })
+
+  test('are not suspected in counts and plain words', () => {
+    const { log, json } = record()
+
+    log.info({ promptTokens: 12, token_count: 3, tokens: 4, key: 'a' }, 'the task-skeleton risk-free')
+
+    expect(json()[0]).toMatchObject({
+      promptTokens: 12,
+      token_count: 3,
+      tokens: 4,
+      key: 'a',
+      msg: 'the task-skeleton risk-free',
+    })
+  })
+
+  test('cannot make a line fail by referring to themselves', () => {
+    const { log, lines } = record()
+    const loop: Record<string, unknown> = { big: 1n }
+    loop.self = loop
+
+    log.info(loop, 'x')
+
+    expect(lines).toHaveLength(1)
+  })
+})
+
+describe('a text log', () => {
+  test('reads as one line, without colours when nobody looks', () => {
+    const { log, lines } = record({ format: 'text' })
+
+    log.warn({ shard: 7, why: 'two words' }, 'lost a shard')
+
+    expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d\.\d{3} WARN {2}worker lost a shard shard=7 why="two words"\n$/)
+  })
+
+  test('shows the stack of an error below its line', () => {
+    const { log, lines } = record({ format: 'text' })
+
+    log.error({ err: new Error('broken', { cause: new Error('deeper') }) }, 'failed')
+
+    expect(lines[0]).toMatch(/failed\n {4}Error: broken\n[\s\S]*caused by:\n {4}Error: deeper/)
+  })
+})
