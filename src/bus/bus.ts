@@ -97,6 +97,8 @@ export interface SmallState {
   readonly session: Session
   /** Number of the last turn that began. */
   readonly turn: number
+  /** Ids of waiting commands that were cancelled: they are passed over when their turn comes. */
+  readonly cancelled: readonly string[]
 }
 
 /** What a status query needs of a session. `state` is the JSON of a `SmallState`, or '' before the first commit. */

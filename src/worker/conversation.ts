@@ -1,0 +1,151 @@
+/**
+ * What a session's log tells the next step: the messages so far and where the running turn stands. The same fold runs
+ * while the worker records events and when another worker reads them back, so both go on from the same point.
+ */
+import type { Part } from '../bus/bus.js'
+import type { ModelMessage, ToolRequest } from '../models/model.js'
+import type { LoggedEvent, NewEvent, StreamEnd, TaskUsage } from '../protocol/events.js'
+import type { Task } from '../protocol/session.js'
+import type { Progress } from '../runtimes/runtime.js'
+
+/** A turn that has begun and not ended. */
+export interface OpenTurn {
+  readonly task: Task
+  readonly turn: number
+  readonly startedAt: number
+  /** Model calls finished. */
+  steps: number
+  /** Takeovers after a crash since the last step that finished. */
+  attempts: number
+  openMessageId: string | undefined
+  /** Tool calls without a result, by call id. */
+  readonly openCalls: Map<string, ToolRequest & { started: boolean }>
+  promptTokens: number
+  completionTokens: number
+  cost: number
+}
+
+export class Conversation {
+  readonly #messages: ModelMessage[] = []
+  #open: OpenTurn | undefined
+
+  /** `remembers` is false for runtimes that never look back: their messages are not kept. */
+  constructor(private readonly remembers: boolean) {}
+
+  /** The turn that runs, or that a former owner left unfinished. */
+  get open(): OpenTurn | undefined {
+    return this.#open
+  }
+
+  /** Takes in the next event of the log. */
+  apply(event: NewEvent | LoggedEvent): void {
+    switch (event.type) {
+      case 'task_executing':
+        this.#open = beginTurn(event.task, event.turn, Date.parse(event.timestamp))
+        this.#say({ role: 'user', text: taskText(event.task, event.context) })
+        break
+      case 'stream_start':
+        if (this.#open) this.#open.openMessageId = event.messageId
+        break
+      case 'stream_end':
+        this.#endMessage(event)
+        break
+      case 'tool_call_start':
+        this.#startCall(event.data.callId)
+        break
+      case 'tool_call_result':
+        this.#endCall(event.data.callId, event.data)
+        break
+      case 'session_takeover':
+        if (this.#open) this.#open.attempts = event.attempt
+        break
+      case 'task_completed':
+      case 'task_failed':
+      case 'task_cancelled':
+        this.#endTurn(event.taskId)
+        break
+      default:
+        break
+    }
+  }
+
+  /** Where the runtime goes on. `part` is the text of the open message, if any was written. */
+  progress(part: Part | undefined): Progress {
+    const open = this.#open
+    const messageId = open?.openMessageId
+    return {
+      messages: [...this.#messages],
+      openMessage:
+        messageId === undefined ? undefined : { messageId, text: part?.messageId === messageId ? part.text : '' },
+      openCalls: [...(open?.openCalls.values() ?? [])],
+      steps: open?.steps ?? 0,
+    }
+  }
+
+  usage(now: number): TaskUsage {
+    const { promptTokens = 0, completionTokens = 0, cost = 0, startedAt = now } = this.#open ?? {}
+    return { promptTokens, completionTokens, cost, duration: Math.max(0, now - startedAt) }
+  }
+
+  #say(message: ModelMessage): void {
+    if (this.remembers) this.#messages.push(message)
+  }
+
+  #endMessage(event: Omit<StreamEnd, 'eventId'>): void {
+    const toolCalls = event.toolCalls.map((call) => ({ ...call, input: call.input as ToolRequest['input'] }))
+    this.#say({ role: 'assistant', text: event.text, ...(toolCalls.length > 0 && { toolCalls }) })
+    const open = this.#open
+    if (!open) return
+    open.openMessageId = undefined
+    open.steps += 1
+    open.attempts = 0
+    open.promptTokens += event.metadata.promptTokens
+    open.completionTokens += event.metadata.completionTokens
+    open.cost += event.metadata.cost
+    for (const call of toolCalls) open.openCalls.set(call.callId, { ...call, started: false })
+  }
+
+  #startCall(callId: string): void {
+    const call = this.#open?.openCalls.get(callId)
+    if (call) call.started = true
+  }
+
+  #endCall(callId: string, data: { readonly status: string; readonly result?: object; readonly error?: string }): void {
+    const isError = data.status === 'failed'
+    const text = isError ? (data.error ?? 'failed') : JSON.stringify(data.result ?? {})
+    this.#say({ role: 'tool', callId, text, isError })
+    this.#open?.openCalls.delete(callId)
+    if (this.#open) this.#open.attempts = 0
+  }
+
+  /** A turn that was cut short leaves calls unanswered, which vendors refuse: they are answered here. */
+  #endTurn(taskId: string): void {
+    if (this.#open?.task.id !== taskId) return
+    for (const callId of this.#open.openCalls.keys()) {
+      this.#say({ role: 'tool', callId, text: 'the task ended before this call', isError: true })
+    }
+    this.#open = undefined
+  }
+}
+
+function beginTurn(task: Task, turn: number, startedAt: number): OpenTurn {
+  return {
+    task,
+    turn,
+    startedAt,
+    steps: 0,
+    attempts: 0,
+    openMessageId: undefined,
+    openCalls: new Map(),
+    promptTokens: 0,
+    completionTokens: 0,
+    cost: 0,
+  }
+}
+
+/** The task as the model reads it. */
+function taskText(task: Task, context: Readonly<Record<string, unknown>> | undefined): string {
+  return context === undefined
+    ? task.description
+    : `${task.description}\n\nAdditional context:\n${JSON.stringify(context, null, 2)}`
+}

@@ -1,0 +1,284 @@
+/**
+ * The only writer of a session: numbers its events, writes them in order, and gathers what comes close together.
+ *
+ *   append(entry) ─┐                        ┌─ commit: events, state, ended commands
+ *   text(chunk)  ──┴─▶ queue ─▶ one at a time ┤
+ *                                            └─ flush: text of the open message
+ *
+ * A write whose reply is lost is sent again under the same id until the store answers or ownership is lost.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ulid } from 'ulid'
+import type { Change, Claim, Part, Refused, SessionLog, SmallState } from '../bus/bus.js'
+import { LIMITS } from '../bus/bus.js'
+import type { LoggedEvent, NewEvent, StreamChunk } from '../protocol/events.js'
+import { formatEventId } from '../protocol/ids.js'
+import type { SessionStatus } from '../protocol/session.js'
+
+/** Text is shown at most this much later than it came; a first piece after a pause goes out at once. */
+const TEXT_INTERVAL_MS = 20
+/** One flush; longer text goes out in several. */
+const TEXT_CHARS = 32_768
+const RETRY_MS = 50
+/** Longer than the cluster needs to declare this worker dead: by then somebody else owns the session. */
+const GIVE_UP_MS = 15_000
+
+/** What one step adds to the session. Fields left out change nothing. */
+export interface Entry {
+  readonly events: readonly NewEvent[]
+  /** Status and state after these events. */
+  readonly status: SessionStatus
+  readonly state: SmallState
+  readonly popInbox?: number
+  readonly popControl?: number
+  /** Ids of commands that end with the last event of this entry. */
+  readonly ended?: readonly string[]
+  readonly clearPart?: boolean
+}
+
+/** The writer has lost the right or the place to write: nothing of this session may be done here any more. */
+export class WriterLost extends Error {
+  constructor(readonly reason: Refused['status'] | 'head' | 'gap' | 'unreachable' | 'closed') {
+    super(`the session's log is lost to this worker: ${reason}`)
+    this.name = 'WriterLost'
+  }
+}
+
+/** Events that are durable, with their JSON and the state after the last of them. */
+export interface WrittenEvents {
+  readonly events: readonly LoggedEvent[]
+  readonly bodies: readonly string[]
+  readonly state: SmallState
+}
+
+export interface EventBatchOptions {
+  readonly log: SessionLog
+  readonly claim: Claim
+  readonly sessionId: string
+  /** Sequence number of the last event in the log. */
+  readonly headSeq: number
+  readonly part: Part | undefined
+  /** Told of events after they are durable. */
+  readonly onWritten: (written: WrittenEvents) => void
+  /** Told once; every pending and later write fails with `WriterLost`. */
+  readonly onLost: (error: WriterLost) => void
+}
+
+interface PendingCommit {
+  readonly kind: 'commit'
+  readonly entry: Entry
+  readonly done: () => void
+  readonly failed: (error: Error) => void
+}
+
+interface PendingText {
+  readonly kind: 'text'
+  readonly messageId: string
+  readonly text: string
+  readonly pieces: number
+}
+
+export class EventBatch {
+  readonly #options: EventBatchOptions
+  #seq: number
+  #queue: (PendingCommit | PendingText)[] = []
+  #pumping = false
+  #lost: WriterLost | undefined
+  #messageId: string | undefined
+  #offset: number
+  /** Text not yet in the queue, and how many pieces of the model's stream it is made of. */
+  #buffered = ''
+  #pieces = 0
+  #textTimer: NodeJS.Timeout | undefined
+  #lastTextAt = 0
+
+  constructor(options: EventBatchOptions) {
+    this.#options = options
+    this.#seq = options.headSeq
+    this.#messageId = options.part?.messageId
+    this.#offset = Buffer.byteLength(options.part?.text ?? '')
+  }
+
+  /** Resolves when the entry is durable. @throws WriterLost */
+  append(entry: Entry): Promise<void> {
+    if (this.#lost) return Promise.reject(this.#lost)
+    this.#queueText(entry.clearPart === true)
+    return new Promise((done, failed) => {
+      this.#queue.push({ kind: 'commit', entry, done, failed })
+      this.#pump()
+    })
+  }
+
+  /** Begins a message, or goes on with the one that `part` left open. */
+  openMessage(messageId: string): void {
+    if (this.#messageId === messageId) return
+    this.#messageId = messageId
+    this.#offset = 0
+  }
+
+  /** Adds text to the open message. */
+  text(chunk: string): void {
+    if (this.#lost || chunk === '') return
+    this.#buffered += chunk
+    this.#pieces += 1
+    const wait = this.#lastTextAt + TEXT_INTERVAL_MS - performance.now()
+    if (wait <= 0 || this.#buffered.length >= TEXT_CHARS) this.#queueText(false)
+    else this.#textTimer ??= setTimeout(() => this.#queueText(false), wait)
+  }
+
+  /** Ends writing: what waits fails. Used when ownership goes elsewhere. */
+  close(reason: WriterLost['reason'] = 'closed'): void {
+    this.#lose(new WriterLost(reason))
+  }
+
+  /** Moves buffered text to the queue; half a surrogate pair waits for its other half, except at the end. */
+  #queueText(atEnd: boolean): void {
+    clearTimeout(this.#textTimer)
+    this.#textTimer = undefined
+    const cut = !atEnd && isHighSurrogate(this.#buffered) ? -1 : this.#buffered.length
+    const text = this.#buffered.slice(0, cut)
+    if (text === '' || this.#messageId === undefined) return
+    this.#buffered = this.#buffered.slice(text.length)
+    this.#queue.push({ kind: 'text', messageId: this.#messageId, text, pieces: this.#pieces })
+    this.#pieces = 0
+    this.#lastTextAt = performance.now()
+    this.#pump()
+  }
+
+  /** Starts after the present tick, so that what belongs to one step goes out in one commit. */
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    setImmediate(() => void this.#drain())
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      for (let next = this.#queue[0]; next && !this.#lost; next = this.#queue[0]) {
+        if (next.kind === 'text') await this.#writeText(this.#takeText())
+        else await this.#writeCommits(this.#takeCommits())
+      }
+    } catch (error) {
+      this.#lose(error instanceof WriterLost ? error : new WriterLost('unreachable'))
+    } finally {
+      this.#pumping = false
+    }
+  }
+
+  #takeText(): PendingText {
+    const taken = this.#queue.shift() as PendingText
+    let { text, pieces } = taken
+    for (let next = this.#queue[0]; next?.kind === 'text'; next = this.#queue[0]) {
+      if (next.messageId !== taken.messageId || text.length + next.text.length > TEXT_CHARS) break
+      text += next.text
+      pieces += next.pieces
+      this.#queue.shift()
+    }
+    return { ...taken, text, pieces }
+  }
+
+  #takeCommits(): PendingCommit[] {
+    const taken: PendingCommit[] = []
+    let events = 0
+    for (let next = this.#queue[0]; next?.kind === 'commit'; next = this.#queue[0]) {
+      events += next.entry.events.length
+      if (taken.length > 0 && events > LIMITS.eventsPerCommit) break
+      taken.push(next)
+      this.#queue.shift()
+    }
+    return taken
+  }
+
+  async #writeText({ messageId, text, pieces }: PendingText): Promise<void> {
+    const { log, claim, sessionId } = this.#options
+    const offset = this.#offset
+    const chunk: StreamChunk = {
+      type: 'stream_chunk',
+      data: { sessionId, chunk: text, messageId, offset, metadata: { tokens: pieces } },
+    }
+    const flush = { sessionId, messageId, offset, text, headSeq: this.#seq, json: JSON.stringify(chunk) }
+    const reply = await this.#persist(() => log.flush(claim, flush))
+    if (reply.status !== 'ok') throw new WriterLost(reply.status)
+    this.#offset = offset + Buffer.byteLength(text)
+  }
+
+  async #writeCommits(taken: readonly PendingCommit[]): Promise<void> {
+    const { log, claim } = this.#options
+    const { change, written } = this.#change(taken.map((it) => it.entry))
+    try {
+      const reply = await this.#persist(() => log.commit(claim, change))
+      if (reply.status !== 'ok') throw new WriterLost(reply.status)
+    } catch (error) {
+      // Put back, so that losing the writer fails them with all others.
+      this.#queue.unshift(...taken)
+      throw error
+    }
+    this.#seq += written.events.length
+    if (written.events.length > 0) this.#options.onWritten(written)
+    for (const it of taken) it.done()
+  }
+
+  #change(entries: readonly Entry[]): { change: Change; written: WrittenEvents } {
+    const { claim, sessionId } = this.#options
+    const events: LoggedEvent[] = []
+    const ended: { commandId: string; eventId: string }[] = []
+    for (const entry of entries) {
+      for (const event of entry.events) events.push(numbered(event, claim.epoch, this.#seq + events.length + 1))
+      const eventId = formatEventId(claim.epoch, this.#seq + events.length)
+      for (const commandId of entry.ended ?? []) ended.push({ commandId, eventId })
+    }
+    const bodies = events.map((event) => JSON.stringify(event))
+    const last = entries[entries.length - 1] as Entry
+    const change = {
+      sessionId,
+      commitId: ulid(),
+      expectedSeq: this.#seq,
+      events: bodies,
+      status: last.status,
+      state: JSON.stringify(last.state),
+      popInbox: sum(entries, (it) => it.popInbox),
+      popControl: sum(entries, (it) => it.popControl),
+      ended,
+      clearPart: entries.some((it) => it.clearPart === true),
+    }
+    return { change, written: { events, bodies, state: last.state } }
+  }
+
+  /** Repeats a write while the store cannot be reached: the same write twice changes nothing. */
+  async #persist<T>(write: () => Promise<T>): Promise<T> {
+    const giveUpAt = performance.now() + GIVE_UP_MS
+    for (;;) {
+      try {
+        return await write()
+      } catch (error) {
+        if (this.#lost) throw this.#lost
+        if (performance.now() > giveUpAt) throw new WriterLost('unreachable')
+        if (error instanceof Error && error.message.startsWith('session ')) throw error
+        await sleep(RETRY_MS)
+      }
+    }
+  }
+
+  #lose(error: WriterLost): void {
+    if (this.#lost) return
+    this.#lost = error
+    clearTimeout(this.#textTimer)
+    for (const it of this.#queue) if (it.kind === 'commit') it.failed(error)
+    this.#queue = []
+    this.#options.onLost(error)
+  }
+}
+
+/** The fields that clients look at first come first; `eventId` names the place in the log. */
+function numbered(event: NewEvent, epoch: number, seq: number): LoggedEvent {
+  const { type, ...rest } = event
+  return { type, eventId: formatEventId(epoch, seq), ...rest } as LoggedEvent
+}
+
+const isHighSurrogate = (text: string): boolean => {
+  const last = text.charCodeAt(text.length - 1)
+  return last >= 0xd800 && last <= 0xdbff
+}
+
+const sum = (entries: readonly Entry[], of: (entry: Entry) => number | undefined): number =>
+  entries.reduce((total, entry) => total + (of(entry) ?? 0), 0)

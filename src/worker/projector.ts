@@ -1,0 +1,257 @@
+/**
+ * Write-behind: copies the logs of owned shards into Postgres in batches, and tells the bus what may be trimmed. The
+ * log stays the truth until then: what is not projected is found again by the next owner (claim's `unprojected`).
+ */
+import type { Claim, SessionLog, SmallState } from '../bus/bus.js'
+import type { LoggedEvent } from '../protocol/events.js'
+import { formatEventId, LOG_START, parseEventId, shardOfSession } from '../protocol/ids.js'
+import type { Session } from '../protocol/session.js'
+import type { WrittenEvents } from './event-batch.js'
+import type { Logger } from './session-services.js'
+
+export interface ProjectedRow {
+  readonly sessionId: string
+  readonly epoch: number
+  readonly seq: number
+  readonly type: string
+  readonly at: string
+  readonly body: string
+}
+
+export interface ProjectionBatch {
+  readonly shard: number
+  readonly epoch: number
+  readonly events: readonly ProjectedRow[]
+  readonly sessions: readonly { readonly id: string; readonly status: string; readonly snapshot: Session }[]
+}
+
+/** One transaction; shards whose stored epoch is higher are left out and named. Repeating a batch is allowed. */
+export type Project = (batches: readonly ProjectionBatch[]) => Promise<{ readonly fenced: readonly number[] }>
+
+const INTERVAL_MS = 50
+const MAX_ROWS = 500
+/** Rows held in memory while Postgres is slow or away; beyond it they are read again from the log. */
+const MAX_BUFFERED_ROWS = 50_000
+const TRIM_MS = 1_000
+/** A live session keeps this many events for resuming clients; older ones come from Postgres. */
+const KEEP_EVENTS = 256
+const RETRY_MS = 500
+
+interface SessionBacklog {
+  readonly claim: Claim
+  /** Rows in order; empty while `fromLog` is set. */
+  rows: ProjectedRow[]
+  snapshot: Session | undefined
+  /** Set when rows must be read from the log behind this event id. */
+  fromLog: string | undefined
+}
+
+export class Projector {
+  readonly #backlog = new Map<string, SessionBacklog>()
+  /** Sessions whose projection moved since the last trim: id → claim, seq and events to keep. */
+  readonly #trims = new Map<string, { claim: Claim; seq: number; keep: number }>()
+  /** Last projected seq of sessions that are in memory. */
+  readonly #projected = new Map<string, number>()
+  #buffered = 0
+  #timer: NodeJS.Timeout | undefined
+  #trimTimer: NodeJS.Timeout | undefined
+  #running: Promise<void> | undefined
+  #stopped = false
+
+  constructor(
+    private readonly log: SessionLog,
+    private readonly project: Project,
+    private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    this.#trimTimer = setInterval(() => void this.#trim(), TRIM_MS)
+  }
+
+  /** Projects what is left, as far as Postgres answers. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#trimTimer)
+    clearTimeout(this.#timer)
+    await this.#settle()
+    await this.#trim()
+  }
+
+  /** Takes events that are durable in the log. */
+  add(claim: Claim, sessionId: string, written: WrittenEvents): void {
+    const backlog = this.#backlogOf(claim, sessionId)
+    backlog.snapshot = written.state.session
+    if (backlog.fromLog === undefined) {
+      backlog.rows.push(...written.events.map((event, index) => row(event, written.bodies[index] ?? '')))
+      this.#buffered += written.events.length
+    }
+    if (this.#buffered > MAX_BUFFERED_ROWS) this.#spill()
+    this.#schedule(this.#buffered >= MAX_ROWS ? 0 : INTERVAL_MS)
+  }
+
+  /** Takes over sessions whose events a former owner may not have projected. */
+  adopt(claim: Claim, sessionIds: readonly string[]): void {
+    for (const id of sessionIds) this.#backlogOf(claim, id).fromLog = LOG_START
+    if (sessionIds.length > 0) this.#schedule(0)
+  }
+
+  /** An idle session: its log may go, once it is projected. */
+  forget(claim: Claim, sessionId: string): void {
+    const seq = this.#projected.get(sessionId)
+    this.#projected.delete(sessionId)
+    if (seq !== undefined) this.#trims.set(sessionId, { claim, seq, keep: 0 })
+  }
+
+  /** Lets go of shards, after one more projection; what Postgres does not take now the next owner finds in the log. */
+  async release(shards: ReadonlySet<number>): Promise<void> {
+    await this.#settle()
+    for (const [id, { claim }] of this.#backlog) if (shards.has(claim.shard)) this.#drop(id)
+    for (const [id, { claim }] of this.#trims) if (shards.has(claim.shard)) this.#trims.delete(id)
+    for (const id of this.#projected.keys()) if (shards.has(shardOfSession(id) ?? -1)) this.#projected.delete(id)
+  }
+
+  #backlogOf(claim: Claim, sessionId: string): SessionBacklog {
+    const present = this.#backlog.get(sessionId)
+    if (present && present.claim.epoch === claim.epoch) return present
+    const backlog = { claim, rows: [], snapshot: undefined, fromLog: undefined }
+    this.#backlog.set(sessionId, backlog)
+    return backlog
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#stopped || this.#running) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#run(), delayMs)
+  }
+
+  #run(): void {
+    this.#running ??= this.#projectOnce()
+      .then(
+        () => (this.#backlog.size > 0 ? INTERVAL_MS : undefined),
+        (error: unknown) => {
+          this.#complain(error)
+          return RETRY_MS
+        },
+      )
+      .then((again) => {
+        this.#running = undefined
+        if (again !== undefined) this.#schedule(again)
+      })
+  }
+
+  /** One projection after the one that runs: two at once would take the same rows. */
+  async #settle(): Promise<void> {
+    await this.#running
+    this.#run()
+    await this.#running
+  }
+
+  #complain(error: unknown): void {
+    this.logger.warn({ err: error, rows: this.#buffered }, 'Postgres did not take a projection; it is tried again')
+  }
+
+  /** Memory is full: rows are dropped here and read from the log when Postgres takes them. */
+  #spill(): void {
+    for (const backlog of this.#backlog.values()) {
+      // From the start of what the log still holds: Postgres ignores what it has.
+      backlog.fromLog = LOG_START
+      backlog.rows = []
+    }
+    this.#buffered = 0
+  }
+
+  async #projectOnce(): Promise<void> {
+    const taken = await this.#take()
+    if (taken.length === 0) return
+    const { fenced } = await this.project(byShard(taken))
+    for (const { id, backlog, rows } of taken) {
+      // Dropped or replaced while Postgres was busy: the new entry starts over.
+      if (this.#backlog.get(id) !== backlog) continue
+      if (fenced.includes(backlog.claim.shard)) this.#drop(id)
+      else this.#advance(id, backlog, rows)
+    }
+  }
+
+  async #take(): Promise<Taken[]> {
+    const taken: Taken[] = []
+    let count = 0
+    for (const [id, backlog] of this.#backlog) {
+      if (count >= MAX_ROWS) break
+      const rows = backlog.fromLog === undefined ? backlog.rows : await this.#read(id, backlog.fromLog)
+      if (rows.length === 0) this.#drop(id)
+      else taken.push({ id, backlog, rows: [...rows] })
+      count += rows.length
+    }
+    return taken
+  }
+
+  async #read(id: string, after: string): Promise<ProjectedRow[]> {
+    const events = await this.log.events(id, after, MAX_ROWS)
+    const backlog = this.#backlog.get(id)
+    if (backlog && events.length > 0) backlog.snapshot ??= await this.#snapshot(id)
+    return events.map((event) => row(JSON.parse(event.body) as LoggedEvent, event.body))
+  }
+
+  async #snapshot(id: string): Promise<Session | undefined> {
+    const head = await this.log.peek(id)
+    return head === undefined || head.state === '' ? undefined : (JSON.parse(head.state) as SmallState).session
+  }
+
+  #advance(id: string, backlog: SessionBacklog, rows: readonly ProjectedRow[]): void {
+    const last = rows.at(-1)
+    if (!last) return
+    this.#projected.set(id, last.seq)
+    this.#trims.set(id, { claim: backlog.claim, seq: last.seq, keep: KEEP_EVENTS })
+    if (backlog.fromLog !== undefined) {
+      backlog.fromLog = formatEventId(last.epoch, last.seq)
+      return
+    }
+    backlog.rows = backlog.rows.slice(rows.length)
+    this.#buffered -= rows.length
+    if (backlog.rows.length === 0) this.#backlog.delete(id)
+  }
+
+  #drop(id: string): void {
+    const backlog = this.#backlog.get(id)
+    if (!backlog) return
+    this.#buffered -= backlog.rows.length
+    this.#backlog.delete(id)
+  }
+
+  async #trim(): Promise<void> {
+    const byClaim = new Map<Claim, { sessionId: string; seq: number; keep: number }[]>()
+    for (const [sessionId, { claim, seq, keep }] of this.#trims) {
+      const list = byClaim.get(claim) ?? []
+      list.push({ sessionId, seq, keep })
+      byClaim.set(claim, list)
+    }
+    this.#trims.clear()
+    // Losing a trim costs memory in the store until the session's next one.
+    await Promise.allSettled([...byClaim].map(([claim, sessions]) => this.log.trim(claim, sessions)))
+  }
+}
+
+interface Taken {
+  readonly id: string
+  readonly backlog: SessionBacklog
+  readonly rows: readonly ProjectedRow[]
+}
+
+function row(event: LoggedEvent, body: string): ProjectedRow {
+  const { epoch = 0, seq = 0 } = parseEventId(event.eventId) ?? {}
+  return { sessionId: event.sessionId, epoch, seq, type: event.type, at: event.timestamp, body }
+}
+
+function byShard(taken: readonly Taken[]): ProjectionBatch[] {
+  const batches = new Map<number, { shard: number; epoch: number; events: ProjectedRow[]; sessions: SessionRow[] }>()
+  for (const { id, backlog, rows } of taken) {
+    const { shard, epoch } = backlog.claim
+    const batch = batches.get(shard) ?? { shard, epoch, events: [], sessions: [] }
+    batch.events.push(...rows)
+    if (backlog.snapshot) batch.sessions.push({ id, status: backlog.snapshot.status, snapshot: backlog.snapshot })
+    batches.set(shard, batch)
+  }
+  return [...batches.values()]
+}
+
+type SessionRow = ProjectionBatch['sessions'][number]

@@ -1,0 +1,176 @@
+/**
+ * The sessions that this worker holds in memory: loaded when a command comes, dropped when idle.
+ */
+import type { Acceptance, Claim, SessionRecord } from '../bus/bus.js'
+import type { Command, Submission } from '../bus/command.js'
+import { LOG_START } from '../protocol/ids.js'
+import { WriterLost } from './event-batch.js'
+import { LiveSession } from './session.js'
+import type { SessionServices } from './session-services.js'
+import type { Takeover } from './turn.js'
+
+/** An idle session leaves the heap after this time; its log is then read back when it is needed. */
+const IDLE_MS = 60_000
+const SWEEP_MS = 5_000
+
+export interface SessionHostOptions {
+  readonly services: SessionServices
+  /** A session's writer was refused: the shard's ownership must be checked. */
+  readonly onLost: (claim: Claim, sessionId: string, error: WriterLost) => void
+  /** An idle session has left the heap: its log is needed no more. */
+  readonly onIdle: (claim: Claim, sessionId: string) => void
+}
+
+interface Held {
+  readonly claim: Claim
+  readonly session: Promise<LiveSession | undefined>
+  live: LiveSession | undefined
+}
+
+export class SessionHost {
+  readonly #held = new Map<string, Held>()
+  #sweep: NodeJS.Timeout | undefined
+
+  constructor(private readonly options: SessionHostOptions) {}
+
+  start(): void {
+    this.#sweep = setInterval(() => this.#dropIdle(performance.now()), SWEEP_MS)
+  }
+
+  stop(): void {
+    clearInterval(this.#sweep)
+  }
+
+  /** Sessions with work, and the commands that wait in them. */
+  get load(): { readonly busy: number; readonly queued: number } {
+    let busy = 0
+    let queued = 0
+    for (const { live } of this.#held.values()) {
+      if (live?.busy) busy += 1
+      queued += live?.waiting ?? 0
+    }
+    return { busy, queued }
+  }
+
+  /** Hands accepted commands to their sessions, in order. */
+  deliver(claim: Claim, submissions: readonly Submission[], acceptances: readonly Acceptance[]): void {
+    acceptances.forEach((acceptance, index) => {
+      const submission = submissions[index]
+      // `dup` without a result still waits: it is delivered too, in case the reply to its acceptance was lost.
+      const waits = acceptance.status === 'new' || (acceptance.status === 'dup' && acceptance.detail === '')
+      if (!waits || !submission) return
+      const held = this.#held.get(submission.sessionId) ?? this.#open(claim, submission, acceptance.status === 'new')
+      const command = JSON.parse(submission.body) as Command
+      if (held.live) held.live.deliver(command)
+      else void held.session.then((session) => session?.deliver(command))
+    })
+  }
+
+  /** Goes on with unfinished commands: of a former owner, or of ours after the store was out of reach. */
+  recover(claim: Claim, sessionIds: readonly string[], takeover: Takeover | undefined): void {
+    for (const id of sessionIds) {
+      const live = this.#held.get(id)?.live
+      if (live) void this.#catchUp(live)
+      else if (!this.#held.has(id)) this.#hold(id, claim, this.#load(id, claim, takeover))
+    }
+  }
+
+  /** Whether a shard has sessions with work. */
+  isBusy(shard: number): boolean {
+    for (const { claim, live } of this.#held.values()) if (claim.shard === shard && (live?.busy ?? true)) return true
+    return false
+  }
+
+  /** Lets go of the sessions of these shards, as they are recorded. Resolves when none writes any more. */
+  async drop(shards: ReadonlySet<number>, reason: 'closed' | 'draining'): Promise<void> {
+    const dropped = [...this.#held].filter(([, held]) => shards.has(held.claim.shard))
+    for (const [id] of dropped) this.#held.delete(id)
+    await Promise.all(dropped.map(async ([, held]) => (await held.session.catch(() => undefined))?.close(reason)))
+  }
+
+  #open(claim: Claim, submission: Submission, isNew: boolean): Held {
+    const { sessionId } = submission
+    if (submission.type !== 'spawn' || !isNew)
+      return this.#hold(sessionId, claim, this.#load(sessionId, claim, undefined))
+    const record: SessionRecord = {
+      sessionId,
+      tenant: submission.tenant,
+      status: 'initializing',
+      head: LOG_START,
+      floor: LOG_START,
+      state: '',
+      part: undefined,
+      inbox: [],
+      control: [],
+    }
+    const live = this.#create(record, claim, undefined, true)
+    return this.#hold(sessionId, claim, Promise.resolve(live), live)
+  }
+
+  #hold(id: string, claim: Claim, session: Promise<LiveSession | undefined>, live?: LiveSession): Held {
+    const held: Held = { claim, session, live }
+    this.#held.set(id, held)
+    if (!live) {
+      session.then(
+        (loaded) => {
+          held.live = loaded
+          if (loaded === undefined) this.#forget(id, held)
+        },
+        (error: unknown) => this.#loadFailed(id, held, error),
+      )
+    }
+    return held
+  }
+
+  async #catchUp(live: LiveSession): Promise<void> {
+    try {
+      const record = await this.options.services.log.load(live.id)
+      if (record) live.deliverAll(record)
+    } catch {
+      // The store is away again: the shard is claimed once more when it is back.
+    }
+  }
+
+  async #load(id: string, claim: Claim, takeover: Takeover | undefined): Promise<LiveSession | undefined> {
+    const record = await this.options.services.log.load(id)
+    return record && this.#create(record, claim, takeover, false)
+  }
+
+  #create(record: SessionRecord, claim: Claim, takeover: Takeover | undefined, fresh: boolean): LiveSession {
+    const { services, onLost } = this.options
+    const { sessionId } = record
+    const session = new LiveSession({
+      record,
+      claim,
+      services,
+      takeover,
+      fresh,
+      onLost: (error) => {
+        const held = this.#held.get(sessionId)
+        if (held?.live === session) this.#held.delete(sessionId)
+        onLost(claim, sessionId, error)
+      },
+    })
+    return session
+  }
+
+  #forget(id: string, held: Held): void {
+    if (this.#held.get(id) === held) this.#held.delete(id)
+  }
+
+  /** The store could not be read: its commands stay in the inbox and are found when the shard is claimed again. */
+  #loadFailed(id: string, held: Held, error: unknown): void {
+    this.#forget(id, held)
+    this.options.services.logger.warn({ err: error, sessionId: id }, 'a session could not be loaded')
+    this.options.onLost(held.claim, id, new WriterLost('unreachable'))
+  }
+
+  #dropIdle(now: number): void {
+    for (const [id, held] of this.#held) {
+      if (!held.live || held.live.busy || now - held.live.idleSince < IDLE_MS) continue
+      this.#held.delete(id)
+      void held.live.close('closed')
+      this.options.onIdle(held.claim, id)
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * What a session needs from its worker, as one bundle.
+ */
+import type { Claim, SessionLog } from '../bus/bus.js'
+import type { LoggedEvent } from '../protocol/events.js'
+import type { SessionType } from '../protocol/session.js'
+import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
+import type { WrittenEvents } from './event-batch.js'
+import type { TurnSlots } from './turn-slots.js'
+
+export interface Logger {
+  debug(fields: object, text: string): void
+  info(fields: object, text: string): void
+  warn(fields: object, text: string): void
+  error(fields: object, text: string): void
+}
+
+/** The files of sessions: on this machine's disk while a turn runs, in Postgres between workers. */
+export interface Workspaces {
+  /** The session's directory; `restore` makes it hold exactly what the last committed step left. */
+  prepare(sessionId: string, restore: boolean): Promise<string>
+  /** Makes changed files durable. A failed outcome says why they cannot be carried. */
+  save(sessionId: string): Promise<ToolOutcome | undefined>
+}
+
+export interface DeadLetter {
+  readonly sessionId: string
+  readonly tenant: string
+  readonly command: object
+  readonly attempts: number
+  readonly reason: string
+}
+
+export interface SessionServices {
+  readonly log: SessionLog
+  readonly slots: TurnSlots
+  readonly workspaces: Workspaces
+  readonly logger: Logger
+  now(): Date
+  /** @throws ServiceError `runtime_missing` */
+  runtimeOf(type: SessionType): Runtime
+  /** Throws when this process may not start effects any more. */
+  beforeEffect(): void
+  onWritten(claim: Claim, sessionId: string, written: WrittenEvents): void
+  /** The session has reached a terminal state. */
+  onEnded(sessionId: string): void
+  /** All events of a session, oldest first, from Postgres and the log. */
+  readHistory(sessionId: string): Promise<readonly LoggedEvent[]>
+  /** Sets a command aside and returns the id of its dead letter. */
+  quarantine(letter: DeadLetter): Promise<string>
+  onTurnEnded(outcome: 'completed' | 'failed' | 'cancelled'): void
+  onTakeover(): void
+}

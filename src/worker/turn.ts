@@ -1,0 +1,202 @@
+/**
+ * One run of a task: announces it, lets the runtime work under the journal, and records how it ended. A turn that a
+ * former owner left goes on from its last recorded step.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Part, SmallState } from '../bus/bus.js'
+import type { Command, ExecuteCommand, SpawnCommand } from '../bus/command.js'
+import { ModelError, type ModelErrorKind } from '../models/model.js'
+import { type ErrorCode, ServiceError } from '../protocol/errors.js'
+import type { NewEvent } from '../protocol/events.js'
+import type { Turn } from '../runtimes/runtime.js'
+import type { Conversation } from './conversation.js'
+import { type Entry, type EventBatch, WriterLost } from './event-batch.js'
+import type { SessionServices } from './session-services.js'
+import { type EventBase, StepJournal } from './step-journal.js'
+
+/** Why a turn is asked to end; the reason of its abort signal. */
+export type Stopping =
+  /** By the client: the task ends as cancelled. */
+  | { readonly kind: 'cancelled' | 'stopped' }
+  /** By us: nothing more is recorded, and the next owner goes on. */
+  | { readonly kind: 'lost' | 'closed' | 'draining' }
+
+/** Who had the session before, when a turn was left unfinished. */
+export interface Takeover {
+  readonly fromWorker: string
+  /** Time since the former owner's last sign of life, in ms. */
+  readonly afterMs: number
+  /** The former owner left in an orderly way: this is no crash. */
+  readonly planned: boolean
+}
+
+/** A step that this many owners did not survive is not tried again. */
+const MAX_ATTEMPTS = 3
+
+/** The session as its turn sees it. */
+export interface TurnHost {
+  readonly id: string
+  readonly tenant: string
+  readonly state: SmallState
+  readonly claim: { readonly owner: string }
+  readonly services: SessionServices
+  readonly conversation: Conversation
+  readonly batch: EventBatch
+  readonly workspaceIsCurrent: boolean
+  part: Part | undefined
+  record(events: readonly NewEvent[], more?: Partial<Entry>): Promise<void>
+  base(command: Command | undefined): EventBase
+  takeTakeover(): Takeover | undefined
+  loadHistory(): Promise<void>
+}
+
+type TaskCommand = SpawnCommand | ExecuteCommand
+
+type TurnEnd =
+  | { readonly kind: 'completed'; readonly output: string }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly error: string }
+  | { readonly kind: 'cancelled'; readonly reason: string }
+
+/** Runs the task of a command to its recorded end. @throws WriterLost, or when ownership ended first */
+export async function runTask(host: TurnHost, command: TaskCommand, signal: AbortSignal): Promise<void> {
+  const restoreWorkspace = !host.workspaceIsCurrent
+  await host.loadHistory()
+  const resumed = host.conversation.open?.task.id === command.task.id
+  const attempts = resumed ? await announceTakeover(host, command) : announceTask(host, command)
+  const end =
+    attempts > MAX_ATTEMPTS
+      ? await quarantined(host, command, attempts)
+      : await carryOut(host, command, signal, restoreWorkspace)
+  await recordEnd(host, command, end)
+}
+
+function announceTask(host: TurnHost, command: TaskCommand): number {
+  const turn = host.state.turn + 1
+  const context = command.type === 'execute' ? command.context : undefined
+  const event: NewEvent = {
+    type: 'task_executing',
+    ...host.base(command),
+    taskId: command.task.id,
+    task: command.task,
+    turn,
+    ...(context !== undefined && { context }),
+  }
+  // Not awaited: it goes out with the first step, and every step is durable before its effect.
+  host.record([event]).catch(() => undefined)
+  return 1
+}
+
+/** Counts a crash as an attempt before it begins; an orderly hand-over is none. */
+async function announceTakeover(host: TurnHost, command: TaskCommand): Promise<number> {
+  const attempts = host.conversation.open?.attempts ?? 0
+  const takeover = host.takeTakeover()
+  if (!takeover) return attempts + 1
+  const attempt = attempts + (takeover.planned ? 0 : 1)
+  const { fromWorker, afterMs } = takeover
+  const who = { fromWorker, worker: host.claim.owner, afterMs }
+  host.services.onTakeover()
+  await host.record([{ type: 'session_takeover', ...host.base(command), taskId: command.task.id, ...who, attempt }])
+  return attempt
+}
+
+async function carryOut(
+  host: TurnHost,
+  command: TaskCommand,
+  signal: AbortSignal,
+  restoreWorkspace: boolean,
+): Promise<TurnEnd> {
+  const { services } = host
+  const progress = host.conversation.progress(host.part)
+  const journal = openJournal(host, command, progress.openMessage)
+  host.part = undefined
+  let release = services.slots.tryAcquire()
+  try {
+    release ??= await services.slots.acquire(command.task.priority, signal)
+    const { type } = host.state.session
+    const runtime = services.runtimeOf(type)
+    const turn: Turn = {
+      sessionId: host.id,
+      tenant: host.tenant,
+      task: command.task,
+      progress,
+      journal,
+      // A load tool has no files: it is spared the directory.
+      workspace: type === 'echo' ? '' : await services.workspaces.prepare(host.id, restoreWorkspace),
+      signal,
+      beforeEffect: () => {
+        signal.throwIfAborted()
+        services.beforeEffect()
+      },
+    }
+    const { output } = await runtime.run(turn)
+    return { kind: 'completed', output }
+  } catch (error) {
+    return await endOf(error, host, journal, signal)
+  } finally {
+    release?.()
+  }
+}
+
+function openJournal(host: TurnHost, command: TaskCommand, part: Part | undefined): StepJournal {
+  return new StepJournal({
+    base: () => host.base(command),
+    record: (event, clearPart) => host.record([event], { clearPart }),
+    openMessage: (messageId) => host.batch.openMessage(messageId),
+    text: (chunk) => host.batch.text(chunk),
+    saveWorkspace: () => host.services.workspaces.save(host.id),
+    part,
+  })
+}
+
+/** What an exception of the runtime means for the task. Loss of ownership means nothing: it is thrown on. */
+async function endOf(error: unknown, host: TurnHost, journal: StepJournal, signal: AbortSignal): Promise<TurnEnd> {
+  if (error instanceof WriterLost) throw error
+  const stopping = signal.aborted ? (signal.reason as Stopping) : undefined
+  if (stopping && stopping.kind !== 'cancelled' && stopping.kind !== 'stopped') throw new WriterLost('closed')
+  await journal.messageCut()
+  if (stopping) {
+    return { kind: 'cancelled', reason: stopping.kind === 'stopped' ? 'the session was stopped' : 'cancelled' }
+  }
+  if (error instanceof ServiceError) return { kind: 'failed', code: error.code, error: error.message }
+  if (error instanceof ModelError) return modelFailure(error)
+  const incident = randomUUID()
+  host.services.logger.error({ err: error, incident, sessionId: host.id }, 'a turn failed')
+  return failure(new ServiceError('internal', { incident }))
+}
+
+const failure = (error: ServiceError): TurnEnd => ({ kind: 'failed', code: error.code, error: error.message })
+
+const MODEL_FAILURES: Readonly<Record<ModelErrorKind, ErrorCode>> = {
+  auth: 'model_auth',
+  rate_limit: 'model_rate_limit',
+  quota: 'model_quota',
+  invalid_request: 'model_invalid_request',
+  network: 'model_network',
+  server: 'model_network',
+  cut: 'model_network',
+}
+
+/** Model errors already carry the contract's words. */
+function modelFailure(error: ModelError): TurnEnd {
+  return { kind: 'failed', code: MODEL_FAILURES[error.kind], error: error.message }
+}
+
+async function quarantined(host: TurnHost, command: TaskCommand, attempts: number): Promise<TurnEnd> {
+  const reason = `interrupted ${attempts - 1} times at the same step`
+  const letter = { sessionId: host.id, tenant: host.tenant, command, attempts: attempts - 1, reason }
+  const id = await host.services.quarantine(letter)
+  return failure(new ServiceError('quarantined', { attempts: attempts - 1, id }))
+}
+
+async function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): Promise<void> {
+  const base = { ...host.base(command), taskId: command.task.id }
+  const usage = host.conversation.usage(host.services.now().getTime())
+  const event: NewEvent =
+    end.kind === 'completed'
+      ? { type: 'task_completed', ...base, result: { success: true, output: end.output }, usage }
+      : end.kind === 'failed'
+        ? { type: 'task_failed', ...base, error: end.error, code: end.code, usage }
+        : { type: 'task_cancelled', ...base, reason: end.reason, usage }
+  host.services.onTurnEnded(end.kind)
+  await host.record([event], { popInbox: 1, ended: [command.id], clearPart: true })
+}

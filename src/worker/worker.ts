@@ -1,0 +1,215 @@
+/**
+ * The worker role: owns shards and runs their sessions.
+ *
+ *   command-reader ─▶ session-host ─▶ session ─▶ turn ─▶ runtime
+ *        ▲                               │
+ *   shard-owner (claims)            event-batch ─▶ log ─▶ projector ─▶ Postgres
+ */
+import type { Bus, Claim, CommandReader, StoredEvent } from '../bus/bus.js'
+import type { Outbox } from '../bus/command.js'
+import type { ClusterView, ControlChannel, Member } from '../cluster/cluster.js'
+import { ServiceError } from '../protocol/errors.js'
+import type { EventId } from '../protocol/ids.js'
+import type { SessionType } from '../protocol/session.js'
+import type { Runtime } from '../runtimes/runtime.js'
+import { acceptBatch } from './command-reader.js'
+import type { WriterLost } from './event-batch.js'
+import { readHistory } from './history.js'
+import { type Project, Projector } from './projector.js'
+import { SessionHost } from './session-host.js'
+import type { DeadLetter, Logger, SessionServices, Workspaces } from './session-services.js'
+import { type OwnedShard, ShardOwner } from './shard-owner.js'
+import type { Takeover } from './turn.js'
+import { TurnSlots } from './turn-slots.js'
+
+/** What a worker asks of Postgres. */
+export interface WorkerStorage {
+  assigned(): Promise<readonly OwnedShard[]>
+  release(shards: readonly { readonly shard: number; readonly epoch: number }[]): Promise<unknown>
+  readonly project: Project
+  pageEvents(sessionId: string, after: EventId, upTo: EventId, limit: number): Promise<readonly StoredEvent[]>
+  recordDeadLetter(letter: DeadLetter): Promise<string>
+  /** Whether a session is reserved and nothing ever happened in it. */
+  isUnborn(sessionId: string): Promise<boolean>
+  /** Reserved sessions of these shards that no edge submitted in time: their edge died between the two steps. */
+  unsubmitted(shards: readonly number[], olderThanMs: number, limit: number): Promise<readonly Reservation[]>
+  /** When a node ended and whether it left in an orderly way; undefined while it is not known to have ended. */
+  ending(node: string): Promise<{ readonly planned: boolean; readonly at: Date } | undefined>
+}
+
+export interface Reservation {
+  readonly sessionId: string
+  readonly tenant: string
+  /** JSON of the spawn command. */
+  readonly spawn: string
+}
+
+export interface WorkerMetrics {
+  turnEnded(outcome: 'completed' | 'failed' | 'cancelled'): void
+  takenOver(): void
+  committed(events: number): void
+}
+
+export interface WorkerOptions {
+  readonly bus: Bus
+  readonly member: Member
+  /** Undefined in one process, where nobody sends control messages. */
+  readonly control: ControlChannel | undefined
+  readonly view: ClusterView
+  readonly storage: WorkerStorage
+  readonly workspaces: Workspaces
+  readonly runtimeOf: (type: SessionType) => Runtime
+  /** Turns that may run at once. */
+  readonly maxSessions: number
+  readonly logger: Logger
+  readonly metrics: WorkerMetrics
+  readonly now: () => Date
+}
+
+const LOAD_MS = 1_000
+/** An edge has this long between reserving a session and submitting it. */
+const UNSUBMITTED_MS = 10_000
+const UNSUBMITTED_BATCH = 100
+/** A session that failed here is loaded anew after a pause, so that a bug does not spin. */
+const RELOAD_MS = 1_000
+/** Nobody listens there: the edge that asked is gone. */
+const NO_OUTBOX: Outbox = 'nobody@-0'
+
+export class Worker {
+  readonly #options: WorkerOptions
+  readonly #host: SessionHost
+  readonly #projector: Projector
+  readonly #reader: CommandReader
+  readonly #owner: ShardOwner
+  #stopReceiving: (() => Promise<void>) | undefined
+  #loadTimer: NodeJS.Timeout | undefined
+  #sweepTimer: NodeJS.Timeout | undefined
+  #stopped = false
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    const { bus, storage, logger, member } = options
+    this.#projector = new Projector(bus.log, storage.project, logger)
+    this.#host = new SessionHost({
+      services: this.#services(),
+      onLost: (claim, id, error) => this.#sessionLost(claim, id, error),
+      onIdle: (claim, id) => this.#projector.forget(claim, id),
+    })
+    this.#reader = bus.commands.openReader(
+      (batch) => this.#accept(batch),
+      () => this.#owner.reinstallAll(),
+    )
+    this.#owner = new ShardOwner({
+      node: member.id,
+      log: bus.log,
+      reader: this.#reader,
+      host: this.#host,
+      projector: this.#projector,
+      logger,
+      assigned: () => storage.assigned(),
+      release: (shards) => storage.release(shards),
+      formerOwner: (node) => this.#formerOwner(node),
+    })
+  }
+
+  async start(): Promise<void> {
+    this.#host.start()
+    this.#projector.start()
+    this.#stopReceiving = await this.#options.control?.receive((message) => this.#owner.obey(message))
+    await this.#owner.start()
+    this.#loadTimer = setInterval(() => this.#reportLoad(), LOAD_MS)
+    this.#sweepTimer = setInterval(() => void this.#submitForgotten(), UNSUBMITTED_MS)
+  }
+
+  /** Gives all shards back and stops. Turns end as they are recorded and go on with the next owner. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
+    clearInterval(this.#loadTimer)
+    clearInterval(this.#sweepTimer)
+    this.#options.member.setStatus('draining')
+    await this.#stopReceiving?.()
+    await this.#owner.drain().catch((error: unknown) => {
+      this.#options.logger.warn({ err: error }, 'shards could not be given back; they are taken over instead')
+    })
+    await this.#reader.stop()
+    this.#host.stop()
+    await this.#projector.stop()
+  }
+
+  #services(): SessionServices {
+    const { bus, storage, member, metrics, workspaces, logger, now, runtimeOf, maxSessions } = this.#options
+    return {
+      log: bus.log,
+      slots: new TurnSlots(maxSessions),
+      workspaces,
+      logger,
+      now,
+      runtimeOf,
+      beforeEffect: () => {
+        if (!member.mayStartEffects()) throw new ServiceError('unavailable', { reason: 'this worker lost its cluster' })
+      },
+      onWritten: (claim, id, written) => {
+        metrics.committed(written.events.length)
+        this.#projector.add(claim, id, written)
+      },
+      onEnded: () => undefined,
+      readHistory: (id) => readHistory(bus.log, storage.pageEvents, id),
+      quarantine: (letter) => storage.recordDeadLetter(letter),
+      onTurnEnded: (outcome) => metrics.turnEnded(outcome),
+      onTakeover: () => metrics.takenOver(),
+    }
+  }
+
+  async #accept(batch: Parameters<typeof acceptBatch>[1]): Promise<void> {
+    const options = {
+      commands: this.#options.bus.commands,
+      host: this.#host,
+      claimOf: (shard: number) => this.#owner.claimOf(shard),
+      onRefused: (claim: Claim, refused: { readonly status: string }) => this.#owner.refused(claim, refused),
+      isUnborn: (id: string) => this.#options.storage.isUnborn(id),
+    }
+    try {
+      await acceptBatch(options, batch)
+    } catch {
+      // The reply was lost, so nobody knows whether the batch was accepted: the shard is read again from its cursor.
+      await this.#owner.reinstall(batch.shard)
+    }
+  }
+
+  #sessionLost(claim: Claim, sessionId: string, error: WriterLost): void {
+    if (error.reason === 'fenced' || error.reason === 'rollback') {
+      return this.#owner.refused(claim, { status: error.reason })
+    }
+    this.#options.logger.warn({ sessionId, reason: error.reason }, 'a session is loaded anew')
+    const takeover = { fromWorker: claim.owner, afterMs: RELOAD_MS, planned: false }
+    setTimeout(() => {
+      if (this.#owner.claimOf(claim.shard) === claim) this.#host.recover(claim, [sessionId], takeover)
+    }, RELOAD_MS)
+  }
+
+  async #formerOwner(node: string): Promise<Takeover> {
+    const now = this.#options.now().getTime()
+    const beatAt = this.#options.view.nodes().find(({ id }) => id === node)?.beatAt
+    const ending = await this.#options.storage.ending(node)
+    const lastSeen = beatAt ?? ending?.at.getTime() ?? now
+    return { fromWorker: node, afterMs: Math.max(0, now - lastSeen), planned: ending?.planned ?? false }
+  }
+
+  #reportLoad(): void {
+    this.#options.member.setLoad({ ...this.#host.load, capacity: this.#options.maxSessions })
+  }
+
+  async #submitForgotten(): Promise<void> {
+    try {
+      const shards = [...this.#owner.owned.keys()]
+      for (const it of await this.#options.storage.unsubmitted(shards, UNSUBMITTED_MS, UNSUBMITTED_BATCH)) {
+        const { sessionId, tenant, spawn: body } = it
+        const route = { sessionId, commandId: sessionId, tenant, outbox: NO_OUTBOX, fresh: false, body }
+        await this.#options.bus.commands.submit({ ...route, type: 'spawn' })
+      }
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'forgotten spawns could not be submitted; trying again')
+    }
+  }
+}
