@@ -287,9 +287,11 @@ export class LiveSession implements TurnHost {
   }
 
   #fail(error: unknown): void {
-    if (error instanceof WriterLost || this.#closed) return
-    // A bug of ours: the session is loaded anew from its log, as after a crash.
-    this.services.logger.error({ err: error, sessionId: this.id }, 'a session failed and is loaded anew')
-    this.batch.close('closed')
+    if (this.#closed) return
+    // Anything else is a bug of ours: the session is loaded anew from its log, as after a crash.
+    if (!(error instanceof WriterLost)) {
+      this.services.logger.error({ err: error, sessionId: this.id }, 'a session failed')
+    }
+    this.batch.close(error instanceof WriterLost ? error.reason : 'closed')
   }
 }

@@ -8,12 +8,11 @@
 import type { Bus, Claim, CommandReader, StoredEvent } from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
 import type { ClusterView, ControlChannel, Member } from '../cluster/cluster.js'
-import { ServiceError } from '../protocol/errors.js'
 import type { EventId } from '../protocol/ids.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Runtime } from '../runtimes/runtime.js'
 import { acceptBatch } from './command-reader.js'
-import type { WriterLost } from './event-batch.js'
+import { WriterLost } from './event-batch.js'
 import { readHistory } from './history.js'
 import { type Project, Projector } from './projector.js'
 import { SessionHost } from './session-host.js'
@@ -147,7 +146,8 @@ export class Worker {
       now,
       runtimeOf,
       beforeEffect: () => {
-        if (!member.mayStartEffects()) throw new ServiceError('unavailable', { reason: 'this worker lost its cluster' })
+        // Not a failure of the task: the session waits until this worker, or the next owner, may go on.
+        if (!member.mayStartEffects()) throw new WriterLost('unreachable')
       },
       onWritten: (claim, id, written) => {
         metrics.committed(written.events.length)
@@ -179,7 +179,8 @@ export class Worker {
 
   #sessionLost(claim: Claim, sessionId: string, error: WriterLost): void {
     if (error.reason === 'fenced' || error.reason === 'rollback') {
-      return this.#owner.refused(claim, { status: error.reason })
+      this.#owner.refused(claim, { status: error.reason })
+      return
     }
     this.#options.logger.warn({ sessionId, reason: error.reason }, 'a session is loaded anew')
     const takeover = { fromWorker: claim.owner, afterMs: RELOAD_MS, planned: false }
