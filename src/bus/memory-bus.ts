@@ -1,0 +1,230 @@
+/**
+ * The bus of a single process: the promises of `bus.ts` without Redis. With a journal it is the bus of a standalone
+ * service, which loses nothing that it has answered when the process is killed; without one it ends with the process.
+ *
+ * Memory changes in one turn of the event loop, which makes every operation atomic. Its answer, and what edges see of
+ * it, wait until the journal holds it; a failed journal stops the bus, because memory and disk then differ.
+ */
+import type { SessionId } from '../protocol/ids.js'
+import {
+  type Acceptance,
+  type Accepted,
+  type Bus,
+  type Change,
+  type Claim,
+  type Claimed,
+  type CommandBatch,
+  type CommandReader,
+  type CommandStream,
+  type Committed,
+  type Fenced,
+  type Flushed,
+  LIMITS,
+  type OutEntry,
+  type Projected,
+  type Refused,
+  type Resumed,
+  type SessionHead,
+  type SessionLog,
+  type SessionRecord,
+  type StoredEvent,
+  type Submitted,
+  type TextFlush,
+} from './bus.js'
+import type { Outbox, Submission } from './command.js'
+import { type BusJournal, type Durability, GroupedWrites, NothingKept } from './memory/durability.js'
+import { MemoryOutboxes } from './memory/memory-outboxes.js'
+import { MemoryReader } from './memory/memory-reader.js'
+import type { MemorySession } from './memory/memory-session.js'
+import { MemoryShards } from './memory/memory-shards.js'
+
+export type { BusJournal } from './memory/durability.js'
+
+export interface MemoryBusOptions {
+  /** Where the bus is kept; without one it ends with the process. */
+  readonly journal?: BusJournal
+  /** Entries that may wait for one edge; default LIMITS.outEntries. */
+  readonly outEntries?: number
+}
+
+/**
+ * Opens the bus with all that its journal holds.
+ * @throws what the journal throws when it cannot be read.
+ */
+export async function createMemoryBus(options: MemoryBusOptions = {}): Promise<Bus> {
+  const { journal } = options
+  const shards = new MemoryShards()
+  if (journal) shards.restore(await journal.load())
+  const durability = journal ? new GroupedWrites(journal) : new NothingKept()
+  const outboxes = new MemoryOutboxes(options.outEntries ?? LIMITS.outEntries)
+  const commands = new MemoryCommandStream(shards, durability, outboxes)
+  return {
+    commands,
+    log: new MemorySessionLog(shards, durability, outboxes),
+    outboxes,
+    ping: () => durability.settled(),
+    stop: async () => {
+      await commands.stop()
+      await durability.stop()
+      await outboxes.stop()
+    },
+  }
+}
+
+class MemoryCommandStream implements CommandStream {
+  readonly #readers = new Set<MemoryReader>()
+
+  constructor(
+    private readonly shards: MemoryShards,
+    private readonly durability: Durability,
+    private readonly outboxes: MemoryOutboxes,
+  ) {}
+
+  async submit(submission: Submission): Promise<Submitted> {
+    const submitted = this.shards.of(submission.sessionId).submit(submission)
+    if (submitted.status === 'ok') for (const reader of this.#readers) reader.wake()
+    return submitted
+  }
+
+  openReader(onBatch: (batch: CommandBatch) => Promise<void>, onLost: () => void): CommandReader {
+    const reader = new MemoryReader(this.shards, onBatch, onLost, (it) => this.#readers.delete(it))
+    this.#readers.add(reader)
+    return reader
+  }
+
+  async accept(claim: Claim, batch: CommandBatch): Promise<Accepted | Refused> {
+    const shard = this.shards.get(claim.shard)
+    const refused = shard.refusal(claim)
+    if (refused) return refused
+    const group = this.durability.group()
+    const acceptances = batch.submissions.map((it) => shard.accept(it, group))
+    shard.moveCursor(batch.cursor, group)
+    await this.durability.keep(group, () => this.#tellEdges(batch.submissions, acceptances))
+    return { status: 'ok', acceptances }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#readers].map((it) => it.stop()))
+  }
+
+  /** One entry for each edge. `check` is no answer yet: the worker asks Postgres and accepts the command again. */
+  #tellEdges(submissions: readonly Submission[], acceptances: readonly Acceptance[]): void {
+    const byEdge = new Map<Outbox, Acceptance[]>()
+    for (const [index, { outbox }] of submissions.entries()) {
+      const acceptance = acceptances[index]
+      if (!acceptance || acceptance.status === 'check') continue
+      const known = byEdge.get(outbox)
+      if (known) known.push(acceptance)
+      else byEdge.set(outbox, [acceptance])
+    }
+    for (const [outbox, mine] of byEdge) this.outboxes.send(outbox, { kind: 'acceptances', acceptances: mine })
+  }
+}
+
+class MemorySessionLog implements SessionLog {
+  constructor(
+    private readonly shards: MemoryShards,
+    private readonly durability: Durability,
+    private readonly outboxes: MemoryOutboxes,
+  ) {}
+
+  async claim(claim: Claim): Promise<Claimed | Fenced> {
+    const group = this.durability.group()
+    const claimed = this.shards.get(claim.shard).claim(claim, group)
+    await this.durability.keep(group)
+    return claimed
+  }
+
+  async release(claim: Claim): Promise<void> {
+    const group = this.durability.group()
+    this.shards.get(claim.shard).release(claim, group)
+    await this.durability.keep(group)
+  }
+
+  async commit(claim: Claim, change: Change): Promise<Committed> {
+    const shard = this.shards.get(claim.shard)
+    const session = shard.session(change.sessionId)
+    if (session?.isLastCommit(change.commitId)) return await this.#durably({ status: 'ok' })
+    const refused = shard.refusal(claim)
+    if (refused) return refused
+    if (!session?.isAt(change.expectedSeq, claim.epoch)) return { status: 'head', seq: session?.seq ?? 0 }
+    const group = this.durability.group()
+    const events = session.commit(claim.epoch, change, group)
+    shard.committed(session)
+    const show = this.#fanOut(session, { kind: 'events', sessionId: session.id, events })
+    await this.durability.keep(group, events.length > 0 ? show : undefined)
+    return { status: 'ok' }
+  }
+
+  async flush(claim: Claim, flush: TextFlush): Promise<Flushed> {
+    const shard = this.shards.get(claim.shard)
+    const refused = shard.refusal(claim)
+    if (refused) return refused
+    const session = shard.session(flush.sessionId)
+    // Nothing may be streamed before the spawn was accepted: that this session is not here means that it was lost.
+    if (!session) return { status: 'gap', bytes: 0 }
+    const group = this.durability.group()
+    const { outcome, isNew } = session.flush(flush, group)
+    await this.durability.keep(group, isNew ? this.#fanOut(session, textEntry(flush)) : undefined)
+    return outcome
+  }
+
+  peek(sessionId: SessionId): Promise<SessionHead | undefined> {
+    return this.#durably(this.shards.session(sessionId)?.peek())
+  }
+
+  load(sessionId: SessionId): Promise<SessionRecord | undefined> {
+    return this.#durably(this.shards.session(sessionId)?.load())
+  }
+
+  events(sessionId: SessionId, after: string, limit: number): Promise<readonly StoredEvent[]> {
+    return this.#durably(this.shards.session(sessionId)?.events(after, limit) ?? [])
+  }
+
+  resume(sessionId: SessionId, outbox: Outbox, after: string, limit: number): Promise<Resumed> {
+    const session = this.shards.session(sessionId)
+    return this.#durably(session?.resume(outbox, after, limit) ?? { status: 'unknown' })
+  }
+
+  async unsubscribe(sessionId: SessionId, outbox: Outbox): Promise<void> {
+    this.shards.session(sessionId)?.subscribers.delete(outbox)
+  }
+
+  async trim(claim: Claim, projected: readonly Projected[]): Promise<void> {
+    const shard = this.shards.get(claim.shard)
+    // A refusal needs no answer here: whoever owns the shard now trims it.
+    if (shard.refusal(claim)) return
+    const group = this.durability.group()
+    for (const it of projected) shard.trim(it, group)
+    await this.durability.keep(group)
+  }
+
+  /**
+   * Shows an entry to those who are subscribed now. Who resumes later, while the entry still waits for the journal, has
+   * it in the answer already.
+   */
+  #fanOut(session: MemorySession, entry: OutEntry): () => void {
+    const subscribers = [...session.subscribers]
+    return () => {
+      for (const outbox of subscribers) {
+        if (!this.outboxes.send(outbox, entry)) session.subscribers.delete(outbox)
+      }
+    }
+  }
+
+  /** Hands out what was read once a kill of the process can no longer undo it. */
+  async #durably<T>(read: T): Promise<T> {
+    await this.durability.settled()
+    return read
+  }
+}
+
+const textEntry = (flush: TextFlush): OutEntry => ({
+  kind: 'text',
+  sessionId: flush.sessionId,
+  messageId: flush.messageId,
+  offset: flush.offset,
+  bytes: Buffer.byteLength(flush.text),
+  headSeq: flush.headSeq,
+  json: flush.json,
+})

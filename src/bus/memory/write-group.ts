@@ -1,0 +1,53 @@
+/**
+ * What a group of bus operations changed, as rows. Each operation puts its rows here in the same turn of the event loop
+ * in which it changes memory, so that a group never holds half an operation nor any trace of a later one.
+ */
+import type {
+  BusCommandRow,
+  BusEventRow,
+  BusPieceRow,
+  BusSeenRow,
+  BusSessionRow,
+  BusShardRow,
+  BusWrite,
+} from '../../storage/standalone-bus.js'
+
+export class WriteGroup {
+  readonly commands: BusCommandRow[] = []
+  readonly events: BusEventRow[] = []
+  readonly pieces: BusPieceRow[] = []
+  readonly #shards = new Map<number, BusShardRow>()
+  readonly #sessions = new Map<string, BusSessionRow>()
+  readonly #seen = new Map<string, BusSeenRow>()
+  readonly #outdated = new Set<string>()
+
+  /** Replaces what this group knew of the shard. */
+  shard(row: BusShardRow): void {
+    this.#shards.set(row.shard, row)
+  }
+
+  session(row: BusSessionRow): void {
+    this.#sessions.set(row.session_id, row)
+  }
+
+  seen(row: BusSeenRow): void {
+    this.#seen.set(`${row.session_id} ${row.command_id}`, row)
+  }
+
+  /** Notes that rows of the session have become invalid by its new row. */
+  outdate(sessionId: string): void {
+    this.#outdated.add(sessionId)
+  }
+
+  rows(): BusWrite {
+    return {
+      shards: [...this.#shards.values()],
+      sessions: [...this.#sessions.values()],
+      commands: this.commands,
+      seen: [...this.#seen.values()],
+      pieces: this.pieces,
+      events: this.events,
+      outdated: [...this.#outdated],
+    }
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Runs one suite against every bus: in one process, in one process with a journal, on Redis and on Redis Cluster.
+ */
+import { randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
+import { afterAll, afterEach, beforeAll, describe } from 'vitest'
+import type { Bus } from '../../src/bus/bus.js'
+import type { Outbox } from '../../src/bus/command.js'
+import { Lanes } from '../../src/bus/lanes.js'
+import { createMemoryBus, type MemoryBusOptions } from '../../src/bus/memory-bus.js'
+import { createRedisBus } from '../../src/bus/redis-bus.js'
+import { connectCommands, disconnect, type RedisClient, type RedisConfig } from '../../src/redis/connect.js'
+import { MAX_LANES } from '../../src/shards/lane.js'
+import { type Database, openDatabase } from '../../src/storage/database.js'
+import { migrate } from '../../src/storage/migrate.js'
+import { StandaloneBus } from '../../src/storage/standalone-bus.js'
+import { TestOwner } from './bus-actors.js'
+
+/** Small, so that a test can fill an outbox in one turn of the event loop. */
+const OUT_ENTRIES = 200
+/** A shard that no test uses. */
+const FLOODED_SHARD = 4095
+
+export interface BusUnderTest {
+  readonly bus: Bus
+  /** Stops the bus and opens its store as a new process finds it. Undefined when nothing outlives the process. */
+  readonly restart: (() => Promise<Bus>) | undefined
+  /** Makes the outbox lose entries before its edge has read them. */
+  loseEntries(outbox: Outbox): Promise<void>
+}
+
+export interface BusFixture {
+  readonly name: string
+  /** An empty bus of its own, stopped after the test. */
+  open(): Promise<BusUnderTest>
+}
+
+interface Store {
+  readonly name: string
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** Returns how to connect to an empty store, again and again. */
+  prepare(): Promise<Prepared>
+}
+
+interface Prepared {
+  readonly connect: () => Promise<Bus>
+  readonly isLasting: boolean
+  readonly loseEntries: (bus: Bus, outbox: Outbox) => Promise<void>
+}
+
+/** Defines the suite once for each implementation. */
+export function eachBus(define: (fixture: BusFixture) => void): void {
+  for (const store of [memoryStore(), journaledStore(), singleRedis(), redisCluster()]) {
+    describe(store.name, () => {
+      const opened = new Set<Bus>()
+      beforeAll(() => store.start())
+      afterEach(async () => {
+        await Promise.all([...opened].map((bus) => bus.stop()))
+        opened.clear()
+      })
+      afterAll(() => store.stop())
+      define({ name: store.name, open: async () => openBus(await store.prepare(), opened) })
+    })
+  }
+}
+
+async function openBus({ connect, isLasting, loseEntries }: Prepared, opened: Set<Bus>): Promise<BusUnderTest> {
+  let bus = await connect()
+  opened.add(bus)
+  const restart = async (): Promise<Bus> => {
+    opened.delete(bus)
+    await bus.stop()
+    bus = await connect()
+    opened.add(bus)
+    return bus
+  }
+  return { bus, restart: isLasting ? restart : undefined, loseEntries: (outbox) => loseEntries(bus, outbox) }
+}
+
+function memoryStore(): Store {
+  return {
+    name: 'in one process',
+    start: async () => undefined,
+    stop: async () => undefined,
+    prepare: async () => inProcess({}),
+  }
+}
+
+function journaledStore(): Store {
+  let database: Database
+  return {
+    name: 'in one process with a journal',
+    start: async () => {
+      database = await openDatabase({ kind: 'pglite', directory: undefined })
+      await migrate(database)
+    },
+    stop: () => database.close(),
+    prepare: async () => {
+      await sql`truncate bus_shards, bus_sessions, bus_commands, bus_seen, bus_parts, events`.execute(database.sql)
+      return inProcess({ journal: new StandaloneBus(database) })
+    },
+  }
+}
+
+function inProcess(options: MemoryBusOptions): Prepared {
+  return {
+    connect: () => createMemoryBus({ ...options, outEntries: OUT_ENTRIES }),
+    isLasting: options.journal !== undefined,
+    loseEntries: overflow,
+  }
+}
+
+/** More text in one turn of the event loop than may wait for an edge. */
+async function overflow(bus: Bus, outbox: Outbox): Promise<void> {
+  const owner = await TestOwner.claim(bus, FLOODED_SHARD)
+  const sessionId = await owner.spawn(outbox)
+  await Promise.all(
+    Array.from({ length: OUT_ENTRIES + 1 }, (_, offset) => owner.flush(sessionId, 'msg_1', offset, 'x')),
+  )
+}
+
+const singleRedis = (): Store => redisStore('Redis', 1, () => ({ url: variable('TEST_REDIS_URL'), clusterNodes: [] }))
+
+const redisCluster = (): Store =>
+  redisStore('Redis Cluster', MAX_LANES, () => ({
+    url: undefined,
+    clusterNodes: variable('TEST_REDIS_CLUSTER_URLS')
+      .split(',')
+      .map((url) => new URL(url).host),
+  }))
+
+function redisStore(name: string, lanes: number, servers: () => Pick<RedisConfig, 'url' | 'clusterNodes'>): Store {
+  const config = (): RedisConfig => ({ ...servers(), password: undefined, db: 0, connectTimeoutMs: 5_000 })
+  let client: RedisClient
+  return {
+    name,
+    start: async () => {
+      client = await connectCommands(config(), report)
+    },
+    stop: async () => disconnect(client),
+    prepare: async () => {
+      const cluster = `test-${randomUUID()}`
+      return {
+        connect: () => createRedisBus({ redis: config(), cluster, lanes, onError: report }),
+        isLasting: true,
+        loseEntries: async (_bus, outbox) => {
+          await client.unlink(new Lanes(cluster, lanes).lane(lanes - 1).outbox(outbox))
+        },
+      }
+    },
+  }
+}
+
+function variable(name: string): string {
+  const value = process.env[name]
+  if (!value) throw new Error(`${name} is not set: the setup of the contract tests starts the server and sets it`)
+  return value
+}
+
+/** A connection that fails is no failure of the test by itself; what the test waits for will tell. */
+function report(error: Error): void {
+  console.warn(`redis: ${error.message}`)
+}
