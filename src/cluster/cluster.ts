@@ -1,8 +1,9 @@
 /**
- * The control plane as its users see it: who is alive, and which worker owns which shard. `membership` implements it
- * over Redis and Postgres, `solo` for one process.
+ * The control plane as its users see it: who is alive, and which worker owns which shard. Over Redis and Postgres
+ * `membership`, `node-directory` and `control-channel` implement it; for one process `solo` does.
  */
 import type { NodeId } from '../protocol/ids.js'
+import type { OwnedShard } from '../storage/shard-assignments.js'
 
 export type Role = 'edge' | 'worker' | 'coordinator' | 'all'
 
@@ -23,7 +24,7 @@ export interface LiveNode {
   /** Share of the cluster's work that it declares to take; 1 is normal. */
   readonly weight: number
   readonly load: NodeLoad
-  /** Redis time of its last beat, in ms. */
+  /** Redis time of its last beat, in ms. Only good for seeing that a beat is another one: clocks are not compared. */
   readonly beatAt: number
   readonly status: 'live' | 'draining' | 'dead'
   /** How long its main loop has been stuck, in ms. */
@@ -32,6 +33,7 @@ export interface LiveNode {
 
 /** A recent picture of the cluster, refreshed every second; good enough to place a session, never to write. */
 export interface ClusterView {
+  /** Nodes that beat; neither dead nor silent. */
   nodes(): readonly LiveNode[]
   /** Owner of each assigned shard. */
   owners(): ReadonlyMap<number, NodeId>
@@ -41,6 +43,7 @@ export interface ClusterView {
 /** This process as a member. */
 export interface Member {
   readonly id: NodeId
+  /** Resolves when this process is a member. */
   start(): Promise<void>
   /** Leaves in an orderly way; the id is never used again. */
   stop(): Promise<void>
@@ -52,14 +55,22 @@ export interface Member {
   onDead(handler: () => void): void
 }
 
-/** A word from the coordinator to a node. */
-export type ControlMessage =
-  | { readonly type: 'claim'; readonly shards: readonly { readonly shard: number; readonly epoch: number }[] }
-  | { readonly type: 'release'; readonly shards: readonly { readonly shard: number; readonly epoch: number }[] }
+/** A word from the coordinator to a node: shards it owns now, or shall give away when they have no unfinished work. */
+export interface ControlMessage {
+  readonly type: 'claim' | 'release'
+  readonly shards: readonly OwnedShard[]
+}
 
 export interface ControlChannel {
   /** Best effort: the receiver also polls the assignments. */
   send(to: NodeId, message: ControlMessage): Promise<void>
   /** Hands out messages to this node in order. Returns a function that stops it. */
   receive(handler: (message: ControlMessage) => void): Promise<() => Promise<void>>
+}
+
+/** The log as the control plane uses it. */
+export interface ControlLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
 }
