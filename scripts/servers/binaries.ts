@@ -97,7 +97,7 @@ async function install(): Promise<void> {
   if (!hadPolicy) writeFileSync(POLICY_FILE, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
     await apt('update', '-q')
-    await apt('install', '-y', '-q', '--no-install-recommends', 'redis-server', 'postgresql')
+    await apt('install', '-y', '-q', '--no-install-recommends', '--no-upgrade', 'redis-server', 'postgresql')
   } finally {
     if (!hadPolicy) rmSync(POLICY_FILE, { force: true })
   }
