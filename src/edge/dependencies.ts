@@ -1,0 +1,124 @@
+/**
+ * What an edge needs from the rest of the house, as small interfaces: the composition root fits them.
+ */
+import type { CommandStream, EdgeStream, SessionLog, StoredEvent } from '../bus/bus.js'
+import type { ClusterView } from '../cluster/cluster.js'
+import type { DaemonStatus } from '../protocol/events.js'
+import type { EventId, NodeId, SessionId } from '../protocol/ids.js'
+import type { Session, SessionType } from '../protocol/session.js'
+import type { PlacementStrategy } from '../shards/placement.js'
+
+export interface EdgeSettings {
+  /** Name of the service, shown by `daemon_status`. */
+  readonly name: string
+  readonly version: string
+  readonly host: string
+  /** 0 lets the system choose; `Edge.port` tells. */
+  readonly port: number
+  readonly healthPath: string
+  /** Largest frame that a client may send, in bytes. */
+  readonly maxPayloadBytes: number
+  /** Time between pings to each client. */
+  readonly heartbeatIntervalMs: number
+  /** Bound of a drain. */
+  readonly shutdownTimeoutMs: number
+  readonly placement: PlacementStrategy
+  readonly auth: AuthSettings
+}
+
+export interface AuthSettings {
+  /** HS256 key of the tokens. Undefined: only this machine may connect. */
+  readonly secret: string | undefined
+  readonly issuer: string
+  readonly audience: string
+  /** Lifetime of a token made by `token_refresh`. */
+  readonly tokenLifetimeMs: number
+}
+
+/** A session's row, as far as an edge needs it. */
+export interface SessionRow {
+  readonly id: SessionId
+  readonly tenant: string
+  /** The spawn command's JSON, byte-exact. */
+  readonly spawn: string
+  /** Whether a worker is known to hold the spawn. */
+  readonly submitted: boolean
+  readonly snapshot: Session | null
+  readonly createdAt: Date
+}
+
+export interface NewSessionRow {
+  readonly id: SessionId
+  readonly shard: number
+  readonly tenant: string
+  readonly orchestratorId: string
+  readonly type: SessionType
+  readonly idemKey: string | undefined
+  readonly bodyHash: string
+  readonly spawn: string
+}
+
+export type Reserved = { readonly status: 'new' | 'existing' | 'conflict'; readonly id: SessionId }
+
+/** Rows of sessions in Postgres. */
+export interface SessionRows {
+  /** Inserts a row, or finds the one that holds (tenant, idemKey); `conflict`: that one has another body. */
+  reserve(row: NewSessionRow): Promise<Reserved>
+  /** Takes the idempotency key from a session, so that the next `reserve` may have it. Repeating it is allowed. */
+  releaseKey(id: SessionId): Promise<void>
+  find(id: SessionId): Promise<SessionRow | undefined>
+  /** Newest first; `cursor` continues where a former page ended. */
+  listByTenant(
+    tenant: string,
+    page: { readonly limit: number; readonly cursor: string | undefined },
+  ): Promise<{ readonly rows: readonly SessionRow[]; readonly cursor: string | undefined }>
+  markSubmitted(id: SessionId): Promise<void>
+}
+
+/** Events in Postgres: what the log has dropped. */
+export interface EventRows {
+  /** Events behind `after`, up to and including `upTo` when given, oldest first. */
+  page(id: SessionId, after: EventId, upTo: EventId | undefined, limit: number): Promise<readonly StoredEvent[]>
+  contains(id: SessionId, event: EventId): Promise<boolean>
+  last(id: SessionId): Promise<EventId | undefined>
+}
+
+/** Figures of the whole cluster for `daemon_status`. */
+export interface StatusSource {
+  totals(): Promise<DaemonStatus['metrics']>
+  /** A subsystem that is well has the status `running`. */
+  subsystems(): Promise<DaemonStatus['subsystems']>
+}
+
+export interface EdgeLog {
+  debug(fields: object, text: string): void
+  info(fields: object, text: string): void
+  warn(fields: object, text: string): void
+  error(fields: object, text: string): void
+}
+
+export interface EdgeMetrics {
+  connections(change: 1 | -1): void
+  received(): void
+  sent(frames: number): void
+  accepted(): void
+  busy(): void
+}
+
+export type EdgeBus = {
+  readonly commands: Pick<CommandStream, 'submit'>
+  readonly log: Pick<SessionLog, 'peek' | 'resume' | 'unsubscribe'>
+  readonly outboxes: EdgeStream
+}
+
+export interface EdgeDependencies {
+  readonly id: NodeId
+  readonly settings: EdgeSettings
+  readonly bus: EdgeBus
+  readonly view: ClusterView
+  readonly sessions: SessionRows
+  readonly events: EventRows
+  readonly status: StatusSource
+  readonly log: EdgeLog
+  readonly metrics: EdgeMetrics
+}

@@ -1,0 +1,224 @@
+/**
+ * What each message of a client leads to: one function per verb. Whoever is not allowed, or asks about a session that is
+ * not theirs, hears so before anything happens.
+ */
+import { ulid } from 'ulid'
+import type { Command } from '../bus/command.js'
+import { errorReply } from '../protocol/codec.js'
+import type { ClientMessage, ClientMessageType, RequestId } from '../protocol/commands.js'
+import { type ErrorCode, ServiceError } from '../protocol/errors.js'
+import type { Reply } from '../protocol/events.js'
+import { newCommandId, parseEventId, type SessionId } from '../protocol/ids.js'
+import { newTask } from '../protocol/session.js'
+import type { Authenticator, ClientRole } from './auth.js'
+import type { Connection } from './connection.js'
+import type { EdgeLog } from './dependencies.js'
+import { echo, type Queries } from './queries.js'
+import type { SessionDirectory } from './session-directory.js'
+import type { Spawn } from './spawn.js'
+import type { Submissions } from './submissions.js'
+import { type Place, START } from './subscription.js'
+import type { Subscriptions } from './subscriptions.js'
+
+export interface DispatchDependencies {
+  readonly authenticator: Authenticator
+  readonly directory: SessionDirectory
+  readonly subscriptions: Subscriptions
+  readonly submissions: Submissions
+  readonly spawn: Spawn
+  readonly queries: Queries
+  readonly trace: EdgeLog
+  /** The principal of a connection has changed: its right ends at another time. */
+  readonly onRenewed: (connection: Connection) => void
+}
+
+type Message<T extends ClientMessageType> = Extract<ClientMessage, { type: T }>
+type CommandMessage = Message<'execute_task' | 'stop_session' | 'pause_session' | 'resume_session' | 'cancel_task'>
+
+/** What a read-only credential may ask; everything else changes something. */
+const READ_ONLY: ReadonlySet<ClientMessageType> = new Set<ClientMessageType>([
+  'ping',
+  'health_check',
+  'session_status',
+  'list_sessions',
+  'daemon_status',
+  'token_refresh',
+  'subscribe',
+  'unsubscribe',
+])
+
+export class Dispatch {
+  readonly #deps: DispatchDependencies
+
+  constructor(deps: DispatchDependencies) {
+    this.#deps = deps
+  }
+
+  /** Carries out a message and answers it; what goes wrong becomes an `error` frame. Never throws or rejects. */
+  handle(connection: Connection, message: ClientMessage): Promise<void> | undefined {
+    try {
+      checkRole(connection.principal.role, message.type)
+      const work = message.auth
+        ? this.#checkAuth(message.auth).then(() => this.#carryOut(connection, message))
+        : this.#carryOut(connection, message)
+      return work?.catch((error: unknown) => this.#fail(connection, message, error))
+    } catch (error) {
+      this.#fail(connection, message, error)
+      return undefined
+    }
+  }
+
+  #carryOut(connection: Connection, message: ClientMessage): Promise<void> | undefined {
+    const { tenant } = connection.principal
+    const requestId = requestIdOf(message)
+    switch (message.type) {
+      case 'spawn_session':
+        return this.#deps.spawn.carryOut(connection, message)
+      case 'execute_task':
+      case 'stop_session':
+      case 'pause_session':
+      case 'resume_session':
+      case 'cancel_task':
+        return this.#command(connection, message)
+      case 'subscribe':
+        return this.#subscribe(connection, message)
+      case 'unsubscribe':
+        return this.#unsubscribe(connection, message)
+      case 'session_status':
+        return this.#answer(connection, this.#deps.queries.sessionStatus(message.payload.sessionId, tenant, requestId))
+      case 'list_sessions':
+        return this.#answer(connection, this.#deps.queries.listSessions(message, tenant, requestId))
+      case 'daemon_status':
+        return this.#answer(connection, this.#deps.queries.daemonStatus(requestId))
+      case 'token_refresh':
+        return this.#refreshToken(connection, requestId)
+      case 'route_task':
+        return reply(connection, this.#deps.queries.routeTask(message, tenant, requestId))
+      case 'health_check':
+        return reply(connection, { type: 'health_check_response', healthy: true, ...echo(requestId) })
+      case 'ping':
+        return reply(connection, { type: 'pong', ...echo(requestId) })
+    }
+  }
+
+  /** The usual case, a session that this client already watches, runs without waiting for anything. */
+  #command(connection: Connection, message: CommandMessage): Promise<void> | undefined {
+    const { sessionId } = message.payload
+    const known = this.#deps.directory.remembered(sessionId) === connection.principal.tenant
+    if (known && this.#deps.subscriptions.isSubscribed(sessionId, connection)) {
+      this.#submit(connection, message)
+      return undefined
+    }
+    return this.#watch(connection, sessionId).then(() => this.#submit(connection, message))
+  }
+
+  /** Whoever gives a session work sees what comes of it. */
+  async #watch(connection: Connection, sessionId: SessionId): Promise<void> {
+    await this.#deps.directory.checkOwner(sessionId, connection.principal.tenant)
+    if (!connection.isOpen || this.#deps.subscriptions.isSubscribed(sessionId, connection)) return
+    await this.#deps.subscriptions.subscribe(sessionId, connection, 'now')
+  }
+
+  #submit(connection: Connection, message: CommandMessage): void {
+    const { sessionId } = message.payload
+    const command = commandOf(message)
+    const { tenant } = connection.principal
+    const body = JSON.stringify(command)
+    this.#deps.submissions.submit(
+      { sessionId, commandId: command.id, type: command.type, tenant, fresh: false, body },
+      { client: connection, requestId: requestIdOf(message), commandId: message.commandId },
+    )
+  }
+
+  async #subscribe(connection: Connection, message: Message<'subscribe'>): Promise<void> {
+    const { sessionId, from } = message.payload
+    await this.#deps.directory.checkOwner(sessionId, connection.principal.tenant)
+    if (!connection.isOpen) return
+    const place = from === undefined ? 'now' : placeOf(from)
+    // Not awaited: history may be long, and the client's next message need not wait for it.
+    void this.#deps.subscriptions.subscribe(sessionId, connection, place, { requestId: requestIdOf(message) })
+  }
+
+  async #unsubscribe(connection: Connection, message: Message<'unsubscribe'>): Promise<void> {
+    const { sessionId } = message.payload
+    if (!this.#deps.subscriptions.unsubscribe(sessionId, connection)) {
+      await this.#deps.directory.checkOwner(sessionId, connection.principal.tenant)
+    }
+    reply(connection, { type: 'unsubscribed', sessionId, ...echo(requestIdOf(message)) })
+  }
+
+  async #refreshToken(connection: Connection, requestId: RequestId | undefined): Promise<void> {
+    const { token, expiresAt } = await this.#deps.authenticator.issueToken(connection.principal)
+    connection.principal = { ...connection.principal, expiresAt }
+    this.#deps.onRenewed(connection)
+    const end = new Date(expiresAt).toISOString()
+    reply(connection, { type: 'token_refreshed', token, expiresAt: end, ...echo(requestId) })
+  }
+
+  /** A message may bring a credential of its own: it must be good, but it does not change who the client is. */
+  async #checkAuth(auth: NonNullable<ClientMessage['auth']>): Promise<void> {
+    if (this.#deps.authenticator.localOnly || auth.token === undefined) return
+    const verdict = await this.#deps.authenticator.verify(auth.token)
+    if (!verdict.ok && verdict.reason !== 'api_key_invalid') throw new ServiceError(verdict.reason)
+  }
+
+  async #answer(connection: Connection, question: Promise<Reply>): Promise<void> {
+    reply(connection, await question)
+  }
+
+  #fail(connection: Connection, message: ClientMessage, error: unknown): void {
+    const about = { requestId: requestIdOf(message), sessionId: sessionIdOf(message), commandId: message.commandId }
+    if (error instanceof ServiceError) {
+      connection.push(JSON.stringify(errorReply(error, about)))
+      return
+    }
+    const incident = ulid()
+    this.#deps.trace.error({ err: error, incident, type: message.type, ...about }, 'a message could not be carried out')
+    const code: ErrorCode = 'internal'
+    connection.push(JSON.stringify(errorReply(new ServiceError(code, { incident }, { cause: error }), about)))
+  }
+}
+
+function checkRole(role: ClientRole, type: ClientMessageType): void {
+  if (role === 'readonly' && !READ_ONLY.has(type)) throw new ServiceError('forbidden', { action: type })
+}
+
+function reply(connection: Connection, frame: Reply): undefined {
+  connection.push(JSON.stringify(frame))
+}
+
+const requestIdOf = (message: ClientMessage): RequestId | undefined => message.requestId ?? message.id
+
+function sessionIdOf(message: ClientMessage): SessionId | undefined {
+  const payload = 'payload' in message ? message.payload : undefined
+  return payload && 'sessionId' in payload ? payload.sessionId : undefined
+}
+
+function placeOf(from: NonNullable<Message<'subscribe'>['payload']['from']>): Place {
+  const id = parseEventId(from.eventId)
+  // The schema has checked it; without an id the story starts at the beginning.
+  return id
+    ? { ...id, messageId: from.messageId, offset: from.messageId === undefined ? 0 : (from.offset ?? 0) }
+    : START
+}
+
+function commandOf(message: CommandMessage): Command {
+  const requestId = requestIdOf(message)
+  const identified = { id: message.commandId ?? newCommandId(), ...(requestId !== undefined && { requestId }) }
+  switch (message.type) {
+    case 'execute_task': {
+      const { task, context } = message.payload
+      return { ...identified, type: 'execute', task: newTask(task, new Date()), ...(context && { context }) }
+    }
+    case 'cancel_task': {
+      const { taskId } = message.payload
+      return { ...identified, type: 'cancel', ...(taskId !== undefined && { taskId }) }
+    }
+    case 'stop_session':
+      return { ...identified, type: 'stop' }
+    case 'pause_session':
+      return { ...identified, type: 'pause' }
+    case 'resume_session':
+      return { ...identified, type: 'resume' }
+  }
+}

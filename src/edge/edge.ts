@@ -1,0 +1,147 @@
+/**
+ * The edge role: client doors in front of the cluster. It keeps nothing that cannot be lost: clients resume at any other
+ * edge, commands are sent again until a worker has accepted them.
+ *
+ *   websocket → connection → dispatch → submissions ⇒ shard's command stream
+ *   edge's outbox ⇒ event-reader → subscriptions → connection → websocket
+ */
+import { Authenticator, type Principal } from './auth.js'
+import { Connection, type Socket } from './connection.js'
+import { Connections } from './connections.js'
+import type { EdgeDependencies } from './dependencies.js'
+import { Dispatch } from './dispatch.js'
+import { EventReader } from './event-reader.js'
+import { Queries } from './queries.js'
+import { Server } from './server.js'
+import { SessionDirectory } from './session-directory.js'
+import { SessionPlacement } from './session-placement.js'
+import { Spawn } from './spawn.js'
+import { Submissions } from './submissions.js'
+import { Subscriptions } from './subscriptions.js'
+
+export class Edge {
+  readonly #deps: EdgeDependencies
+  readonly #authenticator: Authenticator
+  readonly #connections: Connections
+  readonly #subscriptions: Subscriptions
+  readonly #submissions: Submissions
+  readonly #reader: EventReader
+  readonly #dispatch: Dispatch
+  readonly #server: Server
+  #state: 'new' | 'running' | 'draining' | 'stopped' = 'new'
+
+  constructor(deps: EdgeDependencies) {
+    const { settings, bus, sessions, events, view, log: trace, metrics } = deps
+    this.#deps = deps
+    this.#authenticator = new Authenticator(settings.auth)
+    this.#connections = new Connections(settings.heartbeatIntervalMs, metrics)
+    const directory = new SessionDirectory(bus.log, sessions)
+    const placement = new SessionPlacement(view, settings.placement)
+    const snapshot = directory.snapshot.bind(directory)
+    const subscriptions = new Subscriptions({ log: bus.log, events, snapshot, trace })
+    const submissions = new Submissions({
+      commands: bus.commands,
+      trace,
+      metrics,
+      onAccepted: ({ type, sessionId }, status) => {
+        if (type === 'spawn') this.#spawned(sessionId, status)
+      },
+    })
+    const spawn = new Spawn({ sessions, directory, placement, subscriptions, submissions })
+    const queries = new Queries({ settings, sessions, directory, placement, view, status: deps.status })
+    this.#subscriptions = subscriptions
+    this.#submissions = submissions
+    this.#reader = new EventReader(bus.outboxes, submissions, subscriptions)
+    this.#dispatch = new Dispatch({
+      authenticator: this.#authenticator,
+      directory,
+      subscriptions,
+      submissions,
+      spawn,
+      queries,
+      trace,
+      onRenewed: (connection) => this.#connections.watchExpiry(connection),
+    })
+    this.#server = new Server(settings, {
+      authenticate: (credentials) => this.#authenticator.authenticate(credentials),
+      onOpen: (socket, principal) => this.#opened(socket, principal),
+      onClose: (connection) => this.#closed(connection),
+      trace,
+    })
+  }
+
+  /** The port it listens on. */
+  get port(): number {
+    return this.#server.port
+  }
+
+  /** Open client connections: the load of an edge. */
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** @throws Error when the port is taken, or whatever the bus throws when it cannot be reached. */
+  async start(): Promise<void> {
+    if (this.#authenticator.localOnly) {
+      const advice = 'set DAEMON_JWT_SECRET to let others in'
+      this.#deps.log.warn({}, `no token secret is set: only clients on this machine may connect; ${advice}`)
+    }
+    const outbox = await this.#reader.start(this.#deps.id)
+    this.#subscriptions.start(outbox)
+    this.#submissions.start(outbox)
+    this.#connections.start()
+    try {
+      await this.#server.listen()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+    this.#state = 'running'
+    this.#deps.log.info({ host: this.#deps.settings.host, port: this.port }, 'the edge takes connections')
+  }
+
+  /** Takes no new clients and sends the present ones to other edges, within the shutdown timeout. May be repeated. */
+  async drain(): Promise<void> {
+    if (this.#state !== 'running') return
+    this.#state = 'draining'
+    this.#server.stopListening()
+    await this.#connections.drain(this.#deps.settings.shutdownTimeoutMs)
+  }
+
+  /** Drains, then ends. May be called twice. */
+  async stop(): Promise<void> {
+    await this.drain()
+    if (this.#state === 'stopped') return
+    this.#state = 'stopped'
+    this.#server.close()
+    this.#connections.stop()
+    this.#submissions.stop()
+    this.#subscriptions.stop()
+    await this.#reader.stop()
+  }
+
+  #opened(socket: Socket, principal: Principal): Connection {
+    const connection = new Connection(socket, principal, {
+      onMessage: (sender, message) => this.#dispatch.handle(sender, message),
+      onRoom: (reader) => this.#subscriptions.roomAgain(reader),
+      metrics: this.#deps.metrics,
+    })
+    this.#connections.add(connection)
+    return connection
+  }
+
+  #closed(connection: Connection): void {
+    connection.closed()
+    this.#connections.remove(connection)
+    this.#subscriptions.forget(connection)
+    this.#submissions.forget(connection)
+  }
+
+  #spawned(sessionId: string, status: 'new' | 'dup'): void {
+    this.#subscriptions.spawned(sessionId, status)
+    this.#deps.sessions.markSubmitted(sessionId).catch((error: unknown) => {
+      // The projection marks the row too; until then a worker may find it and meet a duplicate.
+      this.#deps.log.warn({ err: error, sessionId }, 'a spawn could not be marked as submitted')
+    })
+  }
+}

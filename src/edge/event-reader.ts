@@ -1,0 +1,54 @@
+/**
+ * Reads what this edge's clients must see, and hands each entry to those it concerns.
+ */
+import type { EdgeOutbox, EdgeStream, OutEntry } from '../bus/bus.js'
+import type { Outbox } from '../bus/command.js'
+import type { NodeId } from '../protocol/ids.js'
+import type { Submissions } from './submissions.js'
+import { numbered } from './subscription.js'
+import type { Subscriptions } from './subscriptions.js'
+
+export class EventReader {
+  readonly #outboxes: EdgeStream
+  readonly #submissions: Submissions
+  readonly #subscriptions: Subscriptions
+  #outbox: EdgeOutbox | undefined
+
+  constructor(outboxes: EdgeStream, submissions: Submissions, subscriptions: Subscriptions) {
+    this.#outboxes = outboxes
+    this.#submissions = submissions
+    this.#subscriptions = subscriptions
+  }
+
+  /** Opens the outbox and returns its name. */
+  async start(edge: NodeId): Promise<Outbox> {
+    this.#outbox = await this.#outboxes.open(edge, {
+      onEntries: (entries) => {
+        for (const entry of entries) this.#route(entry)
+      },
+      onReopened: (name) => this.#reopened(name),
+    })
+    return this.#outbox.name
+  }
+
+  async stop(): Promise<void> {
+    await this.#outbox?.stop()
+    this.#outbox = undefined
+  }
+
+  #route(entry: OutEntry): void {
+    if (entry.kind === 'acceptances') {
+      for (const acceptance of entry.acceptances) this.#submissions.settle(acceptance)
+    } else if (entry.kind === 'text') {
+      this.#subscriptions.deliver(entry.sessionId, [entry])
+    } else {
+      this.#subscriptions.deliver(entry.sessionId, entry.events.map(numbered))
+    }
+  }
+
+  /** Subscriptions first: what the repeated commands cause must find somebody. */
+  #reopened(name: Outbox): void {
+    this.#subscriptions.reopened(name)
+    this.#submissions.reopened(name)
+  }
+}

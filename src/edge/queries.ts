@@ -1,0 +1,99 @@
+/**
+ * Questions that an edge answers itself, from Redis, Postgres and its picture of the cluster.
+ */
+import type { ClusterView } from '../cluster/cluster.js'
+import type { ClientMessage, RequestId } from '../protocol/commands.js'
+import { ServiceError } from '../protocol/errors.js'
+import type { DaemonStatus, Reply } from '../protocol/events.js'
+import { newTask } from '../protocol/session.js'
+import type { EdgeSettings, SessionRows, StatusSource } from './dependencies.js'
+import { type SessionDirectory, sessionOfRow } from './session-directory.js'
+import { isWorker, type SessionPlacement } from './session-placement.js'
+
+/** Sessions in one answer; the rest comes with `cursor`. */
+const DEFAULT_PAGE = 100
+
+export interface QueryDependencies {
+  readonly settings: EdgeSettings
+  readonly sessions: Pick<SessionRows, 'listByTenant'>
+  readonly directory: SessionDirectory
+  readonly placement: SessionPlacement
+  readonly view: ClusterView
+  readonly status: StatusSource
+}
+
+type ListMessage = Extract<ClientMessage, { type: 'list_sessions' }>
+type RouteMessage = Extract<ClientMessage, { type: 'route_task' }>
+
+export class Queries {
+  readonly #deps: QueryDependencies
+  readonly #startedAt = performance.now()
+  #cpu = { usage: process.cpuUsage(), at: performance.now() }
+
+  constructor(deps: QueryDependencies) {
+    this.#deps = deps
+  }
+
+  /** @throws ServiceError `session_not_found`, also for a session of another tenant. */
+  async sessionStatus(sessionId: string, tenant: string, requestId: RequestId | undefined): Promise<Reply> {
+    await this.#deps.directory.checkOwner(sessionId, tenant)
+    const session = await this.#deps.directory.snapshot(sessionId)
+    if (!session) throw new ServiceError('session_not_found', { sessionId })
+    return { type: 'session_status_update', sessionId, session, ...echo(requestId) }
+  }
+
+  async listSessions(message: ListMessage, tenant: string, requestId: RequestId | undefined): Promise<Reply> {
+    const { limit = DEFAULT_PAGE, cursor } = message.payload ?? {}
+    const page = await this.#deps.sessions.listByTenant(tenant, { limit, cursor })
+    const sessions = page.rows.map(sessionOfRow)
+    return {
+      type: 'sessions_list',
+      sessions,
+      ...(page.cursor !== undefined && { cursor: page.cursor }),
+      ...echo(requestId),
+    }
+  }
+
+  /** Where placement would put the task now; nothing is reserved. */
+  routeTask(message: RouteMessage, tenant: string, requestId: RequestId | undefined): Reply {
+    const task = newTask(message.payload.task, new Date())
+    const decision = this.#deps.placement.place(`${tenant}/${task.id}`)
+    return { type: 'task_routed', taskId: task.id, decision, ...echo(requestId) }
+  }
+
+  async daemonStatus(requestId: RequestId | undefined): Promise<Reply> {
+    const [metrics, subsystems] = await Promise.all([this.#deps.status.totals(), this.#deps.status.subsystems()])
+    const loads = this.#deps.view
+      .nodes()
+      .filter(isWorker)
+      .map(({ load }) => load)
+    const ill = Object.values(subsystems).some(({ status }) => status !== 'running')
+    const status: DaemonStatus = {
+      name: this.#deps.settings.name,
+      version: this.#deps.settings.version,
+      status: ill ? 'degraded' : 'running',
+      uptime: Math.round(performance.now() - this.#startedAt),
+      activeSessions: loads.reduce((sum, load) => sum + load.busy, 0),
+      maxSessions: loads.reduce((sum, load) => sum + load.capacity, 0),
+      queuedTasks: loads.reduce((sum, load) => sum + load.queued, 0),
+      memoryUsageMB: Math.round(process.memoryUsage.rss() / 1024 / 1024),
+      cpuUsagePercent: this.#cpuPercent(),
+      metrics,
+      subsystems,
+    }
+    return { type: 'daemon_status_response', status, ...echo(requestId) }
+  }
+
+  /** CPU time of this process since the last question, in percent of one core. */
+  #cpuPercent(): number {
+    const now = { usage: process.cpuUsage(), at: performance.now() }
+    const usedMs = (now.usage.user + now.usage.system - this.#cpu.usage.user - this.#cpu.usage.system) / 1000
+    const elapsedMs = Math.max(1, now.at - this.#cpu.at)
+    this.#cpu = now
+    return Math.round((usedMs / elapsedMs) * 1000) / 10
+  }
+}
+
+/** The client's id in the answer, where it gave one. */
+export const echo = (requestId: RequestId | undefined): { requestId?: RequestId } =>
+  requestId === undefined ? {} : { requestId }

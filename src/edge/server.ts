@@ -1,0 +1,80 @@
+/**
+ * The listening port of an edge: WebSocket at any path, the health check, and 404 for the rest.
+ */
+import uWS, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
+import { type WebSocketHandlers, type WebSocketSettings, webSocketBehavior } from './websocket.js'
+
+export interface ServerSettings extends WebSocketSettings {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  readonly healthPath: string
+}
+
+/** `LIBUS_LISTEN_EXCLUSIVE_PORT`, which is declared under another name than it has. */
+const EXCLUSIVE_PORT = 1
+
+/** The declared types leave out this form, which every release has. */
+type Listen = (
+  host: string,
+  port: number,
+  options: typeof EXCLUSIVE_PORT,
+  onListening: (socket: us_listen_socket | false) => void,
+) => TemplatedApp
+
+export class Server {
+  readonly #settings: ServerSettings
+  readonly #app: TemplatedApp
+  #listening: us_listen_socket | undefined
+  #port = 0
+
+  constructor(settings: ServerSettings, handlers: WebSocketHandlers) {
+    this.#settings = settings
+    this.#app = uWS
+      .App()
+      .any(settings.healthPath, (res) => {
+        res.writeHeader('content-type', 'application/json').end(healthBody())
+      })
+      .ws('/*', webSocketBehavior(settings, handlers))
+      .any('/*', (res) => {
+        res.writeStatus('404 Not Found').writeHeader('content-type', 'text/plain').end('Not Found')
+      })
+  }
+
+  /** The real port once it listens. */
+  get port(): number {
+    return this.#port
+  }
+
+  /** @throws Error with one sentence when the port cannot be had. Another process never shares it. */
+  listen(): Promise<void> {
+    const { host, port } = this.#settings
+    const listen = this.#app.listen.bind(this.#app) as unknown as Listen
+    return new Promise((resolve, reject) => {
+      listen(host, port, EXCLUSIVE_PORT, (socket) => {
+        if (!socket) {
+          const advice = 'stop what uses it, or choose another with --port or DAEMON_PORT'
+          reject(new Error(`cannot listen on ${host}:${port}; ${advice}`))
+          return
+        }
+        this.#listening = socket
+        this.#port = uWS.us_socket_local_port(socket)
+        resolve()
+      })
+    })
+  }
+
+  /** Takes no new connections; those that stand go on. */
+  stopListening(): void {
+    if (this.#listening) uWS.us_listen_socket_close(this.#listening)
+    this.#listening = undefined
+  }
+
+  /** Drops whatever is left. */
+  close(): void {
+    this.#listening = undefined
+    this.#app.close()
+  }
+}
+
+const healthBody = (): string => JSON.stringify({ status: 'healthy', timestamp: new Date().toISOString() })

@@ -1,0 +1,154 @@
+/**
+ * Spawning: place the session, mint its id, reserve its row, hand the spawn to the shard. Every step may be repeated by
+ * anybody who retries, with the same outcome: the row decides which session a key stands for.
+ */
+import { createHash } from 'node:crypto'
+import type { SpawnCommand } from '../bus/command.js'
+import type { ClientMessage } from '../protocol/commands.js'
+import { ServiceError } from '../protocol/errors.js'
+import { newSessionId, type SessionId } from '../protocol/ids.js'
+import { isTerminal, newTask, type SessionType } from '../protocol/session.js'
+import type { Connection } from './connection.js'
+import type { NewSessionRow, SessionRow, SessionRows } from './dependencies.js'
+import type { SessionDirectory } from './session-directory.js'
+import type { SessionPlacement } from './session-placement.js'
+import { type Asker, commandAccepted, type Submissions } from './submissions.js'
+import { START } from './subscription.js'
+import type { Subscriptions } from './subscriptions.js'
+
+type SpawnMessage = Extract<ClientMessage, { type: 'spawn_session' }>
+
+/** Needs no other program on the worker's machine. */
+const DEFAULT_TYPE: SessionType = 'llm'
+/** A key made of the task's id holds no longer: clients of the reference call every task `task-1`. */
+const TASK_KEY_HOLDS_MS = 24 * 60 * 60 * 1000
+/** Each round frees a key that an ended session held; others may be faster, but not for ever. */
+const MAX_RESERVE_ROUNDS = 5
+
+export interface SpawnDependencies {
+  readonly sessions: SessionRows
+  readonly directory: SessionDirectory
+  readonly placement: SessionPlacement
+  readonly subscriptions: Subscriptions
+  readonly submissions: Submissions
+}
+
+interface SpawnKey {
+  readonly text: string
+  /** True for a key that the client chose for this purpose. */
+  readonly explicit: boolean
+}
+
+type Reservation =
+  | { readonly status: 'new'; readonly id: SessionId; readonly spawn: string }
+  | { readonly status: 'existing'; readonly row: SessionRow }
+
+export class Spawn {
+  readonly #deps: SpawnDependencies
+
+  constructor(deps: SpawnDependencies) {
+    this.#deps = deps
+  }
+
+  /** @throws ServiceError `idempotency_conflict` when the client's key stands for another spawn. */
+  async carryOut(connection: Connection, message: SpawnMessage): Promise<void> {
+    const { tenant } = connection.principal
+    // Asked before the row is made: a refused spawn must leave nothing that a worker would find and run.
+    this.#deps.submissions.checkRoom(connection)
+    const asker: Asker = {
+      client: connection,
+      requestId: message.requestId ?? message.id,
+      commandId: message.commandId,
+    }
+    const reservation = await this.#reserve(tenant, message, asker)
+    if (reservation.status === 'new') {
+      this.#submit(reservation.id, reservation.spawn, true, connection, asker)
+    } else if (reservation.row.submitted) {
+      this.#join(reservation.row.id, connection, asker)
+    } else {
+      this.#submit(reservation.row.id, reservation.row.spawn, false, connection, asker)
+    }
+  }
+
+  #submit(id: SessionId, spawn: string, fresh: boolean, connection: Connection, asker: Asker): void {
+    const { tenant } = connection.principal
+    this.#deps.directory.remember(id, tenant)
+    // Before the command leaves: the first event may come back at once.
+    if (connection.isOpen) this.#deps.subscriptions.expect(id, connection)
+    this.#deps.submissions.submit({ sessionId: id, commandId: id, type: 'spawn', tenant, fresh, body: spawn }, asker)
+  }
+
+  /** The session runs already: the client hears its story from the beginning. */
+  #join(sessionId: SessionId, connection: Connection, { commandId, requestId }: Asker): void {
+    if (!connection.isOpen) return
+    if (commandId !== undefined) {
+      connection.push(JSON.stringify(commandAccepted({ commandId, sessionId, requestId, duplicate: true, result: '' })))
+    }
+    if (this.#deps.subscriptions.isSubscribed(sessionId, connection)) return
+    void this.#deps.subscriptions.subscribe(sessionId, connection, START)
+  }
+
+  async #reserve(tenant: string, message: SpawnMessage, asker: Asker): Promise<Reservation> {
+    const key = keyOf(message)
+    for (let round = 0; round < MAX_RESERVE_ROUNDS; round++) {
+      const row = this.#newRow(tenant, message, key, asker)
+      const reserved = await this.#deps.sessions.reserve(row)
+      if (reserved.status === 'new') return { status: 'new', id: row.id, spawn: row.spawn }
+      if (reserved.status === 'conflict') {
+        throw new ServiceError('idempotency_conflict', { key: message.payload.idempotencyKey })
+      }
+      const existing = await this.#deps.sessions.find(reserved.id)
+      if (existing && (key?.explicit || (await this.#isHeld(existing)))) return { status: 'existing', row: existing }
+      await this.#deps.sessions.releaseKey(reserved.id)
+    }
+    throw new ServiceError('unavailable', { reason: 'others spawn the same task at this moment; try again' })
+  }
+
+  /** Whether a key made of the task's id still stands for this session. */
+  async #isHeld(row: SessionRow): Promise<boolean> {
+    if (Date.now() - row.createdAt.getTime() >= TASK_KEY_HOLDS_MS) return false
+    const session = await this.#deps.directory.snapshot(row.id)
+    return session === undefined || !isTerminal(session.status)
+  }
+
+  #newRow(tenant: string, message: SpawnMessage, key: SpawnKey | undefined, asker: Asker): NewSessionRow {
+    const { payload } = message
+    const now = new Date()
+    const type = payload.sessionType ?? DEFAULT_TYPE
+    const { shard } = this.#deps.placement.place(`${tenant}/${key?.text ?? newSessionId(0)}`)
+    const id = newSessionId(shard)
+    const command: SpawnCommand = {
+      id,
+      type: 'spawn',
+      orchestratorId: payload.orchestratorId,
+      sessionType: type,
+      task: newTask(payload.task, now),
+      createdAt: now.toISOString(),
+      ...(asker.requestId !== undefined && { requestId: asker.requestId }),
+    }
+    const { orchestratorId } = payload
+    const spawn = JSON.stringify(command)
+    return { id, shard, tenant, orchestratorId, type, idemKey: key?.text, bodyHash: hashOf(message), spawn }
+  }
+}
+
+/**
+ * What makes two spawns the same: the client's key, or else the id it gave its task. Under a task's id only the same
+ * request counts as a retry, because clients reuse such ids for other work.
+ */
+function keyOf(message: SpawnMessage): SpawnKey | undefined {
+  const { idempotencyKey, orchestratorId, task } = message.payload
+  if (idempotencyKey !== undefined) return { text: `key:${idempotencyKey}`, explicit: true }
+  if (typeof task === 'string' || task.id === undefined) return undefined
+  return { text: `task:${orchestratorId}/${task.id}/${hashOf(message)}`, explicit: false }
+}
+
+/** The same for two requests that ask for the same work; times and status of the task say nothing about that. */
+function hashOf({ payload }: SpawnMessage): string {
+  const task =
+    typeof payload.task === 'string'
+      ? { description: payload.task }
+      : { ...payload.task, createdAt: undefined, updatedAt: undefined, status: undefined }
+  const meaning = [payload.orchestratorId, payload.sessionType ?? DEFAULT_TYPE, payload.memoryProfile ?? '', task]
+  return createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 32)
+}

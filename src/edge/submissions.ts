@@ -1,0 +1,268 @@
+/**
+ * Commands on their way to a worker. Each is sent again, with the same id, until a worker has accepted it; so a lost reply
+ * or a lost worker costs time, and never takes effect twice. An accepted command is kept a little longer, because a store
+ * that fails over may forget its last moments: after that it is sent again too, and a worker that has it says so.
+ *
+ *   submit ──▶ waiting ──acceptance──▶ recent ──5 s──▶ forgotten
+ *                 └──30 s without one──▶ `outcome_unknown`
+ */
+import { type Acceptance, type CommandStream, LIMITS } from '../bus/bus.js'
+import type { Outbox, Submission } from '../bus/command.js'
+import { errorReply } from '../protocol/codec.js'
+import type { RequestId } from '../protocol/commands.js'
+import { type ErrorCode, ServiceError } from '../protocol/errors.js'
+import type { CommandAccepted } from '../protocol/events.js'
+import type { EdgeLog, EdgeMetrics } from './dependencies.js'
+
+const RESEND_AFTER_MS = 2_000
+const GIVE_UP_AFTER_MS = 30_000
+const KEEP_ACCEPTED_MS = 5_000
+/** Bodies of accepted commands kept at most: about 5 s of a busy edge. */
+const MAX_RECENT_CHARS = 32 * 1024 * 1024
+const SWEEP_MS = 250
+/** Unanswered commands of one connection; a client that pipelines more is told to wait. */
+const MAX_PER_CLIENT = 1_024
+/** Connections that may wait for one command id: the one that lost its reply, and the ones it came back with. */
+const MAX_ASKERS = 8
+
+/** Who sent a command and what to tell it. */
+export interface Asker {
+  readonly client: CommandClient
+  readonly requestId: RequestId | undefined
+  /** The client's own id, if it gave one: only then it hears `command_accepted`. */
+  readonly commandId: string | undefined
+}
+
+/** A connection as the sender of commands. */
+export interface CommandClient {
+  push(frame: string): void
+  /** Its commands that have no answer yet. */
+  pendingCommands: number
+}
+
+export type SubmissionRequest = Omit<Submission, 'outbox'>
+
+interface Waiting {
+  readonly submission: SubmissionRequest
+  readonly askers: Asker[]
+  readonly since: number
+  sentAt: number
+}
+
+interface Recent {
+  readonly submission: SubmissionRequest
+  readonly acceptedAt: number
+}
+
+export interface SubmissionDependencies {
+  readonly commands: Pick<CommandStream, 'submit'>
+  readonly trace: EdgeLog
+  readonly metrics: Pick<EdgeMetrics, 'accepted' | 'busy'>
+  /** Called for every accepted command, after the answer. */
+  readonly onAccepted: (submission: SubmissionRequest, status: 'new' | 'dup') => void
+}
+
+export class Submissions {
+  readonly #deps: SubmissionDependencies
+  /** Oldest sending first. */
+  readonly #waiting = new Map<string, Waiting>()
+  /** Oldest acceptance first. */
+  readonly #recent = new Map<string, Recent>()
+  #recentChars = 0
+  #outbox: Outbox | undefined
+  #sweeper: NodeJS.Timeout | undefined
+
+  constructor(deps: SubmissionDependencies) {
+    this.#deps = deps
+  }
+
+  start(outbox: Outbox): void {
+    this.#outbox = outbox
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS)
+  }
+
+  stop(): void {
+    clearInterval(this.#sweeper)
+  }
+
+  /**
+   * Sends a command; the answer goes to the asker. Commands of one session are sent in the order of the calls.
+   * @throws ServiceError `busy` when too many commands of this client have no answer yet.
+   */
+  submit(submission: SubmissionRequest, asker: Asker): void {
+    this.checkRoom(asker.client)
+    const key = keyOf(submission.sessionId, submission.commandId)
+    const present = this.#waiting.get(key)
+    if (present && present.askers.length >= MAX_ASKERS) throw this.#busy()
+    asker.client.pendingCommands += 1
+    if (present) {
+      present.askers.push(asker)
+      return
+    }
+    const now = performance.now()
+    const waiting: Waiting = { submission, askers: [asker], since: now, sentAt: now }
+    this.#waiting.set(key, waiting)
+    this.#send(key, waiting, true)
+  }
+
+  /** @throws ServiceError `busy` when too many commands of this client have no answer yet. */
+  checkRoom(client: CommandClient): void {
+    if (client.pendingCommands >= MAX_PER_CLIENT) throw this.#busy()
+  }
+
+  /** A worker has decided about a command. */
+  settle(acceptance: Acceptance): void {
+    const key = keyOf(acceptance.sessionId, acceptance.commandId)
+    const waiting = this.#waiting.get(key)
+    if (!waiting || acceptance.status === 'check') return
+    this.#waiting.delete(key)
+    if (acceptance.status === 'new' || acceptance.status === 'dup') {
+      this.#remember(key, waiting.submission)
+      this.#deps.metrics.accepted()
+      this.#answer(waiting, (asker) => acceptedFrame(acceptance, asker))
+      this.#deps.onAccepted(waiting.submission, acceptance.status)
+      return
+    }
+    this.#refuse(waiting, refusal(acceptance))
+  }
+
+  /** The outbox has a new name: acceptances may have been lost, and a store that failed over may have lost commands. */
+  reopened(outbox: Outbox): void {
+    this.#outbox = outbox
+    for (const [key, { submission }] of this.#recent) {
+      if (this.#waiting.has(key)) continue
+      const { sessionId } = submission
+      this.#deliver(submission, false).catch((error: unknown) => {
+        this.#deps.trace.warn({ err: error, sessionId }, 'a recently accepted command could not be sent again')
+      })
+    }
+    for (const [key, waiting] of [...this.#waiting]) this.#resend(key, waiting)
+  }
+
+  /** The client has gone: its commands are still brought to a worker, but nobody waits for the answers. */
+  forget(client: CommandClient): void {
+    if (client.pendingCommands === 0) return
+    for (const waiting of this.#waiting.values()) {
+      const left = waiting.askers.filter((asker) => asker.client !== client)
+      waiting.askers.splice(0, waiting.askers.length, ...left)
+    }
+    client.pendingCommands = 0
+  }
+
+  #send(key: string, waiting: Waiting, first: boolean): void {
+    this.#deliver(waiting.submission, first).then(
+      (submitted) => {
+        // Only a command that no stream has seen can be refused; a resent one may have been accepted already. A spawn
+        // cannot either: its row stands, and a worker will find it there.
+        if (submitted.status !== 'busy' || !first || waiting.submission.type === 'spawn') return
+        if (this.#waiting.get(key) !== waiting) return
+        this.#waiting.delete(key)
+        this.#refuse(waiting, new ServiceError('busy', { retryAfterMs: submitted.retryAfterMs }))
+      },
+      (error: unknown) => {
+        const { sessionId } = waiting.submission
+        this.#deps.trace.warn({ err: error, sessionId }, 'a command could not be sent; it will be sent again')
+      },
+    )
+  }
+
+  #deliver(submission: SubmissionRequest, first: boolean): ReturnType<CommandStream['submit']> {
+    if (this.#outbox === undefined) throw new Error('the outbox is not open yet')
+    const fresh = submission.fresh && first
+    return this.#deps.commands.submit({ ...submission, fresh, outbox: this.#outbox })
+  }
+
+  #resend(key: string, waiting: Waiting): void {
+    waiting.sentAt = performance.now()
+    this.#waiting.delete(key)
+    this.#waiting.set(key, waiting)
+    this.#send(key, waiting, false)
+  }
+
+  #sweep(): void {
+    const now = performance.now()
+    for (const [key, waiting] of this.#waiting) {
+      if (now - waiting.sentAt < RESEND_AFTER_MS) break
+      if (now - waiting.since < GIVE_UP_AFTER_MS) {
+        this.#resend(key, waiting)
+        continue
+      }
+      this.#waiting.delete(key)
+      this.#refuse(waiting, new ServiceError('outcome_unknown'))
+    }
+    for (const [key, { acceptedAt }] of this.#recent) {
+      if (now - acceptedAt < KEEP_ACCEPTED_MS && this.#recentChars <= MAX_RECENT_CHARS) break
+      this.#forgetRecent(key)
+    }
+  }
+
+  #busy(): ServiceError {
+    this.#deps.metrics.busy()
+    return new ServiceError('busy', { retryAfterMs: LIMITS.busyRetryMs })
+  }
+
+  #remember(key: string, submission: SubmissionRequest): void {
+    this.#forgetRecent(key)
+    this.#recent.set(key, { submission, acceptedAt: performance.now() })
+    this.#recentChars += submission.body.length
+  }
+
+  #forgetRecent(key: string): void {
+    const recent = this.#recent.get(key)
+    if (!recent) return
+    this.#recent.delete(key)
+    this.#recentChars -= recent.submission.body.length
+  }
+
+  #refuse(waiting: Waiting, error: ServiceError): void {
+    if (error.code === 'busy') this.#deps.metrics.busy()
+    const { sessionId } = waiting.submission
+    this.#answer(waiting, ({ requestId, commandId }) =>
+      JSON.stringify(errorReply(error, { requestId, sessionId, commandId })),
+    )
+  }
+
+  #answer(waiting: Waiting, frameFor: (asker: Asker) => string | undefined): void {
+    for (const asker of waiting.askers) {
+      asker.client.pendingCommands -= 1
+      const frame = frameFor(asker)
+      if (frame !== undefined) asker.client.push(frame)
+    }
+  }
+}
+
+const keyOf = (sessionId: string, commandId: string): string => `${sessionId}/${commandId}`
+
+function acceptedFrame({ sessionId, status, detail }: Acceptance, asker: Asker): string | undefined {
+  const { commandId, requestId } = asker
+  if (commandId === undefined) return undefined
+  return JSON.stringify(
+    commandAccepted({ commandId, sessionId, requestId, duplicate: status === 'dup', result: detail }),
+  )
+}
+
+/** The reply to a client that named its command; `result` is '' before the command has ended. */
+export function commandAccepted(about: {
+  readonly commandId: string
+  readonly sessionId: string
+  readonly requestId: RequestId | undefined
+  readonly duplicate: boolean
+  readonly result: string
+}): CommandAccepted {
+  const { commandId, sessionId, requestId, duplicate, result } = about
+  return {
+    type: 'command_accepted',
+    commandId,
+    sessionId,
+    duplicate,
+    ...(result !== '' && { result }),
+    ...(requestId !== undefined && { requestId }),
+  }
+}
+
+function refusal({ sessionId, status, detail }: Acceptance): ServiceError {
+  if (status === 'final') return new ServiceError('session_not_running', { sessionId, status: detail })
+  if (status === 'busy') return new ServiceError('busy', { retryAfterMs: LIMITS.busyRetryMs })
+  const code: ErrorCode = 'session_not_found'
+  return new ServiceError(code, { sessionId })
+}

@@ -1,0 +1,167 @@
+/**
+ * The raw WebSocket door: any path, text or binary frames with JSON. Credentials are judged before the upgrade.
+ */
+import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket, WebSocketBehavior } from 'uWebSockets.js'
+import { errorReply } from '../protocol/codec.js'
+import { ServiceError } from '../protocol/errors.js'
+import type { Credentials, Principal, Verdict } from './auth.js'
+import type { Connection, Socket } from './connection.js'
+import type { EdgeLog } from './dependencies.js'
+
+export interface WebSocketHandlers {
+  authenticate(credentials: Credentials): Promise<Verdict>
+  onOpen(socket: Socket, principal: Principal): Connection
+  onClose(connection: Connection): void
+  readonly trace: EdgeLog
+}
+
+export interface WebSocketSettings {
+  readonly maxPayloadBytes: number
+  readonly heartbeatIntervalMs: number
+}
+
+interface UserData {
+  readonly principal: Principal
+  connection: Connection | undefined
+}
+
+/** A frame this much larger than allowed is still read, so that the client can be told what was wrong. */
+const OVERSIZE_FACTOR = 4
+/** Our own accounting stops far below; reaching this is a bug, and the frame that was dropped must not go unnoticed. */
+const MAX_BACKPRESSURE_BYTES = 16 * 1024 * 1024
+/** Longer than a slow client may stall: its answers to pings wait behind what it does not read. */
+const MIN_IDLE_SECONDS = 68
+/** The transport's own upper bound. */
+const MAX_IDLE_SECONDS = 960
+/** `ws.send` answers this when it has thrown the frame away. */
+const DROPPED = 2
+const CLOSE_TOO_LARGE = 1009
+
+const GREETING = JSON.stringify({ type: 'health_check_response', healthy: true })
+
+export function webSocketBehavior(
+  settings: WebSocketSettings,
+  handlers: WebSocketHandlers,
+): WebSocketBehavior<UserData> {
+  return {
+    maxPayloadLength: settings.maxPayloadBytes * OVERSIZE_FACTOR,
+    maxBackpressure: MAX_BACKPRESSURE_BYTES,
+    idleTimeout: idleSeconds(settings.heartbeatIntervalMs),
+    sendPingsAutomatically: false,
+    upgrade: (res, req, context) => void upgrade(res, req, context, handlers),
+    open: (ws) => {
+      const data = ws.getUserData()
+      data.connection = handlers.onOpen(new UwsSocket(ws), data.principal)
+      data.connection.push(GREETING)
+    },
+    message: (ws, message) => {
+      const { connection } = ws.getUserData()
+      if (!connection) return
+      if (message.byteLength > settings.maxPayloadBytes) refuseOversize(connection, settings.maxPayloadBytes)
+      else connection.receive(Buffer.from(message).toString('utf8'))
+    },
+    drain: (ws) => ws.getUserData().connection?.drained(),
+    close: (ws) => {
+      const { connection } = ws.getUserData()
+      if (connection) handlers.onClose(connection)
+    },
+  }
+}
+
+class UwsSocket implements Socket {
+  readonly #ws: WebSocket<UserData>
+
+  constructor(ws: WebSocket<UserData>) {
+    this.#ws = ws
+  }
+
+  send(frame: string): void {
+    if (this.#ws.getUserData().connection?.isOpen === false) return
+    if (this.#ws.send(frame) === DROPPED) this.#ws.close()
+  }
+
+  cork(work: () => void): void {
+    this.#ws.cork(work)
+  }
+
+  bufferedBytes(): number {
+    return this.#ws.getBufferedAmount()
+  }
+
+  ping(): void {
+    this.#ws.ping()
+  }
+
+  end(code: number, reason: string): void {
+    this.#ws.end(code, reason)
+  }
+
+  terminate(): void {
+    this.#ws.close()
+  }
+}
+
+/** A peer that answers no ping for two heartbeats is gone. */
+function idleSeconds(heartbeatIntervalMs: number): number {
+  const seconds = Math.ceil((2 * heartbeatIntervalMs) / 1000)
+  return Math.min(MAX_IDLE_SECONDS, Math.max(MIN_IDLE_SECONDS, seconds))
+}
+
+function refuseOversize(connection: Connection, limit: number): void {
+  const error = new ServiceError('message_too_large', { limit })
+  connection.push(JSON.stringify(errorReply(error)))
+  connection.end(CLOSE_TOO_LARGE, error.message)
+}
+
+/** The request may not be touched after the first await, and the response not after `onAborted`. */
+async function upgrade(
+  res: HttpResponse,
+  req: HttpRequest,
+  context: us_socket_context_t,
+  handlers: WebSocketHandlers,
+): Promise<void> {
+  const key = req.getHeader('sec-websocket-key')
+  const protocol = firstOf(req.getHeader('sec-websocket-protocol'))
+  const extensions = req.getHeader('sec-websocket-extensions')
+  const credentials = credentialsOf(res, req)
+  let aborted = false
+  res.onAborted(() => {
+    aborted = true
+  })
+  const verdict = await handlers.authenticate(credentials).catch((error: unknown) => {
+    handlers.trace.error({ err: error }, 'a credential could not be judged, so it was refused')
+    return undefined
+  })
+  if (aborted) return
+  res.cork(() => {
+    if (!verdict) refuse(res, '500 Internal Server Error', 'internal')
+    else if (!verdict.ok) refuse(res, '401 Unauthorized', verdict.reason)
+    else
+      res.upgrade<UserData>({ principal: verdict.principal, connection: undefined }, key, protocol, extensions, context)
+  })
+}
+
+function refuse(res: HttpResponse, status: string, reason: string): void {
+  res
+    .writeStatus(status)
+    .writeHeader('content-type', 'application/json')
+    .end(JSON.stringify({ error: reason }), true)
+}
+
+const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip']
+
+function credentialsOf(res: HttpResponse, req: HttpRequest): Credentials {
+  return {
+    authorization: req.getHeader('authorization'),
+    apiKeyHeader: req.getHeader('x-api-key'),
+    tokenParameter: req.getQuery('token') ?? '',
+    apiKeyParameter: req.getQuery('apiKey') ?? '',
+    peer: new Uint8Array(res.getRemoteAddress().slice(0)),
+    origin: req.getHeader('origin'),
+    host: req.getHeader('host'),
+    forwarded: FORWARDING_HEADERS.some((name) => req.getHeader(name) !== ''),
+  }
+}
+
+/** Clients that offer subprotocols expect one of them back; none of them changes what we speak. */
+const firstOf = (offered: string): string => offered.split(',')[0]?.trim() ?? ''
