@@ -16,8 +16,8 @@ const READY_POLL_MS = 50
 export interface ContainerOptions {
   readonly image: string
   readonly command: readonly string[]
-  /** The same port inside and outside, so that a restarted container is found again. */
-  readonly port: number
+  /** The same ports inside and outside, so that a restarted container is found again. */
+  readonly ports: readonly number[]
   readonly environment?: Readonly<Record<string, string>>
   readonly probe: () => Promise<void>
 }
@@ -36,7 +36,7 @@ export async function startContainer(options: ContainerOptions): Promise<Running
   const started = await new GenericContainer(options.image)
     .withCommand([...options.command])
     .withEnvironment({ ...options.environment })
-    .withExposedPorts({ container: options.port, host: options.port })
+    .withExposedPorts(...options.ports.map((port) => ({ container: port, host: port })))
     .withStartupTimeout(START_TIMEOUT_MS)
     .start()
   const id = started.getId()

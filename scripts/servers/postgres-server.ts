@@ -165,7 +165,7 @@ async function startInContainer(port: number, options: PostgresOptions): Promise
   const container = await startContainer({
     image: 'postgres:17',
     command: ['postgres', ...settings(port, '*', options)],
-    port,
+    ports: [port],
     environment: { POSTGRES_USER: SUPERUSER, POSTGRES_DB: 'postgres', POSTGRES_HOST_AUTH_METHOD: 'trust' },
     probe: () => probe(url),
   })

@@ -3,10 +3,5 @@
  * and gone when their starter is gone, even by kill -9.
  */
 export { type PostgresOptions, type RunningPostgres, startPostgres } from './postgres-server.js'
-export {
-  type RedisOptions,
-  type RunningRedis,
-  type RunningRedisCluster,
-  startRedis,
-  startRedisCluster,
-} from './redis-server.js'
+export { type RunningRedisCluster, startRedisCluster } from './redis-cluster.js'
+export { type RedisOptions, type RunningRedis, startRedis } from './redis-server.js'

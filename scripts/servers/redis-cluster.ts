@@ -1,0 +1,114 @@
+/**
+ * A private Redis Cluster on loopback: some masters that share all slots evenly, without replicas.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startContainer } from './container.js'
+import { probeRedis, withRedis } from './redis-admin.js'
+import { redisArgs, startRedis } from './redis-server.js'
+import { freePort, onFreePort } from './server-process.js'
+import { redisSource } from './source.js'
+
+export interface RunningRedisCluster {
+  /** One URL per master. */
+  readonly urls: readonly string[]
+  /** Ends all masters and removes their files; may be called twice. */
+  stop(): Promise<void>
+}
+
+const TOTAL_SLOTS = 16_384
+/** A master that is silent for this long counts as lost; short, because tests wait for it. */
+const NODE_TIMEOUT_MS = 2_000
+/** Redis itself waits two seconds before it calls a new cluster ready. */
+const READY_TIMEOUT_MS = 15_000
+const POLL_MS = 25
+
+interface Masters {
+  readonly ports: readonly number[]
+  readonly busPorts: readonly number[]
+  stop(): Promise<void>
+}
+
+/** Starts a Redis Cluster of our own, whatever the environment names. Throws one sentence when there is no way to. */
+export async function startRedisCluster(masters = 3): Promise<RunningRedisCluster> {
+  const source = await redisSource()
+  const { ports, busPorts, stop } =
+    source.kind === 'container' ? await inContainer(masters) : await asProcesses(masters)
+  const urls = ports.map(urlOf)
+  try {
+    await joinMasters(ports, busPorts)
+    await Promise.all(urls.map((url) => waitUntilReady(url, masters)))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { urls, stop }
+}
+
+// Each master has a bus port of its own, because the default (port + 10,000) may lie beyond the last port or be taken.
+async function asProcesses(count: number): Promise<Masters> {
+  const start = () =>
+    onFreePort(async (busPort) => ({
+      busPort,
+      server: await startRedis({ own: true, extraArgs: clusterArgs(busPort) }),
+    }))
+  const masters = await Promise.all(Array.from({ length: count }, start))
+  return {
+    ports: masters.map(({ server }) => server.port),
+    busPorts: masters.map(({ busPort }) => busPort),
+    stop: async () => {
+      await Promise.all(masters.map(({ server }) => server.stop()))
+    },
+  }
+}
+
+// All in one container, where the address that they tell each other and us, 127.0.0.1, is right inside and outside.
+async function inContainer(count: number): Promise<Masters> {
+  const ports = await Promise.all(Array.from({ length: count }, freePort))
+  const busPorts = await Promise.all(Array.from({ length: count }, freePort))
+  const commands = ports.map((port, index) => {
+    const args = redisArgs(port, '0.0.0.0', { extraArgs: clusterArgs(busPorts[index] ?? 0) })
+    const quoted = [...args, '--cluster-announce-ip', '127.0.0.1', '--dir', `/data/${port}`].map((arg) => `'${arg}'`)
+    return `mkdir -p /data/${port} && redis-server ${quoted.join(' ')}`
+  })
+  const container = await startContainer({
+    image: 'redis:7',
+    command: ['sh', '-c', `${commands.map((command) => `(${command}) &`).join(' ')} wait`],
+    ports,
+    probe: async () => {
+      await Promise.all(ports.map((port) => probeRedis(urlOf(port))))
+    },
+  })
+  return { ports, busPorts, stop: container.stop }
+}
+
+const urlOf = (port: number): string => `redis://127.0.0.1:${port}`
+
+const clusterArgs = (busPort: number): string[] => [
+  ...['--cluster-enabled', 'yes', '--cluster-port', String(busPort)],
+  ...['--cluster-node-timeout', String(NODE_TIMEOUT_MS), '--cluster-config-file', 'nodes.conf'],
+]
+
+async function joinMasters(ports: readonly number[], busPorts: readonly number[]): Promise<void> {
+  for (const [index, port] of ports.entries()) {
+    const first = Math.ceil((index * TOTAL_SLOTS) / ports.length)
+    const last = Math.ceil(((index + 1) * TOTAL_SLOTS) / ports.length) - 1
+    await withRedis(urlOf(port), async (redis) => {
+      await redis.call('CLUSTER', 'ADDSLOTSRANGE', first, last)
+      await redis.call('CLUSTER', 'SET-CONFIG-EPOCH', index + 1)
+      // Every pair is introduced, because gossip among so few takes seconds to tell of a third.
+      for (const [other, busPort] of busPorts.slice(0, index).entries()) {
+        await redis.call('CLUSTER', 'MEET', '127.0.0.1', ports[other] ?? 0, busPort)
+      }
+    })
+  }
+}
+
+async function waitUntilReady(url: string, size: number): Promise<void> {
+  const deadline = performance.now() + READY_TIMEOUT_MS
+  for (;;) {
+    const info = await withRedis(url, async (redis) => String(await redis.call('CLUSTER', 'INFO')))
+    if (info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${size}`)) return
+    if (performance.now() > deadline) throw new Error(`the Redis Cluster at ${url} did not form: ${info}`)
+    await sleep(POLL_MS)
+  }
+}
