@@ -5,7 +5,7 @@ import type { CommandStream, EdgeStream, SessionLog, StoredEvent } from '../bus/
 import type { ClusterView } from '../cluster/cluster.js'
 import type { DaemonStatus } from '../protocol/events.js'
 import type { EventId, NodeId, SessionId } from '../protocol/ids.js'
-import type { Session, SessionType } from '../protocol/session.js'
+import type { Session, SessionStatus, SessionType } from '../protocol/session.js'
 import type { PlacementStrategy } from '../shards/placement.js'
 
 export interface EdgeSettings {
@@ -35,16 +35,24 @@ export interface AuthSettings {
   readonly tokenLifetimeMs: number
 }
 
-/** A session's row, as far as an edge needs it. */
-export interface SessionRow {
+/** What a list shows of a session. */
+export interface SessionSummary {
   readonly id: SessionId
+  readonly orchestratorId: string
+  readonly type: string
+  readonly status: SessionStatus
+  /** As of the last projection; null before the first. */
+  readonly snapshot: Session | null
+  readonly createdAt: Date
+}
+
+/** A session's row, as far as an edge needs it. */
+export interface SessionRow extends SessionSummary {
   readonly tenant: string
   /** The spawn command's JSON, byte-exact. */
   readonly spawn: string
   /** Whether a worker is known to hold the spawn. */
   readonly submitted: boolean
-  readonly snapshot: Session | null
-  readonly createdAt: Date
 }
 
 export interface NewSessionRow {
@@ -53,12 +61,18 @@ export interface NewSessionRow {
   readonly tenant: string
   readonly orchestratorId: string
   readonly type: SessionType
-  readonly idemKey: string | undefined
+  readonly idemKey?: string
   readonly bodyHash: string
   readonly spawn: string
 }
 
 export type Reserved = { readonly status: 'new' | 'existing' | 'conflict'; readonly id: SessionId }
+
+export interface SessionPage {
+  readonly sessions: readonly SessionSummary[]
+  /** Where the next page begins; absent on the last one. */
+  readonly cursor?: string
+}
 
 /** Rows of sessions in Postgres. */
 export interface SessionRows {
@@ -70,8 +84,8 @@ export interface SessionRows {
   /** Newest first; `cursor` continues where a former page ended. */
   listByTenant(
     tenant: string,
-    page: { readonly limit: number; readonly cursor: string | undefined },
-  ): Promise<{ readonly rows: readonly SessionRow[]; readonly cursor: string | undefined }>
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<SessionPage>
   markSubmitted(id: SessionId): Promise<void>
 }
 

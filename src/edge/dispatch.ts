@@ -2,7 +2,8 @@
  * What each message of a client leads to: one function per verb. Whoever is not allowed, or asks about a session that is
  * not theirs, hears so before anything happens.
  */
-import { ulid } from 'ulid'
+
+import { randomUUID } from 'node:crypto'
 import type { Command } from '../bus/command.js'
 import { errorReply } from '../protocol/codec.js'
 import type { ClientMessage, ClientMessageType, RequestId } from '../protocol/commands.js'
@@ -172,7 +173,7 @@ export class Dispatch {
       connection.push(JSON.stringify(errorReply(error, about)))
       return
     }
-    const incident = ulid()
+    const incident = randomUUID()
     this.#deps.trace.error({ err: error, incident, type: message.type, ...about }, 'a message could not be carried out')
     const code: ErrorCode = 'internal'
     connection.push(JSON.stringify(errorReply(new ServiceError(code, { incident }, { cause: error }), about)))

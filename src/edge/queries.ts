@@ -7,7 +7,7 @@ import { ServiceError } from '../protocol/errors.js'
 import type { DaemonStatus, Reply } from '../protocol/events.js'
 import { newTask } from '../protocol/session.js'
 import type { EdgeSettings, SessionRows, StatusSource } from './dependencies.js'
-import { type SessionDirectory, sessionOfRow } from './session-directory.js'
+import { type SessionDirectory, sessionOfSummary } from './session-directory.js'
 import { isWorker, type SessionPlacement } from './session-placement.js'
 
 /** Sessions in one answer; the rest comes with `cursor`. */
@@ -45,7 +45,7 @@ export class Queries {
   async listSessions(message: ListMessage, tenant: string, requestId: RequestId | undefined): Promise<Reply> {
     const { limit = DEFAULT_PAGE, cursor } = message.payload ?? {}
     const page = await this.#deps.sessions.listByTenant(tenant, { limit, cursor })
-    const sessions = page.rows.map(sessionOfRow)
+    const sessions = page.sessions.map(sessionOfSummary)
     return {
       type: 'sessions_list',
       sessions,

@@ -6,8 +6,8 @@ import type { SessionHead, SessionLog, SmallState } from '../bus/bus.js'
 import type { SpawnCommand } from '../bus/command.js'
 import { ServiceError } from '../protocol/errors.js'
 import { type SessionId, shardOfSession } from '../protocol/ids.js'
-import type { Session } from '../protocol/session.js'
-import type { SessionRow, SessionRows } from './dependencies.js'
+import type { Session, SessionType } from '../protocol/session.js'
+import type { SessionRow, SessionRows, SessionSummary } from './dependencies.js'
 
 /** Tenants remembered: an owner never changes, and each entry is about 100 bytes. */
 const MAX_REMEMBERED = 50_000
@@ -67,18 +67,24 @@ function stateOf(head: SessionHead): Session | undefined {
 }
 
 /** A session as Postgres knows it: the last snapshot, or the spawn that no worker has begun yet. */
-export function sessionOfRow(row: SessionRow): Session {
-  if (row.snapshot) return row.snapshot
-  const spawn = JSON.parse(row.spawn) as SpawnCommand
-  return {
-    id: row.id,
-    orchestratorId: spawn.orchestratorId,
-    task: spawn.task,
-    type: spawn.sessionType,
-    status: 'initializing',
-    startedAt: spawn.createdAt,
-    memoryContext: { scratchpad: {}, episodic: [], semantic: [] },
-    metrics: { tokensUsed: 0, duration: 0, tasksCompleted: 0, errorsEncountered: 0, averageResponseTime: 0 },
-    cost: 0,
-  }
+function sessionOfRow(row: SessionRow): Session {
+  const { task } = JSON.parse(row.spawn) as SpawnCommand
+  return row.snapshot ?? { ...sessionOfSummary(row), task }
+}
+
+/** The same without the task, which a list does not read. */
+export function sessionOfSummary(summary: SessionSummary): Session {
+  return (
+    summary.snapshot ?? {
+      id: summary.id,
+      orchestratorId: summary.orchestratorId,
+      task: null,
+      type: summary.type as SessionType,
+      status: summary.status,
+      startedAt: summary.createdAt.toISOString(),
+      memoryContext: { scratchpad: {}, episodic: [], semantic: [] },
+      metrics: { tokensUsed: 0, duration: 0, tasksCompleted: 0, errorsEncountered: 0, averageResponseTime: 0 },
+      cost: 0,
+    }
+  )
 }

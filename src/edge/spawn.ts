@@ -128,7 +128,8 @@ export class Spawn {
     }
     const { orchestratorId } = payload
     const spawn = JSON.stringify(command)
-    return { id, shard, tenant, orchestratorId, type, idemKey: key?.text, bodyHash: hashOf(message), spawn }
+    const bodyHash = hashOf(message)
+    return { id, shard, tenant, orchestratorId, type, bodyHash, spawn, ...(key && { idemKey: key.text }) }
   }
 }
 
