@@ -1,0 +1,229 @@
+/**
+ * Takes events and session snapshots from Redis into Postgres: many shards in one transaction, each as long as nobody
+ * with a higher epoch has taken it over. Sending a batch again changes nothing.
+ */
+import { strict as assert } from 'node:assert'
+import { type RawBuilder, sql, type Transaction } from 'kysely'
+import type { EventId } from '../protocol/ids.js'
+import type { Session, SessionStatus } from '../protocol/session.js'
+import type { Database } from './database.js'
+import type { Schema } from './schema.js'
+import {
+  deriveRows,
+  derives,
+  type OpenTurn,
+  type ProjectedEvent,
+  type StepRow,
+  type TaskEnd,
+  type TaskRow,
+} from './step-rows.js'
+
+export type { ProjectedEvent } from './step-rows.js'
+
+export interface ProjectedSession {
+  readonly id: string
+  readonly status: SessionStatus
+  readonly snapshot: Session
+}
+
+export interface ProjectionBatch {
+  readonly shard: number
+  /** Of the worker that projects; events may carry the older epochs of former owners. */
+  readonly epoch: number
+  /** Those of one session in log order. */
+  readonly events: readonly ProjectedEvent[]
+  readonly sessions: readonly ProjectedSession[]
+}
+
+export class Projection {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /**
+   * Stores `batches`, at most one for each shard, all of them or none. Shards that a higher epoch has projected before
+   * are left out and named in `fenced`.
+   */
+  async project(batches: readonly ProjectionBatch[]): Promise<{ readonly fenced: number[] }> {
+    assert.equal(new Set(batches.map(({ shard }) => shard)).size, batches.length, 'one batch for each shard')
+    if (batches.length === 0) return { fenced: [] }
+    return this.#database.sql.transaction().execute(async (transaction) => {
+      const advanced = await advance(transaction, batches)
+      const taken = batches.filter(({ shard }) => advanced.has(shard))
+      const events = taken.flatMap((batch) => batch.events)
+      await insertEvents(transaction, events)
+      const derivedTo = await storeDerived(transaction, events)
+      await updateSessions(
+        transaction,
+        taken.flatMap((batch) => batch.sessions),
+        derivedTo,
+      )
+      return { fenced: batches.map(({ shard }) => shard).filter((shard) => !advanced.has(shard)) }
+    })
+  }
+}
+
+/** Moves the shards on that are still ours. In shard order, so that two owners cannot wait for each other in a ring. */
+async function advance(transaction: Transaction<Schema>, batches: readonly ProjectionBatch[]): Promise<Set<number>> {
+  const { rows } = await sql<{ shard: number }>`
+    insert into shard_projection as p (shard, epoch, pos)
+    select * from unnest(${batches.map(({ shard }) => shard)}::int[], ${batches.map(({ epoch }) => epoch)}::bigint[],
+                         ${batches.map(({ events }) => events.length)}::bigint[]) as b (shard, epoch, pos)
+    order by shard
+    on conflict (shard) do update set epoch = excluded.epoch, pos = p.pos + excluded.pos where p.epoch <= excluded.epoch
+    returning shard`.execute(transaction)
+  return new Set(rows.map(({ shard }) => shard))
+}
+
+async function insertEvents(transaction: Transaction<Schema>, events: readonly ProjectedEvent[]): Promise<void> {
+  if (events.length === 0) return
+  await sql`
+    insert into events (session_id, epoch, seq, type, at, body)
+    select session_id, epoch, seq, type, at, body::json
+    from unnest(${texts(events, ({ sessionId }) => sessionId)}, ${events.map(({ epoch }) => epoch)}::bigint[],
+                ${events.map(({ seq }) => seq)}::bigint[], ${texts(events, ({ type }) => type)},
+                ${times(events, ({ at }) => at)}, ${texts(events, ({ body }) => body)})
+      as e (session_id, epoch, seq, type, at, body)
+    on conflict do nothing`.execute(transaction)
+}
+
+/** Stores tasks and steps; returns how far each session is derived now, where that has changed. */
+async function storeDerived(
+  transaction: Transaction<Schema>,
+  events: readonly ProjectedEvent[],
+): Promise<ReadonlyMap<string, EventId>> {
+  const deriving = events.filter(({ type }) => derives(type))
+  if (deriving.length === 0) return new Map()
+  const before = await derivedBefore(transaction, [...new Set(deriving.map(({ sessionId }) => sessionId))])
+  const { fresh, derivedTo } = notDerivedYet(deriving, before)
+  const { started, ended, steps } = deriveRows(fresh, openTurns(before))
+  if (started.length > 0) await insertTasks(transaction, started)
+  if (ended.length > 0) await endTasks(transaction, ended)
+  if (steps.length > 0) await putSteps(transaction, steps)
+  return derivedTo
+}
+
+/** How far a session is derived, and its last turn, if it had one. */
+interface DerivedBefore extends EventId {
+  readonly sessionId: string
+  readonly turn: number | null
+  readonly taskId: string | null
+  readonly steps: number
+}
+
+async function derivedBefore(
+  transaction: Transaction<Schema>,
+  sessionIds: readonly string[],
+): Promise<readonly DerivedBefore[]> {
+  // Indexes sessions_pkey, tasks_pkey and steps_pkey.
+  const { rows } = await sql<DerivedBefore>`
+    select s.id as "sessionId", s.derived_epoch as epoch, s.derived_seq as seq, t.turn, t.task_id as "taskId",
+      (select coalesce(max(step), 0) from steps p where p.session_id = s.id and p.turn = t.turn) as steps
+    from sessions s
+    left join lateral (select turn, task_id from tasks where session_id = s.id order by turn desc limit 1) t on true
+    where s.id = any (${sessionIds}::text[])`.execute(transaction)
+  return rows
+}
+
+function notDerivedYet(events: readonly ProjectedEvent[], before: readonly DerivedBefore[]) {
+  const reached = new Map<string, EventId>(before.map((session) => [session.sessionId, session]))
+  const derivedTo = new Map<string, EventId>()
+  const fresh = events.filter((event) => {
+    if (!isAfter(event, reached.get(event.sessionId))) return false
+    reached.set(event.sessionId, event)
+    derivedTo.set(event.sessionId, event)
+    return true
+  })
+  return { fresh, derivedTo }
+}
+
+const isAfter = ({ epoch, seq }: EventId, last: EventId | undefined): boolean =>
+  last === undefined || epoch > last.epoch || (epoch === last.epoch && seq > last.seq)
+
+function openTurns(before: readonly DerivedBefore[]): ReadonlyMap<string, OpenTurn> {
+  const open = new Map<string, OpenTurn>()
+  for (const { sessionId, turn, taskId, steps } of before) {
+    if (turn !== null && taskId !== null) open.set(sessionId, { turn, taskId, steps })
+  }
+  return open
+}
+
+async function insertTasks(transaction: Transaction<Schema>, tasks: readonly TaskRow[]): Promise<void> {
+  await sql`
+    insert into tasks (session_id, turn, task_id, body, started_at, status, error,
+                       prompt_tokens, completion_tokens, cost, ended_at)
+    select session_id, turn, task_id, body::json, started_at, status, error,
+           prompt_tokens, completion_tokens, cost, ended_at
+    from unnest(${endColumns(tasks)}, ${texts(tasks, ({ taskId }) => taskId)}, ${texts(tasks, ({ body }) => body)},
+                ${times(tasks, ({ startedAt }) => startedAt)})
+      as t (${END_NAMES}, task_id, body, started_at)
+    on conflict (session_id, turn) do update set
+      task_id = excluded.task_id, body = excluded.body, status = excluded.status, error = excluded.error,
+      prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens, cost = excluded.cost,
+      ended_at = excluded.ended_at`.execute(transaction)
+}
+
+async function endTasks(transaction: Transaction<Schema>, ends: readonly TaskEnd[]): Promise<void> {
+  await sql`
+    update tasks t set
+      status = e.status, error = e.error, prompt_tokens = e.prompt_tokens, completion_tokens = e.completion_tokens,
+      cost = e.cost, ended_at = e.ended_at
+    from unnest(${endColumns(ends)}) as e (${END_NAMES})
+    where t.session_id = e.session_id and t.turn = e.turn`.execute(transaction)
+}
+
+const END_NAMES = sql`session_id, turn, status, error, prompt_tokens, completion_tokens, cost, ended_at`
+
+const endColumns = (ends: readonly TaskEnd[]): RawBuilder<unknown> => sql`
+  ${texts(ends, ({ sessionId }) => sessionId)}, ${ends.map(({ turn }) => turn)}::int[],
+  ${texts(ends, ({ status }) => status)}, ${texts(ends, ({ error }) => error)},
+  ${ends.map(({ promptTokens }) => promptTokens)}::int[], ${ends.map(({ completionTokens }) => completionTokens)}::int[],
+  ${ends.map(({ cost }) => cost)}::float8[], ${times(ends, ({ endedAt }) => endedAt)}`
+
+async function putSteps(transaction: Transaction<Schema>, steps: readonly StepRow[]): Promise<void> {
+  await sql`
+    insert into steps as s (session_id, turn, step, kind, ref, effect, attempt, status, tokens, cost, started_at, ended_at)
+    select * from unnest(
+      ${texts(steps, ({ sessionId }) => sessionId)}, ${steps.map(({ turn }) => turn)}::int[],
+      ${steps.map(({ step }) => step)}::int[], ${texts(steps, ({ kind }) => kind)}, ${texts(steps, ({ ref }) => ref)},
+      ${texts(steps, ({ effect }) => effect)}, ${steps.map(({ attempts }) => attempts)}::int[],
+      ${texts(steps, ({ status }) => status)}, ${steps.map(({ tokens }) => tokens)}::int[],
+      ${steps.map(({ cost }) => cost)}::float8[], ${times(steps, ({ startedAt }) => startedAt)},
+      ${times(steps, ({ endedAt }) => endedAt)})
+    on conflict (session_id, turn, ref) do update set
+      effect = coalesce(excluded.effect, s.effect), attempt = s.attempt + excluded.attempt, status = excluded.status,
+      tokens = s.tokens + excluded.tokens, cost = s.cost + excluded.cost, ended_at = excluded.ended_at
+  `.execute(transaction)
+}
+
+/** Whoever has events or a snapshot has reached a worker, so its spawn counts as submitted. */
+async function updateSessions(
+  transaction: Transaction<Schema>,
+  sessions: readonly ProjectedSession[],
+  derivedTo: ReadonlyMap<string, EventId>,
+): Promise<void> {
+  const last = new Map(sessions.map((session) => [session.id, session]))
+  const ids = [...new Set([...last.keys(), ...derivedTo.keys()])]
+  if (ids.length === 0) return
+  await sql`
+    update sessions s set
+      status = coalesce(n.status, s.status), snapshot = coalesce(n.snapshot::json, s.snapshot), submitted = true,
+      derived_epoch = coalesce(n.epoch, s.derived_epoch), derived_seq = coalesce(n.seq, s.derived_seq),
+      updated_at = now()
+    from unnest(${ids}::text[], ${texts(ids, (id) => last.get(id)?.status ?? null)},
+                ${texts(ids, (id) => snapshotText(last.get(id)))},
+                ${ids.map((id) => derivedTo.get(id)?.epoch ?? null)}::bigint[],
+                ${ids.map((id) => derivedTo.get(id)?.seq ?? null)}::bigint[]) as n (id, status, snapshot, epoch, seq)
+    where s.id = n.id`.execute(transaction)
+}
+
+const snapshotText = (session: ProjectedSession | undefined): string | null =>
+  session === undefined ? null : JSON.stringify(session.snapshot)
+
+// One parameter for each column instead of one for each value: a batch of any size is the same statement.
+const texts = <T>(rows: readonly T[], of: (row: T) => string | null): RawBuilder<unknown> =>
+  sql`${rows.map(of)}::text[]`
+const times = <T>(rows: readonly T[], of: (row: T) => string | null): RawBuilder<unknown> =>
+  sql`${rows.map(of)}::timestamptz[]`

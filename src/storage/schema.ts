@@ -1,0 +1,108 @@
+/**
+ * The tables as Kysely sees them; `migrations/` makes them. `int8` and `numeric` are numbers, `timestamptz` is a Date.
+ * JSON goes in as text; read it with `column::text` where the exact bytes matter.
+ */
+import type { ColumnType, Generated } from 'kysely'
+import type { SessionStatus } from '../protocol/session.js'
+
+type JsonText = ColumnType<unknown, string, string>
+type Timestamp = ColumnType<Date, Date | string, Date | string>
+type FilledTimestamp = ColumnType<Date, Date | string | undefined, Date | string>
+
+export type NodeStatus = 'live' | 'draining' | 'left' | 'dead'
+export type NodeRole = 'edge' | 'worker' | 'coordinator' | 'all'
+export type AssignmentState = 'assigned' | 'releasing' | 'released'
+
+export interface Schema {
+  schema_migrations: { version: number; name: string; checksum: string; applied_at: FilledTimestamp }
+  cluster_config: { singleton: Generated<boolean>; shards: number; lanes: number; layout: number }
+  leader: { singleton: Generated<boolean>; term: number; holder: string; expires_at: Timestamp }
+  nodes: NodesTable
+  shard_assignments: ShardAssignmentsTable
+  shard_projection: { shard: number; epoch: number; pos: Generated<number> }
+  sessions: SessionsTable
+  events: { session_id: string; epoch: number; seq: number; type: string; body: JsonText; at: Timestamp }
+  tasks: TasksTable
+  steps: StepsTable
+  dead_letters: DeadLettersTable
+  workspace_blobs: { hash: string; bytes: Buffer; size: number }
+  workspace_files: { session_id: string; path: string; hash: string; mode: number; changed_at: FilledTimestamp }
+}
+
+interface NodesTable {
+  id: string
+  name: string
+  role: NodeRole
+  version: string
+  capacity: number
+  status: Generated<NodeStatus>
+  started_at: FilledTimestamp
+  ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+}
+
+interface ShardAssignmentsTable {
+  shard: number
+  owner: string | null
+  epoch: Generated<number>
+  state: Generated<AssignmentState>
+  previous_owner: string | null
+  changed_at: FilledTimestamp
+  pins: ColumnType<Record<string, unknown>, string | undefined, string>
+}
+
+interface SessionsTable {
+  id: string
+  shard: number
+  tenant: string
+  orchestrator_id: string
+  type: string
+  status: SessionStatus
+  idem_key: string | null
+  body_hash: string
+  spawn: JsonText
+  submitted: Generated<boolean>
+  snapshot: ColumnType<unknown, string | null | undefined, string | null>
+  derived_epoch: Generated<number>
+  derived_seq: Generated<number>
+  created_at: FilledTimestamp
+  updated_at: FilledTimestamp
+}
+
+interface TasksTable {
+  session_id: string
+  task_id: string
+  turn: number
+  status: 'in_progress' | 'completed' | 'failed' | 'cancelled'
+  body: JsonText
+  error: string | null
+  prompt_tokens: Generated<number>
+  completion_tokens: Generated<number>
+  cost: Generated<number>
+  started_at: Timestamp
+  ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+}
+
+interface StepsTable {
+  session_id: string
+  turn: number
+  step: number
+  kind: 'model' | 'tool'
+  ref: string
+  effect: string | null
+  attempt: number
+  status: 'started' | 'completed' | 'failed'
+  tokens: Generated<number>
+  cost: Generated<number>
+  started_at: Timestamp
+  ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+}
+
+interface DeadLettersTable {
+  id: string
+  session_id: string
+  tenant: string
+  command: JsonText
+  attempts: number
+  reason: string
+  at: FilledTimestamp
+}
