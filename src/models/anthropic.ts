@@ -39,13 +39,13 @@ export class AnthropicModel implements Model {
   }
 
   stream(request: ModelRequest): AsyncIterable<ModelChunk> {
-    const { signal } = request
-    return retryUntilFirst(() => guarded(this.#attempt(request), signal), signal, this.#retry)
+    const attempt = () => guarded((signal) => this.#attempt(request, signal), request.signal)
+    return retryUntilFirst(attempt, request.signal, this.#retry)
   }
 
-  async *#attempt(request: ModelRequest): AsyncGenerator<ModelChunk, void, undefined> {
+  async *#attempt(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelChunk, void, undefined> {
     request.beforeAttempt()
-    const stream = await this.#client.messages.create(this.#body(request), { signal: request.signal })
+    const stream = await this.#client.messages.create(this.#body(request), { signal })
     const answer = new MessageAnswer()
     for await (const event of stream) {
       const text = answer.take(event)

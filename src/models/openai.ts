@@ -44,13 +44,13 @@ export class OpenAiModel implements Model {
   }
 
   stream(request: ModelRequest): AsyncIterable<ModelChunk> {
-    const { signal } = request
-    return retryUntilFirst(() => guarded(this.#attempt(request), signal), signal, this.#retry)
+    const attempt = () => guarded((signal) => this.#attempt(request, signal), request.signal)
+    return retryUntilFirst(attempt, request.signal, this.#retry)
   }
 
-  async *#attempt(request: ModelRequest): AsyncGenerator<ModelChunk, void, undefined> {
+  async *#attempt(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelChunk, void, undefined> {
     request.beforeAttempt()
-    const stream = await this.#client.chat.completions.create(this.#body(request), { signal: request.signal })
+    const stream = await this.#client.chat.completions.create(this.#body(request), { signal })
     const answer = new ChatAnswer()
     for await (const chunk of stream) {
       const text = answer.take(chunk)

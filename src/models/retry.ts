@@ -60,7 +60,7 @@ async function waitBeforeRepeat(
 }
 
 /** Between half and all of the doubled wait, so that many sessions failing together do not come back together. */
-export function backoffMs(attempt: number, policy: RetryPolicy = DEFAULT_RETRY): number {
+export function backoffMs(attempt: number, policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>): number {
   const full = Math.min(policy.capMs, policy.baseMs * 2 ** (attempt - 1))
   return full / 2 + Math.random() * (full / 2)
 }

@@ -11,14 +11,19 @@ export class StreamBroken extends Error {
   override readonly name = 'StreamBroken'
 }
 
-/** Passes `source` on. Throws `AbortError` on abort and `StreamBroken` after `idleMs` without an item. */
+/**
+ * Passes on what `open` streams. Throws `AbortError` on abort and `StreamBroken` after `idleMs` without an item. The
+ * signal given to `open` belongs to this one stream and is aborted when it ends in any way, so that no request outlives
+ * its reader and the SDKs, which keep their listeners, do not pile them up on the turn's signal.
+ */
 export async function* guarded<T>(
-  source: AsyncIterable<T>,
+  open: (signal: AbortSignal) => AsyncIterable<T>,
   signal: AbortSignal,
   idleMs = STREAM_IDLE_MS,
 ): AsyncGenerator<T, void, undefined> {
   if (signal.aborted) throw abortError(signal)
-  const iterator = source[Symbol.asyncIterator]()
+  const request = new AbortController()
+  const iterator = open(request.signal)[Symbol.asyncIterator]()
   let fail: (reason: Error) => void = () => {}
   const onAbort = () => fail(abortError(signal))
   const timer = setTimeout(() => fail(new StreamBroken(`no data for ${idleMs} ms`)), idleMs)
@@ -37,6 +42,7 @@ export async function* guarded<T>(
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
+    request.abort()
     // Not awaited: a source that hangs must not hold the caller. Its late failure has nobody left to tell.
     iterator.return?.().catch(() => {})
   }

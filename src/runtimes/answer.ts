@@ -3,7 +3,7 @@
  * taken back, the rest is asked for.
  */
 import { type Model, type ModelChunk, ModelError, type ModelMessage, type ToolSpec } from '../models/model.js'
-import { backoffMs, pause } from '../models/retry.js'
+import { backoffMs, pause, type RetryPolicy } from '../models/retry.js'
 import { continuing } from './prompt.js'
 import type { Turn } from './runtime.js'
 
@@ -17,6 +17,9 @@ export interface Conversation {
   readonly maxTokens: number
 }
 
+/** Waits before a continuation: short, because somebody is reading. */
+export const CONTINUATION_BACKOFF: Pick<RetryPolicy, 'baseMs' | 'capMs'> = { baseMs: 250, capMs: 4_000 }
+
 /** A finished message: the whole text, with what was shown before. */
 export type Answer = Omit<Extract<ModelChunk, { type: 'end' }>, 'type'> & { readonly text: string }
 
@@ -24,7 +27,13 @@ export type Answer = Omit<Extract<ModelChunk, { type: 'end' }>, 'type'> & { read
  * Streams the answer to `conversation` into the turn's journal, after the `shown` part that an earlier attempt left.
  * Throws `ModelError` when the vendor fails for good.
  */
-export async function completeAnswer(turn: Turn, model: Model, conversation: Conversation, shown: string) {
+export async function completeAnswer(
+  turn: Turn,
+  model: Model,
+  conversation: Conversation,
+  shown: string,
+  backoff = CONTINUATION_BACKOFF,
+): Promise<Answer> {
   let text = shown
   const show = (more: string) => {
     text += more
@@ -33,11 +42,11 @@ export async function completeAnswer(turn: Turn, model: Model, conversation: Con
   for (let cuts = 0; ; cuts++) {
     try {
       const end = await streamOnce(turn, model, conversation, text, show)
-      return { ...end, text } satisfies Answer
+      return { ...end, text }
     } catch (thrown) {
       const isCut = thrown instanceof ModelError && thrown.kind === 'cut'
       if (!isCut || cuts === MAX_CONTINUATIONS) throw thrown
-      await pause(backoffMs(cuts + 1), turn.signal)
+      await pause(backoffMs(cuts + 1, backoff), turn.signal)
     }
   }
 }

@@ -9,7 +9,7 @@
 import { userFailure } from '../models/failure.js'
 import { type Model, ModelError, type ModelMessage, type Usage } from '../models/model.js'
 import { ServiceError } from '../protocol/errors.js'
-import { type Answer, completeAnswer } from './answer.js'
+import { type CONTINUATION_BACKOFF, completeAnswer } from './answer.js'
 import { SYSTEM_PROMPT, wellFormed } from './prompt.js'
 import type { Runtime, TaskResult, Turn } from './runtime.js'
 import { runCalls } from './tool-round.js'
@@ -27,6 +27,8 @@ export interface LlmLoopParts {
   readonly costOf: (model: string, usage: Usage) => number
   readonly tools: Toolbox
   readonly systemPrompt?: (turn: Turn) => string
+  /** Waits before a cut answer is continued. */
+  readonly backoff?: typeof CONTINUATION_BACKOFF
 }
 
 export class LlmLoop implements Runtime {
@@ -64,7 +66,7 @@ export class LlmLoop implements Runtime {
 
   /** One model call. `openText` is the text of a message that is already open; without it a new one is begun. */
   async #ask(turn: Turn, model: Model, messages: readonly ModelMessage[], openText: string | undefined) {
-    const { tools, costOf, systemPrompt } = this.#parts
+    const { tools, costOf, systemPrompt, backoff } = this.#parts
     if (openText === undefined) await turn.journal.messageStarted(model.name)
     const conversation = {
       system: systemPrompt?.(turn) ?? SYSTEM_PROMPT,
@@ -72,7 +74,7 @@ export class LlmLoop implements Runtime {
       tools: tools.specs,
       maxTokens: MAX_ANSWER_TOKENS,
     }
-    const answer: Answer = await completeAnswer(turn, model, conversation, openText ?? '')
+    const answer = await completeAnswer(turn, model, conversation, openText ?? '', backoff)
     const { toolCalls, finishReason, usage } = answer
     await turn.journal.messageEnded({ toolCalls, finishReason, usage, cost: costOf(model.name, usage) })
     return answer

@@ -27,8 +27,8 @@ export interface BashOptions {
   /** PATH of the commands; `DEFAULT_PATH` when left out. */
   readonly path?: string
   /**
-   * Program and arguments put before `bash -c …`, for operators who have a sandbox (bubblewrap, nsjail, unshare). It
-   * must pass stdout, stderr and the exit code through.
+   * Program and arguments put before `bash -c …`: what `detectSandbox` found, or an operator's own (bubblewrap, nsjail).
+   * It must pass stdout, stderr and the exit code through. None when left out.
    */
   readonly sandbox?: readonly string[]
 }

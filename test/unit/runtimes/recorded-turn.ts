@@ -1,0 +1,120 @@
+/**
+ * A turn whose journal is an array: what a worker would have on record, and what the next owner would start from.
+ */
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ModelMessage, ToolRequest } from '../../../src/models/model.js'
+import { newTask, type Task } from '../../../src/protocol/session.js'
+import { taskPrompt, toolMessage } from '../../../src/runtimes/prompt.js'
+import type { EffectClass, Journal, Progress, ToolOutcome, Turn } from '../../../src/runtimes/runtime.js'
+
+export type Entry =
+  | { readonly type: 'messageStarted'; readonly model: string }
+  | { readonly type: 'text'; readonly text: string }
+  | {
+      readonly type: 'messageEnded'
+      readonly toolCalls: readonly ToolRequest[]
+      readonly finishReason: string
+      readonly cost: number
+      readonly tokens: number
+    }
+  | { readonly type: 'toolStarted'; readonly call: ToolRequest; readonly effect: EffectClass }
+  | { readonly type: 'toolEnded'; readonly call: ToolRequest; readonly outcome: ToolOutcome }
+
+export interface RecordedTurn {
+  readonly turn: Turn
+  readonly entries: Entry[]
+  readonly abort: AbortController
+  /** Times that `beforeEffect` was asked. */
+  readonly effects: () => number
+}
+
+interface TurnOptions {
+  readonly task:
+    | (Parameters<typeof newTask>[0] & string)
+    | { readonly description: string; readonly metadata?: Record<string, unknown> }
+  /** What the last owner had recorded. */
+  readonly entries?: readonly Entry[]
+  readonly workspace?: string
+  /** Called with each entry after it is recorded; throwing stops the turn as a crash would. */
+  readonly onEntry?: (entry: Entry) => void
+  readonly beforeEffect?: () => void
+}
+
+export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> {
+  const given = typeof options.task === 'string' ? { description: options.task } : options.task
+  const task: Task = newTask({ type: 'general', priority: 'medium', ...given }, new Date(0))
+  const entries: Entry[] = [...(options.entries ?? [])]
+  const abort = new AbortController()
+  let effects = 0
+  const record = (entry: Entry) => {
+    entries.push(entry)
+    options.onEntry?.(entry)
+  }
+  const turn: Turn = {
+    sessionId: 'session_000_test',
+    tenant: 'test',
+    task,
+    progress: progressOf(task, options.entries ?? []),
+    journal: journalOf(record),
+    workspace: options.workspace ?? (await mkdtemp(join(tmpdir(), 'workspace-'))),
+    signal: abort.signal,
+    beforeEffect() {
+      effects++
+      options.beforeEffect?.()
+    },
+  }
+  return { turn, entries, abort, effects: () => effects }
+}
+
+function journalOf(record: (entry: Entry) => void): Journal {
+  return {
+    async messageStarted(model) {
+      record({ type: 'messageStarted', model })
+      return 'msg'
+    },
+    text: (text) => record({ type: 'text', text }),
+    async messageEnded({ toolCalls, finishReason, usage, cost }) {
+      const tokens = usage.promptTokens + usage.completionTokens
+      record({ type: 'messageEnded', toolCalls, finishReason, cost, tokens })
+    },
+    toolStarted: async (call, effect) => record({ type: 'toolStarted', call, effect }),
+    toolEnded: async (call, outcome) => record({ type: 'toolEnded', call, outcome }),
+  }
+}
+
+/** Rebuilds what a new owner knows from the entries alone. */
+export function progressOf(task: Task, entries: readonly Entry[]): Progress {
+  const messages: ModelMessage[] = [{ role: 'user', text: taskPrompt(task) }]
+  let open: string | undefined
+  let calls: (ToolRequest & { started: boolean })[] = []
+  let steps = 0
+  for (const entry of entries) {
+    if (entry.type === 'messageStarted') open = ''
+    else if (entry.type === 'text') open = (open ?? '') + entry.text
+    else if (entry.type === 'messageEnded') {
+      messages.push({ role: 'assistant', text: open ?? '', toolCalls: entry.toolCalls })
+      calls = entry.toolCalls.map((call) => ({ ...call, started: false }))
+      open = undefined
+      steps++
+    } else if (entry.type === 'toolStarted') {
+      calls = calls.map((call) => (call.callId === entry.call.callId ? { ...call, started: true } : call))
+    } else {
+      calls = calls.filter((call) => call.callId !== entry.call.callId)
+      messages.push(toolMessage(entry.call.callId, entry.outcome))
+    }
+  }
+  return {
+    messages,
+    openMessage: open === undefined ? undefined : { messageId: 'msg', text: open },
+    openCalls: calls,
+    steps,
+  }
+}
+
+export const textsOf = (entries: readonly Entry[]): string =>
+  entries.map((entry) => (entry.type === 'text' ? entry.text : '')).join('')
+
+export const typesOf = (entries: readonly Entry[]): string[] =>
+  entries.map(({ type }) => type).filter((type) => type !== 'text')
