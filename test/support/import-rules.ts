@@ -22,12 +22,14 @@ const LAYERS: readonly (readonly string[])[] = [
   ['main', 'index'],
   ['cli'],
   ['daemon'],
+  // The parts of the composition root that are too long for one file.
+  ['assembly'],
   ['edge', 'worker', 'coordinator'],
   ['runtimes', 'memory', 'budget', 'charter', 'neolith', 'dashboard'],
   ['bus', 'cluster'],
   ['storage', 'models', 'redis'],
   ['telemetry', 'shards'],
-  ['protocol', 'config'],
+  ['protocol', 'config', 'version'],
 ]
 
 /** Outside callers of the service: they see the protocol and nothing else, and only the outermost parts see them. */
@@ -35,7 +37,17 @@ const OUTSIDE = { name: 'client', sees: ['protocol'], seenBy: ['main', 'index', 
 
 /** Planes keep implementations behind interfaces: roles and domain see only interfaces, constants and pure functions. */
 const PLANES = ['bus', 'cluster', 'storage', 'models', 'redis']
-const INTERFACE_USERS = [...(LAYERS[3] ?? []), ...(LAYERS[4] ?? [])]
+const INTERFACE_USERS = [
+  'edge',
+  'worker',
+  'coordinator',
+  'runtimes',
+  'memory',
+  'budget',
+  'charter',
+  'neolith',
+  'dashboard',
+]
 
 /** Every package that the source may use, and where. */
 const VENDORS: Readonly<Record<string, readonly string[]>> = {
