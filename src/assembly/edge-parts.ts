@@ -1,0 +1,90 @@
+/**
+ * Fits storage and settings to what an edge asks for.
+ */
+import type { Bus } from '../bus/bus.js'
+import type { ClusterView } from '../cluster/cluster.js'
+import type { Config } from '../config/load.js'
+import type { EdgeDependencies, SessionRows, StatusSource } from '../edge/dependencies.js'
+import type { NodeId } from '../protocol/ids.js'
+import type { Database } from '../storage/database.js'
+import { Events } from '../storage/events.js'
+import { Sessions } from '../storage/sessions.js'
+import { clusterTotals } from '../storage/totals.js'
+import type { Log } from '../telemetry/log.js'
+import type { EdgeMetrics } from '../telemetry/metrics.js'
+import { VERSION } from '../version.js'
+
+export interface EdgeFitting {
+  readonly config: Config
+  readonly node: NodeId
+  readonly log: Log
+  readonly database: Database
+  readonly bus: Bus
+  readonly view: ClusterView
+  readonly metrics: EdgeMetrics
+}
+
+const MS_PER_SECOND = 1_000
+
+export function edgeParts({ config, node, log, database, bus, view, metrics }: EdgeFitting): EdgeDependencies {
+  return {
+    id: node,
+    settings: edgeSettings(config),
+    bus,
+    view,
+    sessions: sessionRows(database),
+    events: new Events(database),
+    status: statusSource(bus, database),
+    log,
+    metrics,
+  }
+}
+
+function edgeSettings({ server, monitoring, cluster, auth }: Config): EdgeDependencies['settings'] {
+  return {
+    name: server.name,
+    version: VERSION,
+    host: server.host,
+    port: server.port,
+    healthPath: monitoring.healthPath,
+    maxPayloadBytes: server.maxMessageBytes,
+    heartbeatIntervalMs: server.heartbeatIntervalMs,
+    shutdownTimeoutMs: server.shutdownTimeoutMs,
+    placement: cluster.strategy,
+    auth: {
+      secret: auth.jwtSecret,
+      issuer: auth.issuer,
+      audience: auth.audience,
+      tokenLifetimeMs: auth.jwtExpirationSeconds * MS_PER_SECOND,
+    },
+  }
+}
+
+function sessionRows(database: Database): SessionRows {
+  const sessions = new Sessions(database)
+  return {
+    reserve: ({ idemKey, ...row }) => sessions.reserve({ ...row, ...(idemKey !== undefined && { idemKey }) }),
+    releaseKey: (id) => sessions.releaseKey(id),
+    find: (id) => sessions.find(id),
+    listByTenant: (tenant, page) => sessions.listByTenant(tenant, page),
+    markSubmitted: (id) => sessions.markSubmitted(id),
+  }
+}
+
+function statusSource(bus: Bus, database: Database): StatusSource {
+  return {
+    totals: () => clusterTotals(database),
+    subsystems: async () => ({
+      bus: await statusOf(bus.ping()),
+      database: await statusOf(database.ping()),
+    }),
+  }
+}
+
+async function statusOf(probe: Promise<void>): Promise<{ readonly status: string; readonly lastCheck: string }> {
+  const status = await probe.then(
+    () => 'running',
+    () => 'unreachable',
+  )
+  return { status, lastCheck: new Date().toISOString() }
+}

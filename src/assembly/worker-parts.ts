@@ -1,0 +1,76 @@
+/**
+ * Fits storage, runtimes and models to what a worker asks for.
+ */
+import { resolve } from 'node:path'
+import { ulid } from 'ulid'
+import { costOf } from '../budget/prices.js'
+import type { Config } from '../config/load.js'
+import { selectModel } from '../models/select.js'
+import type { NodeId } from '../protocol/ids.js'
+import { Echo } from '../runtimes/echo.js'
+import { LlmLoop } from '../runtimes/llm-loop.js'
+import { Runtimes } from '../runtimes/select.js'
+import { standardTools } from '../runtimes/tools/toolbox.js'
+import type { Database } from '../storage/database.js'
+import { DeadLetters } from '../storage/dead-letters.js'
+import { Events } from '../storage/events.js'
+import { Nodes } from '../storage/nodes.js'
+import { Projection } from '../storage/projection.js'
+import { Sessions } from '../storage/sessions.js'
+import { ShardAssignments } from '../storage/shard-assignments.js'
+import { Workspaces } from '../storage/workspaces.js'
+import type { WorkerStorage } from '../worker/worker.js'
+import { WorkspaceKeeper } from '../worker/workspace-keeper.js'
+
+export function workerStorage(database: Database, node: NodeId): WorkerStorage {
+  const assignments = new ShardAssignments(database)
+  const sessions = new Sessions(database)
+  const events = new Events(database)
+  const nodes = new Nodes(database)
+  const deadLetters = new DeadLetters(database)
+  const projection = new Projection(database)
+  return {
+    assigned: async () =>
+      (await assignments.ownedBy(node)).map((row) => ({ ...row, previousOwner: row.previousOwner ?? undefined })),
+    release: (shards) => assignments.release(shards, node),
+    project: (batches) => projection.project(batches),
+    pageEvents: (id, after, upTo, limit) => events.page(id, after, upTo, limit),
+    recordDeadLetter: async (letter) => {
+      const id = `dead_${ulid()}`
+      await deadLetters.record({ ...letter, id, command: JSON.stringify(letter.command) })
+      return id
+    },
+    isUnborn: async (id) => (await sessions.find(id))?.snapshot === null && (await events.last(id)) === undefined,
+    unsubmitted: async (shards, olderThanMs, limit) =>
+      (await sessions.findUnsubmitted(shards, olderThanMs, limit)).map((row) => ({ ...row, sessionId: row.id })),
+    ending: async (id) => {
+      const record = await nodes.find(id)
+      return record?.endedAt ? { planned: record.status === 'left', at: record.endedAt } : undefined
+    },
+  }
+}
+
+export function runtimes({ openai, anthropic, worker }: Config): Runtimes {
+  const model = () =>
+    selectModel({
+      openaiModel: openai.model,
+      anthropicModel: anthropic.model,
+      ...(openai.apiKey !== undefined && { openaiApiKey: openai.apiKey }),
+      ...(openai.organization !== undefined && { openaiOrgId: openai.organization }),
+      ...(openai.baseUrl !== undefined && { openaiBaseUrl: openai.baseUrl }),
+      ...(anthropic.apiKey !== undefined && { anthropicApiKey: anthropic.apiKey }),
+      ...(anthropic.baseUrl !== undefined && { anthropicBaseUrl: anthropic.baseUrl }),
+    })
+  const tools = standardTools({ allowPrivateNetwork: worker.webFetchAllowPrivate })
+  return new Runtimes({ echo: new Echo(), llm: new LlmLoop({ selectModel: model, costOf, tools }) })
+}
+
+export function workspaceKeeper({ worker }: Config, database: Database): WorkspaceKeeper {
+  const workspaces = new Workspaces(database)
+  const store = {
+    save: workspaces.save.bind(workspaces),
+    load: workspaces.load.bind(workspaces),
+    hashes: workspaces.listHashes.bind(workspaces),
+  }
+  return new WorkspaceKeeper(resolve(worker.workspaceRoot), store, false)
+}

@@ -1,0 +1,159 @@
+/**
+ * The composition root: the only place that knows which implementation stands behind each interface. Starts the parts
+ * of a role from the ground up and stops them in reverse.
+ *
+ *   database ▶ bus ▶ membership ▶ worker ▶ coordinator ▶ edge ▶ admin server
+ */
+import { edgeParts } from './assembly/edge-parts.js'
+import { Lifecycle } from './assembly/lifecycle.js'
+import { type ControlPlane, type Foundation, join, openBus, openStorage } from './assembly/planes.js'
+import { runtimes, workerStorage, workspaceKeeper } from './assembly/worker-parts.js'
+import type { Bus } from './bus/bus.js'
+import type { Config } from './config/load.js'
+import { Coordinator } from './coordinator/coordinator.js'
+import { Edge } from './edge/edge.js'
+import { newNodeId } from './protocol/ids.js'
+import type { Database } from './storage/database.js'
+import { LeaderLease } from './storage/leader.js'
+import { Nodes } from './storage/nodes.js'
+import { ShardAssignments } from './storage/shard-assignments.js'
+import { AdminServer, createPages } from './telemetry/admin-server.js'
+import { Health } from './telemetry/health.js'
+import type { Log } from './telemetry/log.js'
+import { createMetrics, type Metrics } from './telemetry/metrics.js'
+import { VERSION } from './version.js'
+import { Worker } from './worker/worker.js'
+
+export interface DaemonOptions {
+  readonly config: Config
+  readonly log: Log
+  /** The cluster has declared this process dead: it must exit at once, because another one does its work now. */
+  readonly onDead: () => void
+}
+
+interface Planes extends ControlPlane {
+  readonly database: Database
+  readonly bus: Bus
+  readonly shardCount: number
+}
+
+export class Daemon {
+  readonly #foundation: Foundation
+  readonly #metrics: Metrics = createMetrics()
+  readonly #health: Health
+  readonly #lifecycle: Lifecycle
+  #edge: Edge | undefined
+  #admin: AdminServer | undefined
+
+  constructor(private readonly options: DaemonOptions) {
+    const { config, log } = options
+    this.#lifecycle = new Lifecycle(log, config.server.shutdownTimeoutMs)
+    this.#health = new Health(config.monitoring.healthTimeoutMs)
+    const node = newNodeId(config.server.name)
+    this.#foundation = { config, node, version: VERSION, log, lifecycle: this.#lifecycle }
+  }
+
+  /** Port for clients, known after `start` in roles that listen. */
+  get port(): number | undefined {
+    return this.#edge?.port
+  }
+
+  get metricsPort(): number | undefined {
+    return this.#admin?.port
+  }
+
+  /** Resolves when clients may come. @throws what kept a part from starting, after stopping the others. */
+  async start(): Promise<void> {
+    try {
+      await this.#start()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** Stops in reverse order, each part in bounded time. May be called twice. */
+  async stop(): Promise<void> {
+    this.#health.setReadiness({ ready: false, message: 'draining' })
+    await this.#lifecycle.stop()
+  }
+
+  async #start(): Promise<void> {
+    const { config, log, node } = this.#foundation
+    for (const warning of config.warnings) log.warn({}, warning)
+    const { role } = config.server
+    const planes = await this.#openPlanes()
+    if (role === 'worker' || role === 'all') await this.#startWorker(planes)
+    if (planes.beats && (role === 'coordinator' || role === 'all')) await this.#startCoordinator(planes)
+    if (role === 'edge' || role === 'all') await this.#startEdge(planes)
+    if (config.monitoring.metricsEnabled) await this.#startAdmin()
+    this.#health.setReadiness({ ready: true, message: 'ready' })
+    log.info({ node, port: this.port, metricsPort: this.metricsPort }, 'ready')
+  }
+
+  async #openPlanes(): Promise<Planes> {
+    const { database, shardCount } = await openStorage(this.#foundation)
+    const bus = await openBus(this.#foundation, database)
+    const control = await join(this.#foundation, database, shardCount)
+    control.member.onDead(this.options.onDead)
+    this.#health.register('redis', () => bus.ping())
+    this.#health.register('database', () => database.ping())
+    return { ...control, database, bus, shardCount }
+  }
+
+  async #startWorker({ database, bus, member, view, control }: Planes): Promise<void> {
+    const { config, node, log } = this.#foundation
+    const kinds = runtimes(config)
+    const worker = new Worker({
+      bus,
+      member,
+      control,
+      view,
+      storage: workerStorage(database, node),
+      workspaces: workspaceKeeper(config, database),
+      runtimeOf: (type) => kinds.of(type),
+      maxSessions: config.server.maxSessions,
+      logger: log,
+      metrics: this.#metrics.worker,
+      now: () => new Date(),
+    })
+    await worker.start()
+    this.#lifecycle.started('worker', () => worker.stop())
+  }
+
+  async #startCoordinator({ database, beats, control, shardCount }: Planes): Promise<void> {
+    const { node, log } = this.#foundation
+    if (!beats) return
+    const coordinator = new Coordinator({
+      id: node,
+      shardCount,
+      leader: new LeaderLease(database),
+      nodes: new Nodes(database),
+      assignments: new ShardAssignments(database),
+      beats,
+      control,
+      log,
+      clock: () => performance.now(),
+    })
+    await coordinator.start()
+    this.#lifecycle.started('coordinator', () => coordinator.stop())
+  }
+
+  async #startEdge({ database, bus, view }: Planes): Promise<void> {
+    const { config, node, log } = this.#foundation
+    const edge = new Edge(edgeParts({ config, node, log, database, bus, view, metrics: this.#metrics.edge }))
+    await edge.start()
+    this.#edge = edge
+    this.#lifecycle.started('edge', () => edge.stop())
+  }
+
+  async #startAdmin(): Promise<void> {
+    const { config, log, version } = this.#foundation
+    const { metricsHost: host, metricsPort: port, metricsPath } = config.monitoring
+    const pages = createPages({ metrics: this.#metrics, health: this.#health, metricsPath, version })
+    const admin = new AdminServer({ host, port, pages, log })
+    await admin.start()
+    this.#admin = admin
+    this.#lifecycle.started('admin server', () => admin.stop())
+  }
+}
