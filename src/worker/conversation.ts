@@ -4,9 +4,10 @@
  */
 import type { Part } from '../bus/bus.js'
 import type { ModelMessage, ToolRequest } from '../models/model.js'
-import type { LoggedEvent, NewEvent, StreamEnd, TaskUsage } from '../protocol/events.js'
+import type { LoggedEvent, NewEvent, StreamEnd, TaskUsage, ToolCallResult } from '../protocol/events.js'
 import type { Task } from '../protocol/session.js'
-import type { Progress } from '../runtimes/runtime.js'
+import { taskPrompt, toolMessage } from '../runtimes/prompt.js'
+import type { Progress, ToolOutcome } from '../runtimes/runtime.js'
 
 /** A turn that has begun and not ended. */
 export interface OpenTurn {
@@ -42,7 +43,7 @@ export class Conversation {
     switch (event.type) {
       case 'task_executing':
         this.#open = beginTurn(event.task, event.turn, Date.parse(event.timestamp))
-        this.#say({ role: 'user', text: taskText(event.task, event.context) })
+        this.#say({ role: 'user', text: taskPrompt(event.task, event.context) })
         break
       case 'stream_start':
         if (this.#open) this.#open.openMessageId = event.messageId
@@ -54,7 +55,7 @@ export class Conversation {
         this.#startCall(event.data.callId)
         break
       case 'tool_call_result':
-        this.#endCall(event.data.callId, event.data)
+        this.#endCall(event.data)
         break
       case 'session_takeover':
         if (this.#open) this.#open.attempts = event.attempt
@@ -110,21 +111,19 @@ export class Conversation {
     if (call) call.started = true
   }
 
-  #endCall(callId: string, data: { readonly status: string; readonly result?: object; readonly error?: string }): void {
-    const isError = data.status === 'failed'
-    const text = isError ? (data.error ?? 'failed') : JSON.stringify(data.result ?? {})
-    this.#say({ role: 'tool', callId, text, isError })
-    this.#open?.openCalls.delete(callId)
-    if (this.#open) this.#open.attempts = 0
+  #endCall({ callId, status, result, error }: ToolCallResult['data']): void {
+    const outcome: ToolOutcome =
+      status === 'completed'
+        ? { status, result: (result ?? {}) as Record<string, unknown> }
+        : { status, error: error ?? 'failed' }
+    this.#say(toolMessage(callId, outcome))
+    if (!this.#open) return
+    this.#open.openCalls.delete(callId)
+    this.#open.attempts = 0
   }
 
-  /** A turn that was cut short leaves calls unanswered, which vendors refuse: they are answered here. */
   #endTurn(taskId: string): void {
-    if (this.#open?.task.id !== taskId) return
-    for (const callId of this.#open.openCalls.keys()) {
-      this.#say({ role: 'tool', callId, text: 'the task ended before this call', isError: true })
-    }
-    this.#open = undefined
+    if (this.#open?.task.id === taskId) this.#open = undefined
   }
 }
 
@@ -141,11 +140,4 @@ function beginTurn(task: Task, turn: number, startedAt: number): OpenTurn {
     completionTokens: 0,
     cost: 0,
   }
-}
-
-/** The task as the model reads it. */
-function taskText(task: Task, context: Readonly<Record<string, unknown>> | undefined): string {
-  return context === undefined
-    ? task.description
-    : `${task.description}\n\nAdditional context:\n${JSON.stringify(context, null, 2)}`
 }

@@ -5,7 +5,7 @@
 import type { Claim, SessionLog, SmallState } from '../bus/bus.js'
 import type { LoggedEvent } from '../protocol/events.js'
 import { formatEventId, LOG_START, parseEventId, shardOfSession } from '../protocol/ids.js'
-import type { Session } from '../protocol/session.js'
+import type { Session, SessionStatus } from '../protocol/session.js'
 import type { WrittenEvents } from './event-batch.js'
 import type { Logger } from './session-services.js'
 
@@ -22,7 +22,7 @@ export interface ProjectionBatch {
   readonly shard: number
   readonly epoch: number
   readonly events: readonly ProjectedRow[]
-  readonly sessions: readonly { readonly id: string; readonly status: string; readonly snapshot: Session }[]
+  readonly sessions: readonly { readonly id: string; readonly status: SessionStatus; readonly snapshot: Session }[]
 }
 
 /** One transaction; shards whose stored epoch is higher are left out and named. Repeating a batch is allowed. */

@@ -42,12 +42,10 @@ export interface SessionServices {
   /** Throws when this process may not start effects any more. */
   beforeEffect(): void
   onWritten(claim: Claim, sessionId: string, written: WrittenEvents): void
-  /** The session has reached a terminal state. */
-  onEnded(sessionId: string): void
   /** All events of a session, oldest first, from Postgres and the log. */
   readHistory(sessionId: string): Promise<readonly LoggedEvent[]>
   /** Sets a command aside and returns the id of its dead letter. */
   quarantine(letter: DeadLetter): Promise<string>
-  onTurnEnded(outcome: 'completed' | 'failed' | 'cancelled'): void
-  onTakeover(): void
+  onTurnEnded(outcome: 'completed' | 'failed' | 'cancelled', seconds: number): void
+  onTakeover(seconds: number): void
 }

@@ -242,7 +242,6 @@ export class LiveSession implements TurnHost {
     const cancelled = waiting.map((it) => this.#taskCancelled(it, 'the session was stopped'))
     const ended = [...waiting.map((it) => it.id), command.id]
     await this.#recordStatus(command, cancelled, { popInbox: waiting.length, ended })
-    this.services.onEnded(this.id)
   }
 
   async #cancel(command: ControlCommand): Promise<void> {

@@ -43,7 +43,7 @@ export class ShardOwner {
   readonly #claims = new Map<number, Claim>()
   readonly #claiming = new Set<number>()
   #timer: NodeJS.Timeout | undefined
-  #polling = false
+  #polling: Promise<void> | undefined
   #draining = false
 
   constructor(private readonly options: ShardOwnerOptions) {}
@@ -66,23 +66,12 @@ export class ShardOwner {
     void this.poll()
   }
 
-  /** Takes up what is assigned, and gives back what is asked for and idle. */
-  async poll(): Promise<void> {
-    if (this.#polling) return
-    this.#polling = true
-    try {
-      const rows = await this.options.assigned()
-      const assigned = new Map(rows.map((row) => [row.shard, row]))
-      await this.#dropUnassigned(assigned)
-      if (!this.#draining) await this.#claimAll(rows.filter((row) => this.#isNew(row)))
-      await this.#releaseIdle(
-        rows.filter((row) => row.state === 'releasing' || (this.#draining && row.state === 'assigned')),
-      )
-    } catch (error) {
-      this.options.logger.warn({ err: error }, 'assignments could not be read; trying again')
-    } finally {
-      this.#polling = false
-    }
+  /** Takes up what is assigned, and gives back what is asked for and idle. Callers that come meanwhile share a round. */
+  poll(): Promise<void> {
+    this.#polling ??= this.#round().finally(() => {
+      this.#polling = undefined
+    })
+    return this.#polling
   }
 
   /** The store refused a write: stop using the shard at once, and let Postgres say whose it is. */
@@ -122,6 +111,17 @@ export class ShardOwner {
 
   stop(): void {
     clearInterval(this.#timer)
+  }
+
+  async #round(): Promise<void> {
+    try {
+      const rows = await this.options.assigned()
+      await this.#dropUnassigned(new Map(rows.map((row) => [row.shard, row])))
+      if (!this.#draining) await this.#claimAll(rows.filter((row) => this.#isNew(row)))
+      await this.#releaseIdle(rows.filter((row) => row.state === 'releasing'))
+    } catch (error) {
+      this.options.logger.warn({ err: error }, 'assignments could not be read; trying again')
+    }
   }
 
   #isNew(row: OwnedShard): boolean {

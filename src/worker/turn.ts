@@ -5,7 +5,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Part, SmallState } from '../bus/bus.js'
 import type { Command, ExecuteCommand, SpawnCommand } from '../bus/command.js'
-import { ModelError, type ModelErrorKind } from '../models/model.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Turn } from '../runtimes/runtime.js'
@@ -94,7 +93,7 @@ async function announceTakeover(host: TurnHost, command: TaskCommand): Promise<n
   const attempt = attempts + (takeover.planned ? 0 : 1)
   const { fromWorker, afterMs } = takeover
   const who = { fromWorker, worker: host.claim.owner, afterMs }
-  host.services.onTakeover()
+  host.services.onTakeover(afterMs / 1_000)
   await host.record([{ type: 'session_takeover', ...host.base(command), taskId: command.task.id, ...who, attempt }])
   return attempt
 }
@@ -158,28 +157,12 @@ async function endOf(error: unknown, host: TurnHost, journal: StepJournal, signa
     return { kind: 'cancelled', reason: stopping.kind === 'stopped' ? 'the session was stopped' : 'cancelled' }
   }
   if (error instanceof ServiceError) return { kind: 'failed', code: error.code, error: error.message }
-  if (error instanceof ModelError) return modelFailure(error)
   const incident = randomUUID()
   host.services.logger.error({ err: error, incident, sessionId: host.id }, 'a turn failed')
   return failure(new ServiceError('internal', { incident }))
 }
 
 const failure = (error: ServiceError): TurnEnd => ({ kind: 'failed', code: error.code, error: error.message })
-
-const MODEL_FAILURES: Readonly<Record<ModelErrorKind, ErrorCode>> = {
-  auth: 'model_auth',
-  rate_limit: 'model_rate_limit',
-  quota: 'model_quota',
-  invalid_request: 'model_invalid_request',
-  network: 'model_network',
-  server: 'model_network',
-  cut: 'model_network',
-}
-
-/** Model errors already carry the contract's words. */
-function modelFailure(error: ModelError): TurnEnd {
-  return { kind: 'failed', code: MODEL_FAILURES[error.kind], error: error.message }
-}
 
 async function quarantined(host: TurnHost, command: TaskCommand, attempts: number): Promise<TurnEnd> {
   const reason = `interrupted ${attempts - 1} times at the same step`
@@ -197,6 +180,6 @@ async function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): Pr
       : end.kind === 'failed'
         ? { type: 'task_failed', ...base, error: end.error, code: end.code, usage }
         : { type: 'task_cancelled', ...base, reason: end.reason, usage }
-  host.services.onTurnEnded(end.kind)
+  host.services.onTurnEnded(end.kind, usage.duration / 1_000)
   await host.record([event], { popInbox: 1, ended: [command.id], clearPart: true })
 }

@@ -11,6 +11,7 @@ import type { ClusterView, ControlChannel, Member } from '../cluster/cluster.js'
 import type { EventId } from '../protocol/ids.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Runtime } from '../runtimes/runtime.js'
+import type { WorkerMetrics } from '../telemetry/metrics.js'
 import { acceptBatch } from './command-reader.js'
 import { WriterLost } from './event-batch.js'
 import { readHistory } from './history.js'
@@ -41,12 +42,6 @@ export interface Reservation {
   readonly tenant: string
   /** JSON of the spawn command. */
   readonly spawn: string
-}
-
-export interface WorkerMetrics {
-  turnEnded(outcome: 'completed' | 'failed' | 'cancelled'): void
-  takenOver(): void
-  committed(events: number): void
 }
 
 export interface WorkerOptions {
@@ -150,14 +145,13 @@ export class Worker {
         if (!member.mayStartEffects()) throw new WriterLost('unreachable')
       },
       onWritten: (claim, id, written) => {
-        metrics.committed(written.events.length)
+        metrics.commit('ok')
         this.#projector.add(claim, id, written)
       },
-      onEnded: () => undefined,
       readHistory: (id) => readHistory(bus.log, storage.pageEvents, id),
       quarantine: (letter) => storage.recordDeadLetter(letter),
-      onTurnEnded: (outcome) => metrics.turnEnded(outcome),
-      onTakeover: () => metrics.takenOver(),
+      onTurnEnded: (outcome, seconds) => metrics.turnEnded(outcome, seconds),
+      onTakeover: (seconds) => metrics.takeover(seconds),
     }
   }
 
@@ -198,7 +192,9 @@ export class Worker {
   }
 
   #reportLoad(): void {
-    this.#options.member.setLoad({ ...this.#host.load, capacity: this.#options.maxSessions })
+    const { load } = this.#host
+    this.#options.member.setLoad({ ...load, capacity: this.#options.maxSessions })
+    this.#options.metrics.activeSessions(load.busy)
   }
 
   async #submitForgotten(): Promise<void> {
