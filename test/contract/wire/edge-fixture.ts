@@ -1,0 +1,254 @@
+/**
+ * A real edge on a free port over the in-process bus, with a scripted worker behind it and raw clients in front.
+ */
+import { once } from 'node:events'
+import { SignJWT } from 'jose'
+import { afterEach, expect, vi } from 'vitest'
+import WebSocket from 'ws'
+import type { Bus, StoredEvent } from '../../../src/bus/bus.js'
+import { createMemoryBus } from '../../../src/bus/memory-bus.js'
+import type {
+  AuthSettings,
+  EdgeSettings,
+  EventRows,
+  NewSessionRow,
+  Reserved,
+  SessionRow,
+  SessionRows,
+} from '../../../src/edge/dependencies.js'
+import { Edge } from '../../../src/edge/edge.js'
+import { type EventId, newNodeId, parseEventId, type SessionId } from '../../../src/protocol/ids.js'
+import { ScriptedWorker } from './scripted-worker.js'
+
+export const SECRET = 'a-secret-of-at-least-thirty-two-characters'
+export const AUTH: AuthSettings = {
+  secret: SECRET,
+  issuer: 'wundr-orchestrator',
+  audience: 'wundr-daemon',
+  tokenLifetimeMs: 3_600_000,
+}
+const SHARDS = 4
+const ARRIVAL = { timeout: 10_000, interval: 5 } as const
+
+export type Frame = Readonly<Record<string, unknown>>
+
+/** Rows of the tests: what Postgres does, in a map. */
+export class RowsInMemory implements SessionRows {
+  readonly rows = new Map<SessionId, SessionRow & { idemKey: string | undefined; bodyHash: string }>()
+
+  async reserve(row: NewSessionRow): Promise<Reserved> {
+    const { idemKey } = row
+    const held = [...this.rows.values()].find(
+      (it) => idemKey !== undefined && it.tenant === row.tenant && it.idemKey === idemKey,
+    )
+    if (held) return { status: held.bodyHash === row.bodyHash ? 'existing' : 'conflict', id: held.id }
+    const fresh = { submitted: false, snapshot: null, status: 'initializing' as const, createdAt: new Date() }
+    this.rows.set(row.id, { ...row, ...fresh, idemKey })
+    return { status: 'new', id: row.id }
+  }
+
+  async releaseKey(id: SessionId): Promise<void> {
+    const row = this.rows.get(id)
+    if (row) this.rows.set(id, { ...row, idemKey: undefined })
+  }
+
+  async find(id: SessionId): Promise<SessionRow | undefined> {
+    return this.rows.get(id)
+  }
+
+  async listByTenant(tenant: string, { limit }: { limit: number }): Promise<{ sessions: SessionRow[] }> {
+    return { sessions: [...this.rows.values()].filter((row) => row.tenant === tenant).slice(0, limit) }
+  }
+
+  async markSubmitted(id: SessionId): Promise<void> {
+    const row = this.rows.get(id)
+    if (row) this.rows.set(id, { ...row, submitted: true })
+  }
+}
+
+/** Events that the projection has written. */
+export class EventsInMemory implements EventRows {
+  readonly stored = new Map<SessionId, StoredEvent[]>()
+
+  async page(id: SessionId, after: EventId, upTo: EventId | undefined, limit: number): Promise<StoredEvent[]> {
+    const inside = (seq: number): boolean => seq > after.seq && (upTo === undefined || seq <= upTo.seq)
+    return (this.stored.get(id) ?? []).filter(({ eventId }) => inside(seqOf(eventId))).slice(0, limit)
+  }
+
+  async contains(id: SessionId, event: EventId): Promise<boolean> {
+    return (this.stored.get(id) ?? []).some(({ eventId }) => eventId === `${event.epoch}-${event.seq}`)
+  }
+
+  async last(id: SessionId): Promise<EventId | undefined> {
+    return parseEventId(this.stored.get(id)?.at(-1)?.eventId ?? '')
+  }
+}
+
+const seqOf = (eventId: string): number => parseEventId(eventId)?.seq ?? Number.NaN
+
+export interface Fixture {
+  readonly edge: Edge
+  readonly bus: Bus
+  readonly worker: ScriptedWorker
+  readonly rows: RowsInMemory
+  readonly events: EventsInMemory
+  readonly url: string
+  /** A connected client that has had its greeting. */
+  client(options?: { token?: string; headers?: Record<string, string> }): Promise<RawClient>
+}
+
+const cleanups: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+export async function startEdge(
+  options: { settings?: Partial<EdgeSettings>; auth?: AuthSettings; bus?: Bus } = {},
+): Promise<Fixture> {
+  const bus = options.bus ?? (await createMemoryBus())
+  const worker = new ScriptedWorker(bus)
+  const [rows, events] = [new RowsInMemory(), new EventsInMemory()]
+  const edge = new Edge({
+    id: newNodeId('edge'),
+    settings: settingsWith(options.settings, options.auth),
+    bus,
+    view: { nodes: () => [], owners: () => new Map(), shardCount: SHARDS },
+    sessions: rows,
+    events,
+    status: {
+      totals: async () => ({
+        totalSessionsSpawned: rows.rows.size,
+        totalTasksProcessed: 0,
+        totalTokensUsed: 0,
+        averageSessionDuration: 0,
+        activeSessions: 0,
+        successRate: 1,
+      }),
+      subsystems: async () => ({ bus: { status: 'running', lastCheck: new Date().toISOString() } }),
+    },
+    log: { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() },
+    metrics: { connections: vi.fn(), received: vi.fn(), sent: vi.fn(), accepted: vi.fn(), busy: vi.fn() },
+  })
+  await worker.start(SHARDS)
+  await edge.start()
+  cleanups.push(async () => {
+    await edge.stop()
+    await worker.stop()
+    await bus.stop()
+  })
+  const url = `ws://127.0.0.1:${edge.port}`
+  return { edge, bus, worker, rows, events, url, client: (about = {}) => openClient(url, about) }
+}
+
+function settingsWith(settings: Partial<EdgeSettings> = {}, auth: AuthSettings | undefined): EdgeSettings {
+  return {
+    name: 'orchestrator-daemon',
+    version: '2.0.0',
+    host: '127.0.0.1',
+    port: 0,
+    healthPath: '/health',
+    maxPayloadBytes: 1024 * 1024,
+    heartbeatIntervalMs: 30_000,
+    shutdownTimeoutMs: 2_000,
+    placement: 'least-loaded',
+    auth: auth ?? { ...AUTH, secret: undefined },
+    ...settings,
+  }
+}
+
+async function openClient(
+  url: string,
+  { token, headers = {} }: { token?: string; headers?: Record<string, string> },
+): Promise<RawClient> {
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const client = new RawClient(new WebSocket(url, { headers: { ...authorization, ...headers } }))
+  cleanups.push(async () => client.socket.terminate())
+  await client.next((frame) => frame.type === 'health_check_response')
+  client.frames.length = 0
+  return client
+}
+
+/** A client that keeps every frame it gets. */
+export class RawClient {
+  readonly frames: Frame[] = []
+  closed: { code: number; reason: string } | undefined
+  #answered = 0
+
+  constructor(readonly socket: WebSocket) {
+    socket.on('message', (data) => this.frames.push(JSON.parse(String(data)) as Frame))
+    socket.on('close', (code, reason) => {
+      this.closed = { code, reason: String(reason) }
+    })
+    socket.on('error', () => {
+      // The close that follows tells the tests what they ask for.
+    })
+  }
+
+  send(message: object | string): void {
+    this.socket.send(typeof message === 'string' ? message : JSON.stringify(message))
+  }
+
+  /** The first frame, past or future, that fits. */
+  async next(fits: (frame: Frame) => boolean): Promise<Frame> {
+    const seen = (): Frame | undefined => this.frames.find(fits)
+    await vi.waitFor(() => expect(seen(), `none fits among ${JSON.stringify(this.frames)}`).toBeDefined(), ARRIVAL)
+    return seen() ?? {}
+  }
+
+  type(type: string): Promise<Frame> {
+    return this.next((frame) => frame.type === type)
+  }
+
+  /** Sends a message and returns the frame that answers it. */
+  ask(message: Frame): Promise<Frame> {
+    this.#answered += 1
+    const requestId = `ask-${this.#answered}`
+    this.send({ ...message, requestId })
+    return this.next((frame) => frame.requestId === requestId)
+  }
+
+  /** Spawns a session and returns its id once it is active. */
+  async spawn(payload: Frame = {}): Promise<SessionId> {
+    const spawned = await this.ask({
+      type: 'spawn_session',
+      payload: { task: 'wait', sessionType: 'echo', ...payload },
+    })
+    expect(spawned.type).toBe('session_spawned')
+    return String(spawned.sessionId)
+  }
+
+  /** Ids of the logged events of a session, in the order of arrival. */
+  eventIds(sessionId: SessionId): string[] {
+    return this.frames
+      .filter((it) => it.sessionId === sessionId && it.eventId && it.timestamp)
+      .map((it) => String(it.eventId))
+  }
+
+  /** Text of each message, asserting that its chunks came contiguous and once. */
+  texts(sessionId: SessionId): Map<string, string> {
+    const texts = new Map<string, string>()
+    for (const frame of this.frames) {
+      const data = frame.data as { sessionId: string; messageId: string; offset: number; chunk: string } | undefined
+      if (frame.type !== 'stream_chunk' || data?.sessionId !== sessionId) continue
+      const before = texts.get(data.messageId) ?? ''
+      expect(data.offset, 'chunks are contiguous').toBe(Buffer.byteLength(before))
+      texts.set(data.messageId, before + data.chunk)
+    }
+    return texts
+  }
+
+  async close(): Promise<void> {
+    if (this.socket.readyState === WebSocket.CLOSED) return
+    this.socket.close()
+    await once(this.socket, 'close')
+  }
+}
+
+/** A token as the reference's issuer signs them, unless `claims` says otherwise. */
+export function token(claims: Record<string, unknown> = {}, secret = SECRET): Promise<string> {
+  const now = Math.floor(Date.now() / 1000)
+  const { issuer: iss, audience: aud } = AUTH
+  const payload = { sub: 'alice', iss, aud, iat: now, exp: now + 3600, ...claims }
+  return new SignJWT(payload).setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode(secret))
+}
