@@ -103,7 +103,7 @@ export class Daemon {
 
   async #startWorker({ database, bus, member, view, control }: Planes): Promise<void> {
     const { config, node, log } = this.#foundation
-    const kinds = runtimes(config)
+    const kinds = await runtimes(config)
     const worker = new Worker({
       bus,
       member,

@@ -2,14 +2,14 @@
  * Fits storage, runtimes and models to what a worker asks for.
  */
 import { resolve } from 'node:path'
-import { ulid } from 'ulid'
 import { costOf } from '../budget/prices.js'
 import type { Config } from '../config/load.js'
 import { selectModel } from '../models/select.js'
-import type { NodeId } from '../protocol/ids.js'
+import { type NodeId, newDeadLetterId } from '../protocol/ids.js'
 import { Echo } from '../runtimes/echo.js'
 import { LlmLoop } from '../runtimes/llm-loop.js'
 import { Runtimes } from '../runtimes/select.js'
+import { detectSandbox } from '../runtimes/tools/sandbox.js'
 import { standardTools } from '../runtimes/tools/toolbox.js'
 import type { Database } from '../storage/database.js'
 import { DeadLetters } from '../storage/dead-letters.js'
@@ -36,7 +36,7 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
     project: (batches) => projection.project(batches),
     pageEvents: (id, after, upTo, limit) => events.page(id, after, upTo, limit),
     recordDeadLetter: async (letter) => {
-      const id = `dead_${ulid()}`
+      const id = newDeadLetterId()
       await deadLetters.record({ ...letter, id, command: JSON.stringify(letter.command) })
       return id
     },
@@ -50,7 +50,7 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
   }
 }
 
-export function runtimes({ openai, anthropic, worker }: Config): Runtimes {
+export async function runtimes({ openai, anthropic, worker }: Config): Promise<Runtimes> {
   const model = () =>
     selectModel({
       openaiModel: openai.model,
@@ -61,7 +61,8 @@ export function runtimes({ openai, anthropic, worker }: Config): Runtimes {
       ...(anthropic.apiKey !== undefined && { anthropicApiKey: anthropic.apiKey }),
       ...(anthropic.baseUrl !== undefined && { anthropicBaseUrl: anthropic.baseUrl }),
     })
-  const tools = standardTools({ allowPrivateNetwork: worker.webFetchAllowPrivate })
+  const sandbox = await detectSandbox()
+  const tools = standardTools({ allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox })
   return new Runtimes({ echo: new Echo(), llm: new LlmLoop({ selectModel: model, costOf, tools }) })
 }
 

@@ -62,7 +62,7 @@ export const SETTINGS = {
     apiKey: optional('ANTHROPIC_API_KEY', text, 'Key of the Anthropic API, used when no OpenAI key is set', {
       secret: true,
     }),
-    model: setting('ANTHROPIC_MODEL', text, 'claude-sonnet-4-5', 'Model for sessions that name none'),
+    model: setting('ANTHROPIC_MODEL', text, 'claude-sonnet-4-6', 'Model for sessions that name none'),
     baseUrl: optional(
       'ANTHROPIC_BASE_URL',
       url('http', 'https'),

@@ -3,8 +3,9 @@
  */
 import Anthropic from '@anthropic-ai/sdk'
 import type { ContentBlockParam, MessageParam, RawMessageStreamEvent } from '@anthropic-ai/sdk/resources/messages'
+import type { RetryPolicy } from './backoff.js'
 import type { FinishReason, Model, ModelChunk, ModelMessage, ModelRequest, ToolRequest, Usage } from './model.js'
-import { DEFAULT_RETRY, type RetryPolicy, retryUntilFirst } from './retry.js'
+import { DEFAULT_RETRY, retryUntilFirst } from './retry.js'
 import { guarded, STREAM_IDLE_MS, StreamBroken } from './stream-guard.js'
 import { toolInput } from './tool-input.js'
 

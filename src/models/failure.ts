@@ -1,11 +1,9 @@
 /**
- * What went wrong at a vendor, sorted: from the SDKs' errors and raw stream failures to `ModelError`, and from there to
- * the sentence that a client sees (row W-68 of docs/compatibility.md).
+ * What went wrong at a vendor, sorted: from the SDKs' errors and raw stream failures to `ModelError`.
  */
 import { AnthropicError } from '@anthropic-ai/sdk'
 import { OpenAIError } from 'openai'
-import { type ErrorCode, ServiceError } from '../protocol/errors.js'
-import { type Model, ModelError, type ModelErrorKind } from './model.js'
+import { ModelError, type ModelErrorKind } from './model.js'
 import { StreamBroken } from './stream-guard.js'
 
 /** The vendors' own words for a failure, where a status alone does not tell. */
@@ -41,22 +39,6 @@ export function modelErrorOf(thrown: unknown): ModelError {
 /** The failure of a stream that has already shown something. */
 export const asCut = (error: ModelError): ModelError =>
   error.kind === 'cut' ? error : new ModelError('cut', `the answer was cut: ${error.message}`, true, { cause: error })
-
-/** The sentence and code for the client. */
-export function userFailure(error: ModelError, provider: Model['provider']): ServiceError {
-  const details = { reason: error.message, provider: provider === 'openai' ? 'OpenAI' : 'Anthropic' }
-  return new ServiceError(CODE_OF_KIND[error.kind], details, { cause: error })
-}
-
-const CODE_OF_KIND: Readonly<Record<ModelErrorKind, ErrorCode>> = {
-  auth: 'model_auth',
-  rate_limit: 'model_rate_limit',
-  quota: 'model_quota',
-  invalid_request: 'model_invalid_request',
-  network: 'model_network',
-  server: 'model_network',
-  cut: 'model_network',
-}
 
 /** Fields that the errors of both SDKs have, where they have them. */
 interface VendorFields {

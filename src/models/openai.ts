@@ -4,8 +4,9 @@
 import { randomUUID } from 'node:crypto'
 import OpenAI from 'openai'
 import type { ChatCompletionChunk, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
+import type { RetryPolicy } from './backoff.js'
 import type { FinishReason, Model, ModelChunk, ModelMessage, ModelRequest, ToolRequest, Usage } from './model.js'
-import { DEFAULT_RETRY, type RetryPolicy, retryUntilFirst } from './retry.js'
+import { DEFAULT_RETRY, retryUntilFirst } from './retry.js'
 import { guarded, STREAM_IDLE_MS, StreamBroken } from './stream-guard.js'
 import { toolInput } from './tool-input.js'
 

@@ -2,20 +2,10 @@
  * Repeats a model call while that is invisible: nothing of the answer has been passed on yet. Both vendors share it;
  * their SDKs' own retries are off, so that one place knows how often a request was sent.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { backoffMs, pause, type RetryPolicy } from './backoff.js'
 import { asCut, modelErrorOf } from './failure.js'
 import type { ModelError } from './model.js'
 import { abortError } from './stream-guard.js'
-
-export interface RetryPolicy {
-  /** Requests sent at most, the first included. */
-  readonly attempts: number
-  /** Wait before the second request, in ms; doubles with each further one. */
-  readonly baseMs: number
-  readonly capMs: number
-  /** No wait begins that would end later than this after the start, in ms: somebody is watching the session. */
-  readonly totalMs: number
-}
 
 /** Vendors' overload lasts seconds: three repeats in a minute pass most of it, more would only hold the turn's slot. */
 export const DEFAULT_RETRY: RetryPolicy = { attempts: 4, baseMs: 500, capMs: 8_000, totalMs: 60_000 }
@@ -57,19 +47,4 @@ async function waitBeforeRepeat(
   const waitMs = error.retryAfterMs ?? backoffMs(attempt, policy)
   if (!error.retryable || attempt >= policy.attempts || performance.now() + waitMs > deadline) throw error
   await pause(waitMs, signal)
-}
-
-/** Between half and all of the doubled wait, so that many sessions failing together do not come back together. */
-export function backoffMs(attempt: number, policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>): number {
-  const full = Math.min(policy.capMs, policy.baseMs * 2 ** (attempt - 1))
-  return full / 2 + Math.random() * (full / 2)
-}
-
-/** Waits `ms`, or throws `AbortError` as soon as `signal` is aborted. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(ms, undefined, { signal })
-  } catch (thrown) {
-    throw signal.aborted ? abortError(signal) : thrown
-  }
 }

@@ -40,7 +40,7 @@ export function decode(frame: string): Decoded {
 }
 
 function requestIdOf(raw: Record<string, unknown>): RequestId | undefined {
-  const id = raw['requestId'] ?? raw['id']
+  const id = raw.requestId ?? raw.id
   return typeof id === 'string' || typeof id === 'number' ? id : undefined
 }
 
@@ -49,7 +49,7 @@ export function errorReply(
   error: ServiceError,
   about: { requestId?: RequestId | undefined; sessionId?: string | undefined; commandId?: string | undefined } = {},
 ): ErrorReply {
-  const retryAfterMs = error.details['retryAfterMs']
+  const retryAfterMs = error.details.retryAfterMs
   return {
     type: 'error',
     error: error.message,

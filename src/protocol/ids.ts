@@ -26,6 +26,8 @@ export function shardOfSession(id: string): number | undefined {
 
 export const newCommandId = (): string => `cmd_${ulid()}`
 export const newMessageId = (): string => `msg_${ulid()}`
+export const newCommitId = (): string => ulid()
+export const newDeadLetterId = (): string => `dead_${ulid()}`
 export const newTaskId = (): string => `task_${ulid()}`
 
 /**

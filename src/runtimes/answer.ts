@@ -2,8 +2,9 @@
  * One message of the model, written to its end across cut streams and changes of owner: what has been shown is never
  * taken back, the rest is asked for.
  */
+
+import { backoffMs, pause, type RetryPolicy } from '../models/backoff.js'
 import { type Model, type ModelChunk, ModelError, type ModelMessage, type ToolSpec } from '../models/model.js'
-import { backoffMs, pause, type RetryPolicy } from '../models/retry.js'
 import { continuing } from './prompt.js'
 import type { Turn } from './runtime.js'
 

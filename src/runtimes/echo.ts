@@ -10,7 +10,7 @@
  */
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { z } from 'zod'
-import { pause } from '../models/retry.js'
+import { pause } from '../models/backoff.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { Task } from '../protocol/session.js'
 import type { Runtime, TaskResult, Turn } from './runtime.js'

@@ -6,8 +6,9 @@
  *   open calls ────▶ run or given up ───────┼─▶ model ──▶ tools ──▶ model … ──▶ answer
  *   neither ────────────────────────────────┘
  */
-import { userFailure } from '../models/failure.js'
+
 import { type Model, ModelError, type ModelMessage, type Usage } from '../models/model.js'
+import { userFailure } from '../models/user-failure.js'
 import { ServiceError } from '../protocol/errors.js'
 import { type CONTINUATION_BACKOFF, completeAnswer } from './answer.js'
 import { SYSTEM_PROMPT, wellFormed } from './prompt.js'

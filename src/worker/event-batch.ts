@@ -8,11 +8,10 @@
  * A write whose reply is lost is sent again under the same id until the store answers or ownership is lost.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ulid } from 'ulid'
 import type { Change, Claim, Part, Refused, SessionLog, SmallState } from '../bus/bus.js'
 import { LIMITS } from '../bus/bus.js'
 import type { LoggedEvent, NewEvent, StreamChunk } from '../protocol/events.js'
-import { formatEventId } from '../protocol/ids.js'
+import { formatEventId, newCommitId } from '../protocol/ids.js'
 import type { SessionStatus } from '../protocol/session.js'
 
 /** Text is shown at most this much later than it came; a first piece after a pause goes out at once. */
@@ -231,7 +230,7 @@ export class EventBatch {
     const last = entries[entries.length - 1] as Entry
     const change = {
       sessionId,
-      commitId: ulid(),
+      commitId: newCommitId(),
       expectedSeq: this.#seq,
       events: bodies,
       status: last.status,
