@@ -99,6 +99,8 @@ export class Membership implements Member {
   async #register(): Promise<void> {
     const { id, role, version, capacity, nodes } = this.options
     await nodes.register({ id, name: nodeName(id), role, version, capacity })
+    const record = await nodes.find(id)
+    if (record?.status !== 'live') throw new Error(`the id was used before and is ${record?.status ?? 'unknown'} now`)
   }
 
   #startThread(): Worker {
@@ -172,18 +174,22 @@ export class Membership implements Member {
   }
 }
 
-/** Runs the compiled program, or its source where the main program runs from source (tests, development). */
 function openThread(setup: BeatSetup): Worker {
+  const options = { name: 'beat', workerData: setup }
   const fromSource = import.meta.url.endsWith('.ts')
-  const file = new URL(fromSource ? './beat-thread.ts' : './beat-thread.js', import.meta.url)
-  const thread = new Worker(file, {
-    name: 'beat',
-    workerData: setup,
-    ...(fromSource && { execArgv: ['--import', 'tsx'] }),
-  })
+  const thread = fromSource
+    ? new Worker(loadingSource(new URL('./beat-thread.ts', import.meta.url)), { ...options, eval: true })
+    : new Worker(new URL('./beat-thread.js', import.meta.url), options)
   thread.unref()
   return thread
 }
+
+// A thread does not inherit the loader that reads TypeScript.
+const loadingSource = (file: URL): string => `
+  import('tsx/esm/api').then(({ register }) => {
+    register()
+    return import(${JSON.stringify(file)})
+  })`
 
 /** Resolves with the thread's word; rejects when the thread ends before, or is silent for too long. */
 function heard(thread: Worker, word: FromBeatThread['type']): Promise<void> {
