@@ -13,6 +13,8 @@ const OUTBOX = 'edge@1-1'
 /** Far below the second after which a blocked read ends by itself. */
 const AT_ONCE = { timeout: 700, interval: 5 } as const
 
+const turnOfTheLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
 eachBus((fixture) => {
   async function submitAll(bus: Bus, shard: number, count: number): Promise<string[]> {
     const sessionId = newSessionId(shard)
@@ -80,7 +82,12 @@ eachBus((fixture) => {
     })
     reader.add(FIRST, owner.cursor)
 
-    const sent = await submitAll(bus, FIRST, 250)
+    const sent: string[] = []
+    for (let wave = 0; wave < 5; wave++) {
+      sent.push(...(await submitAll(bus, FIRST, 50)))
+      // Lets a reader of this process run, while its handler is still busy with the former wave.
+      await turnOfTheLoop()
+    }
 
     await expect.poll(() => read.length, ARRIVAL).toBe(sent.length)
     expect(read).toEqual(sent)
@@ -102,6 +109,7 @@ eachBus((fixture) => {
 
     reader.remove(FIRST)
     reader.add(FIRST, owner.cursor)
+    await turnOfTheLoop()
     const before = read.length
     finish()
 

@@ -24,9 +24,10 @@ beforeEach(async () => {
   await sql`truncate bus_shards, bus_sessions, bus_commands, bus_seen, bus_parts, events`.execute(database.sql)
 })
 
-/** The real journal, with its writes counted and, on demand, failing after or before the disk has them. */
+/** The real journal, with its writes counted and, on demand, failing or held up before the disk. */
 class WatchedJournal implements BusJournal {
   readonly #inner = new StandaloneBus(database)
+  #beforeDisk: () => Promise<void> = async () => undefined
   readonly writes: BusWrite[] = []
   failure: Error | undefined
 
@@ -35,7 +36,23 @@ class WatchedJournal implements BusJournal {
   async write(rows: BusWrite): Promise<void> {
     this.writes.push(rows)
     if (this.failure) throw this.failure
+    await this.#beforeDisk()
     await this.#inner.write(rows)
+  }
+
+  /** Holds up every write until `release`. */
+  hold(): { readonly reached: Promise<void>; readonly release: () => void } {
+    let release: () => void = () => undefined
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const reached = new Promise<void>((resolve) => {
+      this.#beforeDisk = () => {
+        resolve()
+        return released
+      }
+    })
+    return { reached, release }
   }
 }
 
@@ -70,22 +87,37 @@ test('operations that come together share one transaction', async () => {
 test('nothing is answered or shown before the transaction has committed', async () => {
   const { journal, bus, owner, edge } = await begin()
   const sessionId = await owner.spawn(edge.name)
-  const onDisk: number[] = []
-  const inner = journal.write.bind(journal)
-  journal.write = async (rows) => {
-    onDisk.push(edge.events(sessionId).length)
-    await inner(rows)
-  }
+  const disk = journal.hold()
+  const answers: string[] = []
 
-  const committing = owner.commit(owner.change(sessionId, 0, 1))
-  const seen = await Promise.race([committing, new Promise((resolve) => setImmediate(resolve, 'not yet'))])
-  expect(seen).toBe('not yet')
-  // Others do not see it either until a kill can no longer undo it.
-  const head = await bus.log.peek(sessionId)
-  expect(head?.head).toBe('1-1')
-  expect(onDisk).toEqual([0])
-  const { rows } = await sql`select 1 from events where session_id = ${sessionId}`.execute(database.sql)
-  expect(rows).toHaveLength(1)
+  const committing = owner.commit(owner.change(sessionId, 0, 1)).then(() => answers.push('commit'))
+  const reading = bus.log.peek(sessionId).then((head) => answers.push(`head ${head?.head}`))
+  await disk.reached
+  await new Promise((resolve) => setImmediate(resolve))
+
+  expect(answers).toEqual([])
+  expect(edge.events(sessionId)).toEqual([])
+  disk.release()
+  await Promise.all([committing, reading])
+  expect(answers).toEqual(['commit', 'head 1-1'])
+  await expect.poll(() => idsOf(edge.events(sessionId))).toEqual(['1-1'])
+})
+
+test('an edge that resumes while a commit waits for the disk gets its events once', async () => {
+  const { journal, bus, owner, edge } = await begin()
+  const sessionId = await owner.spawn('spawner@1-1')
+  const disk = journal.hold()
+
+  const committing = owner.commit(owner.change(sessionId, 0, 2))
+  const resuming = bus.log.resume(sessionId, edge.name, '0-0', 10)
+  disk.release()
+  const resumed = await resuming
+  await committing
+  await owner.append(sessionId, 1)
+
+  expect(resumed.status === 'ok' && idsOf(resumed.events)).toEqual(['1-1', '1-2'])
+  await expect.poll(() => edge.events(sessionId).length).toBeGreaterThan(0)
+  expect(idsOf(edge.events(sessionId))).toEqual(['1-3'])
 })
 
 test('a restart finds inbox, control, part, ids, cursor and the work list', async () => {
