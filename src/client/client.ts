@@ -1,0 +1,237 @@
+/**
+ * The client of the service, for browsers and Node. It keeps its sessions across lost connections: events and text arrive
+ * in order and once, and what was asked takes effect once.
+ *
+ *   const client = await connect({ url: 'ws://127.0.0.1:8787' })
+ *   const session = await client.spawn({ task: 'count the lines of README.md' })
+ *   for await (const message of session) …
+ */
+import type { Position } from '../protocol/commands.js'
+import type { CommandAccepted, DaemonStatus, ServerMessage } from '../protocol/events.js'
+import type { Session, SessionType, TaskInput } from '../protocol/session.js'
+import { ClientError } from './client-error.js'
+import { FROM_START } from './continuity.js'
+import { newId } from './new-id.js'
+import { ReconnectingLink, type TokenSource } from './reconnect.js'
+import { Requests } from './requests.js'
+import { SessionHandle, type SessionLink } from './session.js'
+import { findWebSocket, type WebSocketConstructor } from './web-socket.js'
+
+export { ClientError, type ClientErrorCode } from './client-error.js'
+export { FROM_START } from './continuity.js'
+export type { TokenSource } from './reconnect.js'
+export { SessionHandle, type TaskEnd } from './session.js'
+export type { WebSocketConstructor, WebSocketLike } from './web-socket.js'
+
+const CONNECT_TIMEOUT_MS = 10_000
+/** Pause before a session is watched again that the service could not show for the moment. */
+const WATCH_AGAIN_MS = 1_000
+
+export interface ConnectOptions {
+  /** One address, or several of the same service: the client moves on when one is lost. */
+  readonly url?: string
+  readonly urls?: readonly string[]
+  /** A function is asked before each connection, so that it can return a fresh token. */
+  readonly token?: TokenSource
+  /** Default: the platform's WebSocket, else the package `ws`. */
+  readonly webSocket?: WebSocketConstructor
+  /** Bound of the first connection, in ms; default 10 s. */
+  readonly connectTimeoutMs?: number
+}
+
+export interface SpawnRequest {
+  readonly task: TaskInput
+  readonly sessionType?: SessionType
+  readonly orchestratorId?: string
+  /** The same key gives the same session, for ever; default a new one. */
+  readonly idempotencyKey?: string
+}
+
+export interface SessionList {
+  readonly sessions: readonly Session[]
+  /** Give it to `list` for the next page. */
+  readonly cursor?: string
+}
+
+/** @throws ClientError `connection_failed` when no address answers in time. */
+export async function connect(options: ConnectOptions): Promise<Client> {
+  const urls = options.urls ?? (options.url === undefined ? [] : [options.url])
+  if (urls.length === 0) throw new TypeError('connect needs a url')
+  const webSocket = options.webSocket ?? (await findWebSocket())
+  const client = new Client(urls, options.token, webSocket)
+  await client.opened(options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS)
+  return client
+}
+
+export class Client implements SessionLink {
+  readonly #link: ReconnectingLink
+  readonly #requests: Requests
+  readonly #sessions = new Map<string, SessionHandle>()
+  readonly #urls: readonly string[]
+  #onFirstOpen: (() => void) | undefined
+  #onEnd: ((error: ClientError) => void) | undefined
+
+  /** Made by `connect`. */
+  constructor(urls: readonly string[], token: TokenSource | undefined, webSocket: WebSocketConstructor) {
+    this.#urls = urls
+    this.#link = new ReconnectingLink(
+      { urls, token, webSocket },
+      {
+        onOpen: () => this.#opened(),
+        onFrame: (text) => this.#receive(JSON.parse(text) as ServerMessage),
+        onEnd: (error) => this.#ended(error),
+      },
+    )
+    this.#requests = new Requests((frame) => this.#link.send(frame))
+  }
+
+  /** Connects for the first time. Called by `connect`. */
+  opened(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new ClientError('connection_failed', `no answer from ${this.#urls.join(', ')} in ${timeoutMs} ms`))
+        this.close()
+      }, timeoutMs)
+      this.#onFirstOpen = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      this.#onEnd = (error) => {
+        clearTimeout(timer)
+        reject(error)
+      }
+      this.#link.start()
+    })
+  }
+
+  /** Creates a session. However often the connection is lost meanwhile, it is one. */
+  spawn(request: SpawnRequest): Promise<SessionHandle> {
+    const idempotencyKey = request.idempotencyKey ?? newId('spawn')
+    const { sessionType, orchestratorId } = request
+    const payload = {
+      task: request.task,
+      idempotencyKey,
+      ...(sessionType !== undefined && { sessionType }),
+      ...(orchestratorId !== undefined && { orchestratorId }),
+    }
+    return this.#requests.ask(
+      { type: 'spawn_session', commandId: idempotencyKey, payload },
+      'command_accepted',
+      ({ sessionId }) => this.#handle(sessionId, FROM_START),
+    )
+  }
+
+  /**
+   * Watches a session that exists, from a position on (`FROM_START`, or another handle's `position`), or from now.
+   * Rejects with `session_not_found` when this client may not see it.
+   */
+  attach(sessionId: string, from?: Position): Promise<SessionHandle> {
+    const known = this.#sessions.get(sessionId)
+    if (known) return Promise.resolve(known)
+    const payload = { sessionId, ...(from && { from }) }
+    return this.#requests.ask({ type: 'subscribe', payload }, 'subscribed', (answer) => {
+      const handle = this.#handle(sessionId, from && !answer.reset ? from : { eventId: answer.eventId })
+      handle.receive(answer)
+      return handle
+    })
+  }
+
+  /** Figures of the service. */
+  status(): Promise<DaemonStatus>
+  /** A session as it stands now. */
+  status(sessionId: string): Promise<Session>
+  status(sessionId?: string): Promise<DaemonStatus | Session> {
+    if (sessionId === undefined) {
+      return this.#requests.ask({ type: 'daemon_status' }, 'daemon_status_response', (answer) => answer.status)
+    }
+    const message = { type: 'session_status', payload: { sessionId } } as const
+    return this.#requests.ask(message, 'session_status_update', (answer) => answer.session)
+  }
+
+  /** The tenant's sessions, newest first. */
+  list(page: { readonly limit?: number; readonly cursor?: string } = {}): Promise<SessionList> {
+    return this.#requests.ask({ type: 'list_sessions', payload: page }, 'sessions_list', ({ sessions, cursor }) =>
+      cursor === undefined ? { sessions } : { sessions, cursor },
+    )
+  }
+
+  /** Round trip to the server, in ms. */
+  ping(): Promise<number> {
+    const before = performance.now()
+    return this.#requests.ask({ type: 'ping' }, 'pong', () => performance.now() - before)
+  }
+
+  /** Ends the connection; sessions go on without this client. */
+  close(): void {
+    this.#link.close()
+  }
+
+  /** Used by session handles. */
+  command(message: Parameters<SessionLink['command']>[0]): Promise<CommandAccepted> {
+    return this.#requests.ask(message, 'command_accepted', (answer) => answer)
+  }
+
+  /** Used by session handles. */
+  subscribe(sessionId: string, from: Position): void {
+    this.#link.send(JSON.stringify({ type: 'subscribe', payload: { sessionId, from } }))
+  }
+
+  /** Used by session handles. */
+  leave(sessionId: string): void {
+    if (!this.#sessions.delete(sessionId)) return
+    this.#link.send(JSON.stringify({ type: 'unsubscribe', payload: { sessionId } }))
+  }
+
+  #handle(sessionId: string, from: Position): SessionHandle {
+    const known = this.#sessions.get(sessionId)
+    if (known) return known
+    const handle = new SessionHandle(sessionId, this, from)
+    this.#sessions.set(sessionId, handle)
+    return handle
+  }
+
+  #opened(): void {
+    this.#onFirstOpen?.()
+    this.#onFirstOpen = undefined
+    // First the past, then what is still to be asked: the answers belong behind it.
+    for (const session of this.#sessions.values()) session.catchUp()
+    this.#requests.resend()
+  }
+
+  #receive(message: ServerMessage): void {
+    if (this.#requests.settle(message)) return
+    if (message.type === 'error') {
+      this.#announced(message)
+      return
+    }
+    const sessionId = message.type === 'stream_chunk' ? message.data.sessionId : sessionIdOf(message)
+    const session = sessionId === undefined ? undefined : this.#sessions.get(sessionId)
+    session?.receive(message)
+    if (session?.ended) this.#sessions.delete(session.id)
+  }
+
+  /** An error that answers no question: the server goes away, or a session cannot be watched any more. */
+  #announced(message: Extract<ServerMessage, { type: 'error' }>): void {
+    if (message.code === 'shutting_down' && message.retryAfterMs !== undefined) {
+      this.#link.waitBeforeNext(message.retryAfterMs)
+    }
+    const session = message.sessionId === undefined ? undefined : this.#sessions.get(message.sessionId)
+    if (!session) return
+    if (message.retryable) {
+      setTimeout(() => session.catchUp(), message.retryAfterMs ?? WATCH_AGAIN_MS)
+      return
+    }
+    session.end(ClientError.fromReply(message))
+    this.#sessions.delete(session.id)
+  }
+
+  #ended(error: ClientError): void {
+    this.#onEnd?.(error)
+    this.#requests.failAll(error)
+    for (const session of this.#sessions.values()) session.end(error, error.code !== 'closed')
+    this.#sessions.clear()
+  }
+}
+
+const sessionIdOf = (message: ServerMessage): string | undefined =>
+  'sessionId' in message ? message.sessionId : undefined

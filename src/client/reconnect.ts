@@ -1,0 +1,166 @@
+/**
+ * A connection that comes back: tries all addresses in turn, waits longer after each failure, and notices a peer that is
+ * silently gone. It promises nothing about frames; what must survive a loss is sent again by its user after `onOpen`.
+ */
+import { ClientError } from './client-error.js'
+import type { WebSocketConstructor, WebSocketLike } from './web-socket.js'
+
+/** First pause after a loss, doubled with each failure; the real pause is random below it, so clients spread out. */
+const FIRST_PAUSE_MS = 100
+const MAX_PAUSE_MS = 5_000
+/** An address that has not answered by then is passed over. */
+const OPEN_TIMEOUT_MS = 10_000
+/** After this much silence the peer is asked for a sign of life, and given as long to answer. */
+const SILENCE_MS = 15_000
+const OPEN = 1
+const NORMAL_CLOSE = 1000
+/** The server ended our right to connect: with the same token it would do so again. */
+const CLOSE_TOKEN_EXPIRED = 4001
+
+/** A token, or where to get a fresh one before each connection. */
+export type TokenSource = string | (() => string | Promise<string>)
+
+export interface LinkOptions {
+  readonly urls: readonly string[]
+  readonly token: TokenSource | undefined
+  readonly webSocket: WebSocketConstructor
+}
+
+export interface LinkHandlers {
+  /** A connection stands; called for each one. */
+  readonly onOpen: () => void
+  readonly onFrame: (text: string) => void
+  /** There will be no further connection. */
+  readonly onEnd: (error: ClientError) => void
+}
+
+export class ReconnectingLink {
+  readonly #options: LinkOptions
+  readonly #handlers: LinkHandlers
+  #socket: WebSocketLike | undefined
+  #failures = 0
+  #next = 0
+  #ended = false
+  #retryTimer: ReturnType<typeof setTimeout> | undefined
+  #silenceTimer: ReturnType<typeof setInterval> | undefined
+  #heardAt = 0
+  #asked = false
+  #hintMs: number | undefined
+
+  constructor(options: LinkOptions, handlers: LinkHandlers) {
+    this.#options = options
+    this.#handlers = handlers
+  }
+
+  start(): void {
+    // Spread over the addresses from the first connection on.
+    this.#next = Math.floor(Math.random() * this.#options.urls.length)
+    void this.#open()
+  }
+
+  /** False when there is no connection now; the frame is then not sent. */
+  send(frame: string): boolean {
+    if (this.#socket?.readyState !== OPEN) return false
+    this.#socket.send(frame)
+    return true
+  }
+
+  /** The server asked to wait this long before the next connection. */
+  waitBeforeNext(hintMs: number): void {
+    this.#hintMs = hintMs
+  }
+
+  close(): void {
+    this.#end(new ClientError('closed', 'the client was closed'))
+  }
+
+  async #open(): Promise<void> {
+    const url = this.#options.urls[this.#next % this.#options.urls.length] ?? ''
+    this.#next += 1
+    let socket: WebSocketLike
+    try {
+      const { token } = this.#options
+      socket = new this.#options.webSocket(withToken(url, typeof token === 'function' ? await token() : token))
+    } catch (cause) {
+      this.#end(new ClientError('connection_failed', `cannot connect to ${url}`, { cause }))
+      return
+    }
+    if (this.#ended) socket.close(NORMAL_CLOSE)
+    else this.#listen(socket)
+  }
+
+  #listen(socket: WebSocketLike): void {
+    this.#socket = socket
+    const timeout = setTimeout(() => this.#lost(socket, 0), OPEN_TIMEOUT_MS)
+    socket.addEventListener('open', () => {
+      clearTimeout(timeout)
+      if (this.#socket !== socket) return
+      this.#failures = 0
+      this.#hintMs = undefined
+      this.#watchSilence(socket)
+      this.#handlers.onOpen()
+    })
+    socket.addEventListener('message', ({ data }) => {
+      if (this.#socket !== socket) return
+      this.#heardAt = Date.now()
+      this.#asked = false
+      this.#handlers.onFrame(String(data))
+    })
+    socket.addEventListener('error', () => {
+      // A close follows, and that is where a loss is handled.
+    })
+    socket.addEventListener('close', ({ code }) => {
+      clearTimeout(timeout)
+      this.#lost(socket, code)
+    })
+  }
+
+  /** A half-open connection never closes by itself: only missing answers tell. */
+  #watchSilence(socket: WebSocketLike): void {
+    this.#heardAt = Date.now()
+    this.#asked = false
+    clearInterval(this.#silenceTimer)
+    this.#silenceTimer = setInterval(() => {
+      if (Date.now() - this.#heardAt < SILENCE_MS) return
+      if (this.#asked) this.#lost(socket, 0)
+      else this.#asked = this.send('{"type":"ping"}')
+    }, SILENCE_MS)
+  }
+
+  #lost(socket: WebSocketLike, code: number): void {
+    if (this.#socket !== socket) return
+    this.#socket = undefined
+    clearInterval(this.#silenceTimer)
+    socket.close()
+    if (this.#ended) return
+    if (code === CLOSE_TOKEN_EXPIRED && typeof this.#options.token !== 'function') {
+      this.#end(new ClientError('token_expired', 'the token has expired: connect again with a new one'))
+      return
+    }
+    this.#failures += 1
+    this.#retryTimer = setTimeout(() => void this.#open(), this.#pauseMs())
+  }
+
+  #pauseMs(): number {
+    const hint = this.#hintMs
+    this.#hintMs = undefined
+    const limit = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#failures - 1))
+    return hint ?? Math.random() * limit
+  }
+
+  #end(error: ClientError): void {
+    if (this.#ended) return
+    this.#ended = true
+    clearTimeout(this.#retryTimer)
+    clearInterval(this.#silenceTimer)
+    this.#socket?.close(NORMAL_CLOSE)
+    this.#handlers.onEnd(error)
+  }
+}
+
+function withToken(url: string, token: string | undefined): string {
+  if (token === undefined) return url
+  const address = new URL(url)
+  address.searchParams.set('token', token)
+  return address.href
+}
