@@ -1,0 +1,96 @@
+/**
+ * Runs one suite against every database: PGlite in memory and a PostgreSQL server.
+ */
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { afterAll, afterEach, describe } from 'vitest'
+import { type Database, type DatabaseConfig, openDatabase } from '../../src/storage/database.js'
+import { migrate } from '../../src/storage/migrate.js'
+
+/** Enough for the parallel calls of a test to meet in the server. */
+const POOL_SIZE = 8
+const CONNECT_TIMEOUT_MS = 5_000
+
+type Define = (open: () => Promise<Database>) => void
+
+interface Server {
+  readonly name: string
+  /** An address under which nothing is stored yet. */
+  create(): Promise<DatabaseConfig>
+  remove(config: DatabaseConfig): Promise<void>
+}
+
+const inMemory: Server = {
+  name: 'PGlite',
+  create: async () => ({ kind: 'pglite', directory: undefined }),
+  remove: async () => {},
+}
+
+const server: Server = {
+  name: 'PostgreSQL',
+  create: async () => {
+    const name = `t_${randomBytes(6).toString('hex')}`
+    await asAdmin(`create database ${name}`)
+    const url = new URL(adminUrl())
+    url.pathname = `/${name}`
+    return { kind: 'postgres', url: url.href, poolSize: POOL_SIZE, connectTimeoutMs: CONNECT_TIMEOUT_MS }
+  },
+  remove: async (config) => {
+    if (config.kind === 'postgres') await asAdmin(`drop database ${new URL(config.url).pathname.slice(1)} with (force)`)
+  },
+}
+
+/** Defines the suite once for each kind. `open` returns the one migrated database of the suite, closed after it. */
+export function eachDatabase(define: Define): void {
+  eachServer(afterAll, (create) => {
+    let database: Promise<Database> | undefined
+    const openMigrated = async (): Promise<Database> => {
+      const opened = await create()
+      await migrate(opened)
+      return opened
+    }
+    define(() => {
+      database ??= openMigrated()
+      return database
+    })
+  })
+}
+
+/** The same with databases that hold nothing: a new one with each call, closed after the test. */
+export function eachEmptyDatabase(define: Define): void {
+  eachServer(afterEach, define)
+}
+
+function eachServer(after: typeof afterAll | typeof afterEach, define: Define): void {
+  describe.each([inMemory, server])('$name', ({ create, remove }) => {
+    const opened: { readonly database: Database; readonly config: DatabaseConfig }[] = []
+    after(async () => {
+      for (const { database, config } of opened.splice(0)) {
+        await database.close()
+        await remove(config)
+      }
+    })
+    define(async () => {
+      const config = await create()
+      const database = await openDatabase(config)
+      opened.push({ database, config })
+      return database
+    })
+  })
+}
+
+async function asAdmin(statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl() })
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}
+
+function adminUrl(): string {
+  const url = process.env.TEST_DATABASE_URL
+  if (!url) throw new Error('TEST_DATABASE_URL is missing; the global setup of the tests provides it')
+  return url
+}
