@@ -3,26 +3,18 @@
  */
 
 import { sql } from 'kysely'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { beforeAll, beforeEach, expect, test } from 'vitest'
 import { LIMITS } from '../../../src/bus/bus.js'
 import { type BusJournal, createMemoryBus } from '../../../src/bus/memory-bus.js'
-import { type Database, openDatabase } from '../../../src/storage/database.js'
-import { migrate } from '../../../src/storage/migrate.js'
+import type { Database } from '../../../src/storage/database.js'
 import { type BusWrite, StandaloneBus } from '../../../src/storage/standalone-bus.js'
 import { idsOf, logOf, submission, TestEdge, TestOwner } from '../../support/bus-actors.js'
+import { eachDatabase } from '../../support/databases.js'
 
 const SHARD = 2
 const TABLES = ['bus_shards', 'bus_sessions', 'bus_commands', 'bus_seen', 'bus_parts'] as const
 
 let database: Database
-beforeAll(async () => {
-  database = await openDatabase({ kind: 'pglite', directory: undefined })
-  await migrate(database)
-})
-afterAll(() => database.close())
-beforeEach(async () => {
-  await sql`truncate bus_shards, bus_sessions, bus_commands, bus_seen, bus_parts, events`.execute(database.sql)
-})
 
 /** The real journal, with its writes counted and, on demand, failing or held up before the disk. */
 class WatchedJournal implements BusJournal {
@@ -73,174 +65,185 @@ async function countRows(): Promise<Record<string, number>> {
   return counts
 }
 
-test('operations that come together share one transaction', async () => {
-  const { journal, owner, edge } = await begin()
-  const sessions = await Promise.all(Array.from({ length: 20 }, () => owner.spawn(edge.name)))
-  const before = journal.writes.length
-
-  await Promise.all(sessions.flatMap((id) => [owner.flush(id, 'msg_1', 0, 'x'), owner.commit(owner.change(id, 0, 1))]))
-
-  expect(journal.writes.length - before).toBe(1)
-  expect(journal.writes.at(-1)?.events).toHaveLength(20)
-})
-
-test('nothing is answered or shown before the transaction has committed', async () => {
-  const { journal, bus, owner, edge } = await begin()
-  const sessionId = await owner.spawn(edge.name)
-  const disk = journal.hold()
-  const answers: string[] = []
-
-  const committing = owner.commit(owner.change(sessionId, 0, 1)).then(() => answers.push('commit'))
-  const reading = bus.log.peek(sessionId).then((head) => answers.push(`head ${head?.head}`))
-  await disk.reached
-  await new Promise((resolve) => setImmediate(resolve))
-
-  expect(answers).toEqual([])
-  expect(edge.events(sessionId)).toEqual([])
-  disk.release()
-  await Promise.all([committing, reading])
-  expect(answers).toEqual(['commit', 'head 1-1'])
-  await expect.poll(() => idsOf(edge.events(sessionId))).toEqual(['1-1'])
-})
-
-test('an edge that resumes while a commit waits for the disk gets its events once', async () => {
-  const { journal, bus, owner, edge } = await begin()
-  const sessionId = await owner.spawn('spawner@1-1')
-  const disk = journal.hold()
-
-  const committing = owner.commit(owner.change(sessionId, 0, 2))
-  const resuming = bus.log.resume(sessionId, edge.name, '0-0', 10)
-  disk.release()
-  const resumed = await resuming
-  await committing
-  await owner.append(sessionId, 1)
-
-  expect(resumed.status === 'ok' && idsOf(resumed.events)).toEqual(['1-1', '1-2'])
-  await expect.poll(() => edge.events(sessionId).length).toBeGreaterThan(0)
-  expect(idsOf(edge.events(sessionId))).toEqual(['1-3'])
-})
-
-test('a restart finds inbox, control, part, ids, cursor and the work list', async () => {
-  const { bus, owner, edge } = await begin()
-  const sessionId = await owner.spawn(edge.name)
-  const idle = await owner.spawn(edge.name)
-  const [execute, stop] = [submission(sessionId, edge.name), submission(sessionId, edge.name, { type: 'stop' })]
-  await owner.acceptances(execute, stop)
-  await owner.append(sessionId, 3, {
-    popInbox: 1,
-    ended: [{ commandId: sessionId, eventId: '1-2' }],
-    state: '{"turn":1}',
+eachDatabase((open) => {
+  beforeAll(async () => {
+    database = await open()
   })
-  await owner.flush(sessionId, 'msg_0', 0, 'gone')
-  await owner.flush(sessionId, 'msg_1', 0, 'half ')
-  await owner.flush(sessionId, 'msg_1', 5, 'a \u0000 \ud83d')
-  await owner.append(idle, 2, { popInbox: 1 })
-  await owner.trim(idle, 2, 2)
-  const before = await bus.log.load(sessionId)
-  await bus.stop()
-
-  const again = await createMemoryBus({ journal: new StandaloneBus(database) })
-
-  expect(await again.log.load(sessionId)).toEqual(before)
-  expect(idsOf(await logOf(again, sessionId))).toEqual(['1-1', '1-2', '1-3'])
-  expect(await again.log.claim(owner.claimed)).toEqual({
-    status: 'ok',
-    cursor: owner.cursor,
-    active: [sessionId],
-    unprojected: [sessionId],
+  beforeEach(async () => {
+    await sql`truncate bus_shards, bus_sessions, bus_commands, bus_seen, bus_parts, events`.execute(database.sql)
   })
-  const next = await TestOwner.claim(again, SHARD)
-  const [known, knownStop] = await next.acceptances(
-    submission(sessionId, edge.name, { commandId: sessionId }),
-    submission(sessionId, edge.name, { type: 'stop', commandId: stop.commandId }),
-  )
-  expect([known?.detail, knownStop?.status]).toEqual(['1-2', 'dup'])
-  // Its events are all projected and nothing waits: Postgres has them, the bus need not.
-  expect(await again.log.load(idle)).toMatchObject({ head: '1-2', floor: '1-2' })
-  await again.stop()
-})
 
-test('the cursor goes on where it stood, and numbers of commands that were never accepted are given again', async () => {
-  const { bus, owner, edge } = await begin()
-  const sessionId = await owner.spawn(edge.name)
-  const reader = bus.commands.openReader(
-    async (batch) => void (await bus.commands.accept(owner.claimed, batch)),
-    () => undefined,
-  )
-  reader.add(SHARD, owner.cursor)
-  for (let count = 0; count < 5; count++) await bus.commands.submit(submission(sessionId, edge.name))
-  await expect.poll(async () => (await bus.log.load(sessionId))?.inbox.length).toBe(6)
-  await reader.stop()
-  await bus.commands.submit(submission(sessionId, edge.name))
-  await bus.stop()
+  test('operations that come together share one transaction', async () => {
+    const { journal, owner, edge } = await begin()
+    const sessions = await Promise.all(Array.from({ length: 20 }, () => owner.spawn(edge.name)))
+    const before = journal.writes.length
 
-  const again = await createMemoryBus({ journal: new StandaloneBus(database) })
-  const next = await TestOwner.claim(again, SHARD, 2)
-  const read: string[] = []
-  const nextReader = again.commands.openReader(
-    async (batch) => void read.push(...batch.submissions.map((it) => it.commandId)),
-    () => undefined,
-  )
-  nextReader.add(SHARD, next.cursor)
-  const fresh = submission(sessionId, edge.name)
-  await again.commands.submit(fresh)
+    await Promise.all(
+      sessions.flatMap((id) => [owner.flush(id, 'msg_1', 0, 'x'), owner.commit(owner.change(id, 0, 1))]),
+    )
 
-  await expect.poll(() => read).toEqual([fresh.commandId])
-  await again.stop()
-})
+    expect(journal.writes.length - before).toBe(1)
+    expect(journal.writes.at(-1)?.events).toHaveLength(20)
+  })
 
-test('rows of what has ended do not stay', async () => {
-  const { bus, owner, edge } = await begin()
-  const sessionId = await owner.spawn(edge.name)
-  for (let round = 0; round < 2 * LIMITS.seenCommands; round += 50) {
-    await owner.acceptances(...Array.from({ length: 50 }, () => submission(sessionId, edge.name)))
-    await owner.flush(sessionId, `msg_${round}`, 0, 'text')
-    await owner.append(sessionId, 1, { popInbox: round === 0 ? 51 : 50, clearPart: true })
-  }
+  test('nothing is answered or shown before the transaction has committed', async () => {
+    const { journal, bus, owner, edge } = await begin()
+    const sessionId = await owner.spawn(edge.name)
+    const disk = journal.hold()
+    const answers: string[] = []
 
-  const counts = await countRows()
+    const committing = owner.commit(owner.change(sessionId, 0, 1)).then(() => answers.push('commit'))
+    const reading = bus.log.peek(sessionId).then((head) => answers.push(`head ${head?.head}`))
+    await disk.reached
+    await new Promise((resolve) => setImmediate(resolve))
 
-  expect(counts).toMatchObject({ bus_sessions: 1, bus_commands: 0, bus_parts: 0 })
-  expect(counts.bus_seen).toBeGreaterThanOrEqual(LIMITS.seenCommands)
-  expect(counts.bus_seen).toBeLessThan(2 * LIMITS.seenCommands)
-  await bus.stop()
-})
+    expect(answers).toEqual([])
+    expect(edge.events(sessionId)).toEqual([])
+    disk.release()
+    await Promise.all([committing, reading])
+    expect(answers).toEqual(['commit', 'head 1-1'])
+    await expect.poll(() => idsOf(edge.events(sessionId))).toEqual(['1-1'])
+  })
 
-test('a failed transaction fails all of its group and stops the bus', async () => {
-  const { journal, bus, owner, edge } = await begin()
-  const [first, second] = [await owner.spawn(edge.name), await owner.spawn(edge.name)]
-  await expect.poll(() => edge.acceptances()).toHaveLength(2)
-  journal.failure = new Error('no space left on device')
+  test('an edge that resumes while a commit waits for the disk gets its events once', async () => {
+    const { journal, bus, owner, edge } = await begin()
+    const sessionId = await owner.spawn('spawner@1-1')
+    const disk = journal.hold()
 
-  const results = await Promise.allSettled([
-    owner.commit(owner.change(first, 0, 1)),
-    owner.flush(second, 'msg_1', 0, 'text'),
-    owner.accept(submission(second, edge.name)),
-  ])
-  journal.failure = undefined
+    const committing = owner.commit(owner.change(sessionId, 0, 2))
+    const resuming = bus.log.resume(sessionId, edge.name, '0-0', 10)
+    disk.release()
+    const resumed = await resuming
+    await committing
+    await owner.append(sessionId, 1)
 
-  for (const result of results) {
-    expect(result).toMatchObject({ status: 'rejected', reason: { code: 'unavailable', cause: { message: /space/ } } })
-  }
-  const refused = { code: 'unavailable' }
-  await expect(owner.commit(owner.change(second, 0, 1))).rejects.toMatchObject(refused)
-  await expect(bus.log.peek(first)).rejects.toMatchObject(refused)
-  await expect(bus.ping()).rejects.toMatchObject(refused)
-  expect(edge.events(first)).toEqual([])
-  await bus.stop()
-  const again = await createMemoryBus({ journal: new StandaloneBus(database) })
-  expect(await again.log.load(first)).toMatchObject({ head: '0-0' })
-})
+    expect(resumed.status === 'ok' && idsOf(resumed.events)).toEqual(['1-1', '1-2'])
+    await expect.poll(() => edge.events(sessionId).length).toBeGreaterThan(0)
+    expect(idsOf(edge.events(sessionId))).toEqual(['1-3'])
+  })
 
-test('a stopped bus has written what it took, and takes no more', async () => {
-  const { bus, owner, edge } = await begin()
-  const sessionId = await owner.spawn(edge.name)
-  const committing = owner.commit(owner.change(sessionId, 0, 1))
+  test('a restart finds inbox, control, part, ids, cursor and the work list', async () => {
+    const { bus, owner, edge } = await begin()
+    const sessionId = await owner.spawn(edge.name)
+    const idle = await owner.spawn(edge.name)
+    const [execute, stop] = [submission(sessionId, edge.name), submission(sessionId, edge.name, { type: 'stop' })]
+    await owner.acceptances(execute, stop)
+    await owner.append(sessionId, 3, {
+      popInbox: 1,
+      ended: [{ commandId: sessionId, eventId: '1-2' }],
+      state: '{"turn":1}',
+    })
+    await owner.flush(sessionId, 'msg_0', 0, 'gone')
+    await owner.flush(sessionId, 'msg_1', 0, 'half ')
+    await owner.flush(sessionId, 'msg_1', 5, 'a \u0000 \ud83d')
+    await owner.append(idle, 2, { popInbox: 1 })
+    await owner.trim(idle, 2, 2)
+    const before = await bus.log.load(sessionId)
+    await bus.stop()
 
-  await bus.stop()
+    const again = await createMemoryBus({ journal: new StandaloneBus(database) })
 
-  expect(await committing).toEqual({ status: 'ok' })
-  await expect(owner.commit(owner.change(sessionId, 1, 1))).rejects.toMatchObject({ code: 'unavailable' })
-  const again = await createMemoryBus({ journal: new StandaloneBus(database) })
-  expect(idsOf(await logOf(again, sessionId))).toEqual(['1-1'])
+    expect(await again.log.load(sessionId)).toEqual(before)
+    expect(idsOf(await logOf(again, sessionId))).toEqual(['1-1', '1-2', '1-3'])
+    expect(await again.log.claim(owner.claimed)).toEqual({
+      status: 'ok',
+      cursor: owner.cursor,
+      active: [sessionId],
+      unprojected: [sessionId],
+    })
+    const next = await TestOwner.claim(again, SHARD)
+    const [known, knownStop] = await next.acceptances(
+      submission(sessionId, edge.name, { commandId: sessionId }),
+      submission(sessionId, edge.name, { type: 'stop', commandId: stop.commandId }),
+    )
+    expect([known?.detail, knownStop?.status]).toEqual(['1-2', 'dup'])
+    // Its events are all projected and nothing waits: Postgres has them, the bus need not.
+    expect(await again.log.load(idle)).toMatchObject({ head: '1-2', floor: '1-2' })
+    await again.stop()
+  })
+
+  test('the cursor goes on where it stood, and numbers of commands that were never accepted are given again', async () => {
+    const { bus, owner, edge } = await begin()
+    const sessionId = await owner.spawn(edge.name)
+    const reader = bus.commands.openReader(
+      async (batch) => void (await bus.commands.accept(owner.claimed, batch)),
+      () => undefined,
+    )
+    reader.add(SHARD, owner.cursor)
+    for (let count = 0; count < 5; count++) await bus.commands.submit(submission(sessionId, edge.name))
+    await expect.poll(async () => (await bus.log.load(sessionId))?.inbox.length).toBe(6)
+    await reader.stop()
+    await bus.commands.submit(submission(sessionId, edge.name))
+    await bus.stop()
+
+    const again = await createMemoryBus({ journal: new StandaloneBus(database) })
+    const next = await TestOwner.claim(again, SHARD, 2)
+    const read: string[] = []
+    const nextReader = again.commands.openReader(
+      async (batch) => void read.push(...batch.submissions.map((it) => it.commandId)),
+      () => undefined,
+    )
+    nextReader.add(SHARD, next.cursor)
+    const fresh = submission(sessionId, edge.name)
+    await again.commands.submit(fresh)
+
+    await expect.poll(() => read).toEqual([fresh.commandId])
+    await again.stop()
+  })
+
+  test('rows of what has ended do not stay', async () => {
+    const { bus, owner, edge } = await begin()
+    const sessionId = await owner.spawn(edge.name)
+    for (let round = 0; round < 2 * LIMITS.seenCommands; round += 50) {
+      await owner.acceptances(...Array.from({ length: 50 }, () => submission(sessionId, edge.name)))
+      await owner.flush(sessionId, `msg_${round}`, 0, 'text')
+      await owner.append(sessionId, 1, { popInbox: round === 0 ? 51 : 50, clearPart: true })
+    }
+
+    const counts = await countRows()
+
+    expect(counts).toMatchObject({ bus_sessions: 1, bus_commands: 0, bus_parts: 0 })
+    expect(counts.bus_seen).toBeGreaterThanOrEqual(LIMITS.seenCommands)
+    expect(counts.bus_seen).toBeLessThan(2 * LIMITS.seenCommands)
+    await bus.stop()
+  })
+
+  test('a failed transaction fails all of its group and stops the bus', async () => {
+    const { journal, bus, owner, edge } = await begin()
+    const [first, second] = [await owner.spawn(edge.name), await owner.spawn(edge.name)]
+    await expect.poll(() => edge.acceptances()).toHaveLength(2)
+    journal.failure = new Error('no space left on device')
+
+    const results = await Promise.allSettled([
+      owner.commit(owner.change(first, 0, 1)),
+      owner.flush(second, 'msg_1', 0, 'text'),
+      owner.accept(submission(second, edge.name)),
+    ])
+    journal.failure = undefined
+
+    for (const result of results) {
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'unavailable', cause: { message: /space/ } } })
+    }
+    const refused = { code: 'unavailable' }
+    await expect(owner.commit(owner.change(second, 0, 1))).rejects.toMatchObject(refused)
+    await expect(bus.log.peek(first)).rejects.toMatchObject(refused)
+    await expect(bus.ping()).rejects.toMatchObject(refused)
+    expect(edge.events(first)).toEqual([])
+    await bus.stop()
+    const again = await createMemoryBus({ journal: new StandaloneBus(database) })
+    expect(await again.log.load(first)).toMatchObject({ head: '0-0' })
+  })
+
+  test('a stopped bus has written what it took, and takes no more', async () => {
+    const { bus, owner, edge } = await begin()
+    const sessionId = await owner.spawn(edge.name)
+    const committing = owner.commit(owner.change(sessionId, 0, 1))
+
+    await bus.stop()
+
+    expect(await committing).toEqual({ status: 'ok' })
+    await expect(owner.commit(owner.change(sessionId, 1, 1))).rejects.toMatchObject({ code: 'unavailable' })
+    const again = await createMemoryBus({ journal: new StandaloneBus(database) })
+    expect(idsOf(await logOf(again, sessionId))).toEqual(['1-1'])
+  })
 })
