@@ -40,6 +40,20 @@ const server: Server = {
   },
 }
 
+/** A migrated database of its own on the PostgreSQL server, and how to remove it. */
+export async function openServerDatabase(): Promise<{ readonly database: Database; remove(): Promise<void> }> {
+  const config = await server.create()
+  const database = await openDatabase(config)
+  await migrate(database)
+  return {
+    database,
+    remove: async () => {
+      await database.close()
+      await server.remove(config)
+    },
+  }
+}
+
 /** Defines the suite once for each kind. `open` returns the one migrated database of the suite, closed after it. */
 export function eachDatabase(define: Define): void {
   eachServer(afterAll, (create) => {

@@ -1,0 +1,233 @@
+/**
+ * Workers and one client in this process, over the in-process bus and a real Postgres: everything of the worker
+ * role is real but the network. Ownership moves as in a cluster, by compare-and-set on the assignments.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished, vi } from 'vitest'
+import { workerStorage } from '../../src/assembly/worker-parts.js'
+import type { Bus, EdgeOutbox, OutEntry } from '../../src/bus/bus.js'
+import type { Command } from '../../src/bus/command.js'
+import { createMemoryBus } from '../../src/bus/memory-bus.js'
+import type { ClusterView, Member } from '../../src/cluster/cluster.js'
+import type { LoggedEvent, LoggedEventType } from '../../src/protocol/events.js'
+import { type NodeId, newCommandId, newNodeId, newSessionId, newTaskId } from '../../src/protocol/ids.js'
+import { newTask, type SessionType, type Task } from '../../src/protocol/session.js'
+import type { Runtime } from '../../src/runtimes/runtime.js'
+import type { Database } from '../../src/storage/database.js'
+import { Nodes } from '../../src/storage/nodes.js'
+import { Sessions } from '../../src/storage/sessions.js'
+import { ShardAssignments } from '../../src/storage/shard-assignments.js'
+import { Workspaces } from '../../src/storage/workspaces.js'
+import { silentLog } from '../../src/telemetry/log.js'
+import { createMetrics } from '../../src/telemetry/metrics.js'
+import { Worker } from '../../src/worker/worker.js'
+import { WorkspaceKeeper } from '../../src/worker/workspace-keeper.js'
+import { openServerDatabase } from './databases.js'
+
+const SHARD = 0
+const TENANT = 'acme'
+/** Long enough for a loaded machine; a test that passes never waits for it. */
+const PATIENCE = { timeout: 15_000, interval: 5 } as const
+
+export interface TestWorker {
+  readonly id: NodeId
+  /** What `mayStartEffects` answers. */
+  healthy: boolean
+}
+
+export interface TestSession {
+  readonly id: string
+  /** Events that the client has seen, in order. */
+  readonly events: LoggedEvent[]
+  /** Text of each message as the client has put it together from its pieces. */
+  readonly texts: Map<string, string>
+  execute(task: Partial<Task> & { description: string }, commandId?: string): Promise<Task>
+  control(type: 'stop' | 'pause' | 'resume' | 'cancel', taskId?: string): Promise<void>
+  /** The first event of a type that has been seen, or comes. */
+  event<T extends LoggedEventType>(type: T, which?: number): Promise<Extract<LoggedEvent, { type: T }>>
+  /** Waits until some text of the open message has been seen. */
+  textBegins(): Promise<void>
+}
+
+export interface WorkerClusterOptions {
+  readonly runtimeOf: (type: SessionType) => Runtime
+  readonly maxSessions?: number
+}
+
+export class WorkerCluster {
+  readonly #workers: Worker[] = []
+  readonly #sessions = new Map<string, TestSession>()
+  readonly #assignments: ShardAssignments
+  #outbox!: EdgeOutbox
+
+  private constructor(
+    readonly bus: Bus,
+    readonly database: Database,
+    readonly root: string,
+    private readonly options: WorkerClusterOptions,
+  ) {
+    this.#assignments = new ShardAssignments(database)
+  }
+
+  /** Ends with the test. */
+  static async start(options: WorkerClusterOptions): Promise<WorkerCluster> {
+    const { database, remove } = await openServerDatabase()
+    const root = await mkdtemp(join(tmpdir(), 'workers-'))
+    const cluster = new WorkerCluster(await createMemoryBus(), database, root, options)
+    onTestFinished(async () => {
+      await cluster.#stop()
+      await remove()
+    })
+    await cluster.#assignments.ensureShards(1)
+    cluster.#outbox = await cluster.bus.outboxes.open(newNodeId('edge'), {
+      onEntries: (entries) => {
+        for (const entry of entries) cluster.#see(entry)
+      },
+      onReopened: () => undefined,
+    })
+    return cluster
+  }
+
+  /** Starts a worker and gives it the shard: whoever had it is fenced, as after a crash or a long silence. */
+  async takeOver(name: string): Promise<TestWorker> {
+    const worker: TestWorker = { id: newNodeId(name), healthy: true }
+    await new Nodes(this.database).register({ id: worker.id, name, role: 'worker', version: '1', capacity: 1 })
+    await this.assign(worker.id)
+    const running = new Worker({
+      bus: this.bus,
+      member: member(worker),
+      control: undefined,
+      view,
+      storage: workerStorage(this.database, worker.id),
+      workspaces: new WorkspaceKeeper(join(this.root, name), this.workspaces, false),
+      runtimeOf: this.options.runtimeOf,
+      maxSessions: this.options.maxSessions ?? 100,
+      logger: silentLog,
+      metrics: createMetrics().worker,
+      now: () => new Date(),
+    })
+    this.#workers.push(running)
+    await running.start()
+    return worker
+  }
+
+  async assign(owner: NodeId): Promise<void> {
+    const [current] = await this.#assignments.list()
+    if (!current) throw new Error('the shard is missing')
+    await this.#assignments.assign([{ shard: SHARD, expectedEpoch: current.epoch, owner }], undefined)
+  }
+
+  /** Notes that a node has left in an orderly way, as its membership does. */
+  async leave(node: NodeId): Promise<void> {
+    await new Nodes(this.database).setStatus(node, 'left')
+  }
+
+  /** Stops the first worker in order, as SIGTERM does. */
+  async drainFirst(): Promise<void> {
+    await this.#workers[0]?.stop()
+  }
+
+  get workspaces() {
+    const workspaces = new Workspaces(this.database)
+    return {
+      save: workspaces.save.bind(workspaces),
+      load: workspaces.load.bind(workspaces),
+      hashes: workspaces.listHashes.bind(workspaces),
+    }
+  }
+
+  async spawn(type: SessionType, task: Partial<Task> & { description: string }): Promise<TestSession> {
+    const id = newSessionId(SHARD)
+    const session = this.#session(id)
+    const command: Command = {
+      type: 'spawn',
+      id,
+      orchestratorId: 'test',
+      sessionType: type,
+      task: taskOf(task),
+      createdAt: new Date().toISOString(),
+    }
+    const spawn = JSON.stringify(command)
+    const row = { id, shard: SHARD, tenant: TENANT, orchestratorId: 'test', type, bodyHash: 'hash', spawn }
+    await new Sessions(this.database).reserve(row)
+    await this.#submit(id, command, true)
+    return session
+  }
+
+  #session(id: string): TestSession {
+    const session: TestSession = {
+      id,
+      events: [],
+      texts: new Map(),
+      execute: async (input, commandId = newCommandId()) => {
+        const task = taskOf(input)
+        await this.#submit(id, { type: 'execute', id: commandId, task }, false)
+        return task
+      },
+      control: async (type, taskId) => {
+        await this.#submit(id, { type, id: newCommandId(), ...(taskId !== undefined && { taskId }) }, false)
+      },
+      event: async (type, which = 0) => {
+        const found = () => session.events.filter((event) => event.type === type)[which]
+        const seen = () => session.events.map((event) => event.type).join(' ')
+        await vi.waitFor(() => {
+          if (!found()) throw new Error(`no ${type} among: ${seen()}`)
+        }, PATIENCE)
+        return found() as never
+      },
+      textBegins: () =>
+        vi.waitFor(() => {
+          if (![...session.texts.values()].some((text) => text.length > 0)) throw new Error('no text yet')
+        }, PATIENCE),
+    }
+    this.#sessions.set(id, session)
+    return session
+  }
+
+  async #submit(sessionId: string, command: Command, fresh: boolean): Promise<void> {
+    const route = { sessionId, commandId: command.id, type: command.type, tenant: TENANT, fresh }
+    await this.bus.commands.submit({ ...route, outbox: this.#outbox.name, body: JSON.stringify(command) })
+  }
+
+  /** Plays the client: a gap, a repetition or a piece at the wrong place fails the test. */
+  #see(entry: OutEntry): void {
+    if (entry.kind === 'acceptances') return
+    const session = this.#sessions.get(entry.sessionId)
+    if (!session) return
+    if (entry.kind === 'events') {
+      for (const { body } of entry.events) session.events.push(JSON.parse(body) as LoggedEvent)
+      return
+    }
+    const before = session.texts.get(entry.messageId) ?? ''
+    if (Buffer.byteLength(before) !== entry.offset) throw new Error(`text at ${entry.offset} after ${before.length}`)
+    const { data } = JSON.parse(entry.json) as { data: { chunk: string } }
+    session.texts.set(entry.messageId, before + data.chunk)
+  }
+
+  async #stop(): Promise<void> {
+    for (const worker of this.#workers) await worker.stop()
+    await this.#outbox.stop()
+    await this.bus.stop()
+    await rm(this.root, { recursive: true, force: true })
+  }
+}
+
+const taskOf = (input: Partial<Task> & { description: string }): Task => ({
+  ...newTask({ type: 'general', priority: 'medium', description: input.description }, new Date()),
+  id: newTaskId(),
+  ...input,
+})
+
+const member = (worker: TestWorker): Member => ({
+  id: worker.id,
+  start: async () => undefined,
+  stop: async () => undefined,
+  mayStartEffects: () => worker.healthy,
+  setLoad: () => undefined,
+  setStatus: () => undefined,
+  onDead: () => undefined,
+})
+
+const view: ClusterView = { nodes: () => [], owners: () => new Map(), shardCount: 1 }
