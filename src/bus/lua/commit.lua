@@ -11,7 +11,7 @@ local stored = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
 local s = redis.call('HMGET', session, 'commit', 'seq', 'older', 'waiting', 'epoch')
 if s[1] == ARGV[5] then return { 'ok' } end
 if stored ~= epoch then return { stored > epoch and 'fenced' or 'rollback', tostring(stored) } end
-local seq = tonumber(s[2] or '0')
+local seq = tonumber(s[2] or '-1') -- a session that is not here has no head to match
 if seq ~= tonumber(ARGV[4]) or tonumber(s[5] or '0') > epoch then return { 'head', tostring(seq) } end
 local inbox, control = session .. ':inbox', session .. ':control'
 local takeInbox, takeControl = tonumber(ARGV[6]), tonumber(ARGV[7])

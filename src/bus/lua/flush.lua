@@ -8,7 +8,9 @@ local stored = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
 if stored ~= epoch then return { stored > epoch and 'fenced' or 'rollback', tostring(stored) } end
 local session = base .. 's:' .. ARGV[2]
 local part = session .. ':part'
-local same = redis.call('HGET', session, 'part') == ARGV[4]
+local s = redis.call('HMGET', session, 'part', 'seq')
+if not s[2] then return { 'gap', '0' } end
+local same = s[1] == ARGV[4]
 local bytes = same and redis.call('STRLEN', part) or 0
 if bytes >= offset + #ARGV[6] and bytes > 0 then return { 'ok' } end
 if bytes ~= offset then return { 'gap', tostring(bytes) } end
