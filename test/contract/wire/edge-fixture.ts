@@ -103,12 +103,17 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-export async function startEdge(
-  options: { settings?: Partial<EdgeSettings>; auth?: AuthSettings; bus?: Bus } = {},
-): Promise<Fixture> {
-  const bus = options.bus ?? (await createMemoryBus())
-  const worker = new ScriptedWorker(bus)
-  const [rows, events] = [new RowsInMemory(), new EventsInMemory()]
+export interface EdgeOptions {
+  readonly settings?: Partial<EdgeSettings>
+  readonly auth?: AuthSettings
+  /** A cluster that stands already; default a new one. */
+  readonly cluster?: Cluster
+}
+
+export type Cluster = Pick<Fixture, 'bus' | 'worker' | 'rows' | 'events'>
+
+export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
+  const { bus, worker, rows, events } = options.cluster ?? (await startCluster())
   const edge = new Edge({
     id: newNodeId('edge'),
     settings: settingsWith(options.settings, options.auth),
@@ -130,15 +135,21 @@ export async function startEdge(
     log: { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() },
     metrics: { connections: vi.fn(), received: vi.fn(), sent: vi.fn(), accepted: vi.fn(), busy: vi.fn() },
   })
-  await worker.start(SHARDS)
   await edge.start()
+  cleanups.push(() => edge.stop())
+  const url = `ws://127.0.0.1:${edge.port}`
+  return { edge, bus, worker, rows, events, url, client: (about = {}) => openClient(url, about) }
+}
+
+async function startCluster(): Promise<Cluster> {
+  const bus = await createMemoryBus()
+  const worker = new ScriptedWorker(bus)
+  await worker.start(SHARDS)
   cleanups.push(async () => {
-    await edge.stop()
     await worker.stop()
     await bus.stop()
   })
-  const url = `ws://127.0.0.1:${edge.port}`
-  return { edge, bus, worker, rows, events, url, client: (about = {}) => openClient(url, about) }
+  return { bus, worker, rows: new RowsInMemory(), events: new EventsInMemory() }
 }
 
 function settingsWith(settings: Partial<EdgeSettings> = {}, auth: AuthSettings | undefined): EdgeSettings {
