@@ -101,14 +101,14 @@ export class Daemon {
     return { ...control, database, bus, shardCount }
   }
 
-  async #startWorker({ database, bus, member, view, control }: Planes): Promise<void> {
+  async #startWorker({ database, bus, member, beats, control }: Planes): Promise<void> {
     const { config, node, log } = this.#foundation
     const kinds = await runtimes(config)
     const worker = new Worker({
       bus,
       member,
       control,
-      view,
+      lastBeatOf: async (id) => beats?.lastOf(id),
       storage: workerStorage(database, node),
       workspaces: workspaceKeeper(config, database),
       runtimeOf: (type) => kinds.of(type),

@@ -31,6 +31,12 @@ export class Beats {
     return ids.flatMap((id, index) => parseBeat(id, hashes[index] ?? {}) ?? [])
   }
 
+  /** When a node last beat, by Redis time in ms; undefined when that is more than a minute ago. */
+  async lastOf(id: NodeId): Promise<number | undefined> {
+    const at = await this.redis.hget(nodeKey(this.cluster, id), 'at')
+    return at === null ? undefined : Number(at)
+  }
+
   /** Makes the node's next beat answer that it is dead. */
   async declareDead(id: NodeId): Promise<void> {
     await this.#declareDead.run(this.redis, nodeKey(this.cluster, id), BEAT_EXPIRY_MS)

@@ -76,11 +76,8 @@ export class BlockingRead {
     }
   }
 
-  /** Destroys the socket: ioredis rejects the pending read and connects anew. */
+  /** Destroys the socket: ioredis rejects the pending read and connects anew by itself. */
   #giveUp(): void {
-    const { client } = this.#options
-    disconnect(client)
-    // A client that is connecting already refuses, which is what we want.
-    if (!this.#stopped) client.connect().catch(() => undefined)
+    if (!this.#stopped) this.#options.client.disconnect(true)
   }
 }

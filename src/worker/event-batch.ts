@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Change, Claim, Part, Refused, SessionLog, SmallState } from '../bus/bus.js'
 import { LIMITS } from '../bus/bus.js'
 import type { LoggedEvent, NewEvent, StreamChunk } from '../protocol/events.js'
-import { formatEventId, newCommitId } from '../protocol/ids.js'
+import { formatEventId, newWriterId } from '../protocol/ids.js'
 import type { SessionStatus } from '../protocol/session.js'
 
 /** Text is shown at most this much later than it came; a first piece after a pause goes out at once. */
@@ -80,6 +80,9 @@ interface PendingText {
 export class EventBatch {
   readonly #options: EventBatchOptions
   #seq: number
+  /** Commit ids are this writer's own id and a count. */
+  readonly #writer = newWriterId()
+  #commits = 0
   #queue: (PendingCommit | PendingText)[] = []
   #pumping = false
   #lost: WriterLost | undefined
@@ -230,7 +233,7 @@ export class EventBatch {
     const last = entries[entries.length - 1] as Entry
     const change = {
       sessionId,
-      commitId: newCommitId(),
+      commitId: `${this.#writer}-${++this.#commits}`,
       expectedSeq: this.#seq,
       events: bodies,
       status: last.status,

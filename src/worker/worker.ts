@@ -7,7 +7,7 @@
  */
 import type { Bus, Claim, CommandReader, StoredEvent } from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
-import type { ClusterView, ControlChannel, Member } from '../cluster/cluster.js'
+import type { ControlChannel, Member } from '../cluster/cluster.js'
 import type { EventId } from '../protocol/ids.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Runtime } from '../runtimes/runtime.js'
@@ -49,7 +49,8 @@ export interface WorkerOptions {
   readonly member: Member
   /** Undefined in one process, where nobody sends control messages. */
   readonly control: ControlChannel | undefined
-  readonly view: ClusterView
+  /** When a node last gave a sign of life, in ms since 1970; undefined when nobody remembers. */
+  readonly lastBeatOf: (node: string) => Promise<number | undefined>
   readonly storage: WorkerStorage
   readonly workspaces: Workspaces
   readonly runtimeOf: (type: SessionType) => Runtime
@@ -185,9 +186,8 @@ export class Worker {
 
   async #formerOwner(node: string): Promise<Takeover> {
     const now = this.#options.now().getTime()
-    const beatAt = this.#options.view.nodes().find(({ id }) => id === node)?.beatAt
     const ending = await this.#options.storage.ending(node)
-    const lastSeen = beatAt ?? ending?.at.getTime() ?? now
+    const lastSeen = (await this.#options.lastBeatOf(node)) ?? ending?.at.getTime() ?? now
     return { fromWorker: node, afterMs: Math.max(0, now - lastSeen), planned: ending?.planned ?? false }
   }
 

@@ -71,6 +71,8 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli'],
   picocolors: ['cli', 'telemetry'],
   ulid: ['protocol'],
+  ws: ['client'],
+  tsx: ['cluster'],
   zod: ['protocol', 'config', 'charter', 'runtimes'],
 }
 

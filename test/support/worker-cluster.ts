@@ -10,7 +10,7 @@ import { workerStorage } from '../../src/assembly/worker-parts.js'
 import type { Bus, EdgeOutbox, OutEntry } from '../../src/bus/bus.js'
 import type { Command } from '../../src/bus/command.js'
 import { createMemoryBus } from '../../src/bus/memory-bus.js'
-import type { ClusterView, Member } from '../../src/cluster/cluster.js'
+import type { Member } from '../../src/cluster/cluster.js'
 import type { LoggedEvent, LoggedEventType } from '../../src/protocol/events.js'
 import { type NodeId, newCommandId, newNodeId, newSessionId, newTaskId } from '../../src/protocol/ids.js'
 import { newTask, type SessionType, type Task } from '../../src/protocol/session.js'
@@ -99,7 +99,7 @@ export class WorkerCluster {
       bus: this.bus,
       member: member(worker),
       control: undefined,
-      view,
+      lastBeatOf: async () => undefined,
       storage: workerStorage(this.database, worker.id),
       workspaces: new WorkspaceKeeper(join(this.root, name), this.workspaces, false),
       runtimeOf: this.options.runtimeOf,
@@ -229,5 +229,3 @@ const member = (worker: TestWorker): Member => ({
   setStatus: () => undefined,
   onDead: () => undefined,
 })
-
-const view: ClusterView = { nodes: () => [], owners: () => new Map(), shardCount: 1 }
