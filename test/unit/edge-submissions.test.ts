@@ -1,0 +1,182 @@
+/**
+ * A command is brought to a worker once, however often it has to be sent.
+ */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Acceptance, Submitted } from '../../src/bus/bus.js'
+import type { Submission } from '../../src/bus/command.js'
+import { type Asker, type SubmissionRequest, Submissions } from '../../src/edge/submissions.js'
+import { newSessionId } from '../../src/protocol/ids.js'
+
+const SESSION = newSessionId(1)
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+function fixture(answer: () => Promise<Submitted> = async () => ({ status: 'ok' })) {
+  const sent: Submission[] = []
+  const accepted: string[] = []
+  const submissions = new Submissions({
+    commands: {
+      submit: (submission) => {
+        sent.push(submission)
+        return answer()
+      },
+    },
+    trace: { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() },
+    metrics: { accepted: vi.fn(), busy: vi.fn() },
+    onAccepted: ({ commandId }, status) => accepted.push(`${commandId} ${status}`),
+  })
+  submissions.start('edge@a-1')
+  return { submissions, sent, accepted }
+}
+
+function client() {
+  const frames: Record<string, unknown>[] = []
+  const push = (frame: string): void => void frames.push(JSON.parse(frame))
+  return { frames, push, pendingCommands: 0 }
+}
+
+const command = (more: Partial<SubmissionRequest> = {}): SubmissionRequest => ({
+  sessionId: SESSION,
+  commandId: 'c',
+  type: 'execute',
+  tenant: 'acme',
+  fresh: false,
+  body: '{}',
+  ...more,
+})
+
+const asker = (of: ReturnType<typeof client>, commandId: string | undefined = 'c'): Asker => ({
+  client: of,
+  requestId: 'r',
+  commandId,
+})
+
+const acceptance = (status: Acceptance['status'], detail = ''): Acceptance => ({
+  sessionId: SESSION,
+  commandId: 'c',
+  status,
+  detail,
+})
+
+test('a command without an acceptance is sent again every two seconds with the same id', () => {
+  const { submissions, sent } = fixture()
+  submissions.submit(command({ fresh: true }), asker(client()))
+
+  vi.advanceTimersByTime(6_500)
+
+  expect(sent.map(({ commandId, fresh }) => ({ commandId, fresh }))).toEqual([
+    { commandId: 'c', fresh: true },
+    { commandId: 'c', fresh: false },
+    { commandId: 'c', fresh: false },
+    { commandId: 'c', fresh: false },
+  ])
+})
+
+test('after thirty seconds the client hears that the outcome is unknown, and nothing more is sent', () => {
+  const { submissions, sent } = fixture()
+  const user = client()
+  submissions.submit(command(), asker(user))
+
+  vi.advanceTimersByTime(31_000)
+  const count = sent.length
+  vi.advanceTimersByTime(10_000)
+
+  expect(user.frames).toMatchObject([{ type: 'error', code: 'outcome_unknown', commandId: 'c', requestId: 'r' }])
+  expect(sent).toHaveLength(count)
+  expect(user.pendingCommands).toBe(0)
+})
+
+test.each([
+  ['new', '', { type: 'command_accepted', duplicate: false }],
+  ['dup', '1-9', { type: 'command_accepted', duplicate: true, result: '1-9' }],
+  ['busy', '', { type: 'error', code: 'busy', retryAfterMs: 250 }],
+  ['final', 'terminated', { type: 'error', code: 'session_not_running' }],
+  ['unknown', '', { type: 'error', code: 'session_not_found' }],
+] as const)('an acceptance `%s` is told once and ends the sending', (status, detail, frame) => {
+  const { submissions, sent } = fixture()
+  const user = client()
+  submissions.submit(command(), asker(user))
+
+  submissions.settle(acceptance(status, detail))
+  submissions.settle(acceptance(status, detail))
+  vi.advanceTimersByTime(10_000)
+
+  expect(user.frames).toMatchObject([frame])
+  expect(sent).toHaveLength(1)
+})
+
+test('a client that gave its command no id hears nothing of the acceptance', () => {
+  const { submissions, accepted } = fixture()
+  const user = client()
+  submissions.submit(command(), { client: user, requestId: undefined, commandId: undefined })
+
+  submissions.settle(acceptance('new'))
+
+  expect(user.frames).toEqual([])
+  expect(accepted).toEqual(['c new'])
+})
+
+test('a full shard refuses a command at once, but not a spawn, whose row stands', async () => {
+  const { submissions, sent } = fixture(async () => ({ status: 'busy', retryAfterMs: 77 }))
+  const user = client()
+
+  submissions.submit(command(), asker(user))
+  submissions.submit(command({ commandId: 's', type: 'spawn' }), asker(user, 's'))
+  await vi.waitFor(() => expect(user.frames).toHaveLength(1))
+  vi.advanceTimersByTime(2_500)
+
+  expect(user.frames).toMatchObject([{ code: 'busy', retryAfterMs: 77, commandId: 'c' }])
+  expect(sent.filter(({ commandId }) => commandId === 's')).toHaveLength(2)
+})
+
+test('a reopened outbox sends again what waits and what was accepted in the last five seconds, under the new name', () => {
+  const { submissions, sent } = fixture()
+  submissions.submit(command({ commandId: 'old' }), asker(client(), 'old'))
+  submissions.settle({ ...acceptance('new'), commandId: 'old' })
+  vi.advanceTimersByTime(6_000)
+  submissions.submit(command({ commandId: 'recent' }), asker(client(), 'recent'))
+  submissions.settle({ ...acceptance('new'), commandId: 'recent' })
+  submissions.submit(command({ commandId: 'waiting' }), asker(client(), 'waiting'))
+  sent.length = 0
+
+  submissions.reopened('edge@a-2')
+
+  expect(sent.map(({ commandId, outbox }) => `${commandId} ${outbox}`)).toEqual(['recent edge@a-2', 'waiting edge@a-2'])
+})
+
+test('two connections that ask under one id both get the answer, and the command is sent once', () => {
+  const { submissions, sent } = fixture()
+  const [first, second] = [client(), client()]
+  submissions.submit(command(), asker(first))
+  submissions.submit(command(), asker(second))
+
+  submissions.settle(acceptance('new'))
+
+  expect([first.frames.length, second.frames.length, sent.length]).toEqual([1, 1, 1])
+})
+
+test('a client with too many unanswered commands is told to wait', () => {
+  const { submissions } = fixture()
+  const user = client()
+  for (let count = 0; count < 1_024; count++) submissions.submit(command({ commandId: `${count}` }), asker(user))
+
+  expect(() => submissions.submit(command({ commandId: 'more' }), asker(user))).toThrow(/try again in 250 ms/)
+})
+
+test('the command of a client that has gone still reaches a worker', () => {
+  const { submissions, accepted } = fixture()
+  const user = client()
+  submissions.submit(command(), asker(user))
+
+  submissions.forget(user)
+  submissions.settle(acceptance('new'))
+
+  expect(accepted).toEqual(['c new'])
+  expect(user).toMatchObject({ frames: [], pendingCommands: 0 })
+})
