@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { eventIdSchema } from './ids.js'
-import { SESSION_TYPES, taskInputSchema } from './session.js'
+import { freeFormSchema, SESSION_TYPES, taskInputSchema } from './session.js'
 
 const MAX_ID_CHARS = 128
 /** A list page; larger answers are paged with `cursor`. */
@@ -53,7 +53,7 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
     payload: z.object({
       sessionId,
       task: taskInputSchema,
-      context: z.record(z.string(), z.unknown()).optional(),
+      context: freeFormSchema.optional(),
       streamResponse: z.boolean().optional(),
     }),
   }),

@@ -18,6 +18,18 @@ const PRIORITIES = ['low', 'medium', 'high', 'critical'] as const
 export type Priority = (typeof PRIORITIES)[number]
 
 const MAX_TASK_CHARS = 200_000
+/** Deeper values overflow the stack of whoever walks them: JSON writers, databases. */
+const MAX_NESTING = 32
+
+/** Free-form values of a client, as deep as any store can hold. */
+export const freeFormSchema = z
+  .record(z.string(), z.unknown())
+  .refine((value) => isShallow(value, MAX_NESTING), `values nest at most ${MAX_NESTING} deep`)
+
+function isShallow(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return levels > 0 && Object.values(value).every((inner) => isShallow(inner, levels - 1))
+}
 
 /** A task as a client sends it: an object, of which only `description` is needed, or just the text. */
 export const taskInputSchema = z.union([
@@ -31,7 +43,7 @@ export const taskInputSchema = z.union([
     assignedTo: z.string().max(128).optional(),
     createdAt: z.string().max(64).optional(),
     updatedAt: z.string().max(64).optional(),
-    metadata: z.record(z.string(), z.unknown()).optional(),
+    metadata: freeFormSchema.optional(),
   }),
 ])
 export type TaskInput = z.input<typeof taskInputSchema>
