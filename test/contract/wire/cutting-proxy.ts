@@ -1,5 +1,5 @@
 /**
- * A TCP proxy that passes a random number of bytes to the client and then cuts the connection, again and again.
+ * A TCP proxy that cuts connections: each after a random number of bytes to the client, or all of them at a word.
  */
 import { type AddressInfo, createServer, connect as open, type Server, type Socket } from 'node:net'
 import type { SeededRandom } from '../../support/random.js'
@@ -21,11 +21,20 @@ export class CuttingProxy {
 
   async start(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-    return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `ws://127.0.0.1:${this.port}`
+  }
+
+  /** The port that clients use instead of the target's. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  cutAll(): void {
+    for (const socket of this.#sockets) socket.destroy()
   }
 
   async stop(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy()
+    this.cutAll()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 

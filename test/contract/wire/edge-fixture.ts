@@ -141,8 +141,9 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
   return { edge, bus, worker, rows, events, url, client: (about = {}) => openClient(url, about) }
 }
 
-async function startCluster(): Promise<Cluster> {
-  const bus = await createMemoryBus()
+/** A worker behind a bus, which is stopped with it; default an in-process one. */
+export async function startCluster(given?: Bus): Promise<Cluster> {
+  const bus = given ?? (await createMemoryBus())
   const worker = new ScriptedWorker(bus)
   await worker.start(SHARDS)
   cleanups.push(async () => {
