@@ -6,7 +6,7 @@
  *   edge's outbox ⇒ event-reader → subscriptions → connection → websocket
  */
 import { Authenticator, type Principal } from './auth.js'
-import { Connection, type Socket } from './connection.js'
+import { Connection, type ConnectionHandlers, type Socket } from './connection.js'
 import { Connections } from './connections.js'
 import type { EdgeDependencies } from './dependencies.js'
 import { Dispatch } from './dispatch.js'
@@ -28,6 +28,8 @@ export class Edge {
   readonly #reader: EventReader
   readonly #dispatch: Dispatch
   readonly #server: Server
+  /** One object for all connections: an idle one must cost little. */
+  readonly #handlers: ConnectionHandlers
   #state: 'new' | 'running' | 'draining' | 'stopped' = 'new'
 
   constructor(deps: EdgeDependencies) {
@@ -62,6 +64,11 @@ export class Edge {
       trace,
       onRenewed: (connection) => this.#connections.watchExpiry(connection),
     })
+    this.#handlers = {
+      onMessage: (sender, message) => this.#dispatch.handle(sender, message),
+      onRoom: (reader) => this.#subscriptions.roomAgain(reader),
+      metrics,
+    }
     this.#server = new Server(settings, {
       authenticate: (credentials) => this.#authenticator.authenticate(credentials),
       onOpen: (socket, principal) => this.#opened(socket, principal),
@@ -121,11 +128,7 @@ export class Edge {
   }
 
   #opened(socket: Socket, principal: Principal): Connection {
-    const connection = new Connection(socket, principal, {
-      onMessage: (sender, message) => this.#dispatch.handle(sender, message),
-      onRoom: (reader) => this.#subscriptions.roomAgain(reader),
-      metrics: this.#deps.metrics,
-    })
+    const connection = new Connection(socket, principal, this.#handlers)
     this.#connections.add(connection)
     return connection
   }
