@@ -93,6 +93,8 @@ export interface Fixture {
   readonly rows: RowsInMemory
   readonly events: EventsInMemory
   readonly url: string
+  /** Frames that the edge has given to the network so far. */
+  framesSent(): number
   /** A connected client that has had its greeting. */
   client(options?: { token?: string; headers?: Record<string, string> }): Promise<RawClient>
 }
@@ -114,6 +116,7 @@ export type Cluster = Pick<Fixture, 'bus' | 'worker' | 'rows' | 'events'>
 
 export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
   const { bus, worker, rows, events } = options.cluster ?? (await startCluster())
+  let sent = 0
   const edge = new Edge({
     id: newNodeId('edge'),
     settings: settingsWith(options.settings, options.auth),
@@ -133,12 +136,29 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
       subsystems: async () => ({ bus: { status: 'running', lastCheck: new Date().toISOString() } }),
     },
     log: { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() },
-    metrics: { connections: vi.fn(), received: vi.fn(), sent: vi.fn(), accepted: vi.fn(), busy: vi.fn() },
+    metrics: {
+      connections: vi.fn(),
+      received: vi.fn(),
+      sent: (frames) => {
+        sent += frames
+      },
+      accepted: vi.fn(),
+      busy: vi.fn(),
+    },
   })
   await edge.start()
   cleanups.push(() => edge.stop())
   const url = `ws://127.0.0.1:${edge.port}`
-  return { edge, bus, worker, rows, events, url, client: (about = {}) => openClient(url, about) }
+  return {
+    edge,
+    bus,
+    worker,
+    rows,
+    events,
+    url,
+    framesSent: () => sent,
+    client: (about = {}) => openClient(url, about),
+  }
 }
 
 /** A worker behind a bus, which is stopped with it; default an in-process one. */

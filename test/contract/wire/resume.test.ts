@@ -150,12 +150,13 @@ test('a client that does not read costs little and slows nobody, and gets everyt
     )
   }
   await fast.next((frame) => frame.eventId === last)
-  const heapMb = process.memoryUsage().rss / 1024 / 1024
+  const sentToSlow = fixture.framesSent() - fast.frames.length
   slow.socket.resume()
   await vi.waitFor(() => expect(slow.frames.at(-1)?.eventId).toBe(last), { timeout: 20_000 })
 
   expect(slow.eventIds(sessionId)).toEqual(fast.eventIds(sessionId))
-  expect(heapMb).toBeLessThan(2_000)
+  // The kernel takes up to about 10 MB of the 30; what the edge holds itself is far less.
+  expect(sentToSlow).toBeLessThan((commits * perCommit) / 2)
 }, 40_000)
 
 test('a drain tells each client when to come back and closes with 1012, and nobody new is let in', async () => {
