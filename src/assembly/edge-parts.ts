@@ -46,7 +46,7 @@ function edgeSettings({ server, monitoring, cluster, auth }: Config): EdgeDepend
     version: VERSION,
     host: server.host,
     port: server.port,
-    healthPath: monitoring.healthPath,
+    healthPath: monitoring.healthEnabled ? monitoring.healthPath : undefined,
     maxPayloadBytes: server.maxMessageBytes,
     heartbeatIntervalMs: server.heartbeatIntervalMs,
     shutdownTimeoutMs: server.shutdownTimeoutMs,

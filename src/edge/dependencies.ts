@@ -15,7 +15,8 @@ export interface EdgeSettings {
   readonly host: string
   /** 0 lets the system choose; `Edge.port` tells. */
   readonly port: number
-  readonly healthPath: string
+  /** Undefined: no health check is answered here. */
+  readonly healthPath: string | undefined
   /** Largest frame that a client may send, in bytes. */
   readonly maxPayloadBytes: number
   /** Time between pings to each client. */

@@ -8,7 +8,8 @@ export interface ServerSettings extends WebSocketSettings {
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
-  readonly healthPath: string
+  /** Undefined: no health check is answered here. */
+  readonly healthPath: string | undefined
 }
 
 /** `LIBUS_LISTEN_EXCLUSIVE_PORT`, which is declared under another name than it has. */
@@ -30,15 +31,15 @@ export class Server {
 
   constructor(settings: ServerSettings, handlers: WebSocketHandlers) {
     this.#settings = settings
-    this.#app = uWS
-      .App()
-      .any(settings.healthPath, (res) => {
+    this.#app = uWS.App()
+    if (settings.healthPath !== undefined) {
+      this.#app.any(settings.healthPath, (res) => {
         res.writeHeader('content-type', 'application/json').end(healthBody())
       })
-      .ws('/*', webSocketBehavior(settings, handlers))
-      .any('/*', (res) => {
-        res.writeStatus('404 Not Found').writeHeader('content-type', 'text/plain').end('Not Found')
-      })
+    }
+    this.#app.ws('/*', webSocketBehavior(settings, handlers)).any('/*', (res) => {
+      res.writeStatus('404 Not Found').writeHeader('content-type', 'text/plain').end('Not Found')
+    })
   }
 
   /** The real port once it listens. */

@@ -35,7 +35,6 @@ const MIN_IDLE_SECONDS = 68
 const MAX_IDLE_SECONDS = 960
 /** `ws.send` answers this when it has thrown the frame away. */
 const DROPPED = 2
-const CLOSE_TOO_LARGE = 1009
 
 const GREETING = JSON.stringify({ type: 'health_check_response', healthy: true })
 
@@ -110,7 +109,6 @@ function idleSeconds(heartbeatIntervalMs: number): number {
 function refuseOversize(connection: Connection, limit: number): void {
   const error = new ServiceError('message_too_large', { limit })
   connection.push(JSON.stringify(errorReply(error)))
-  connection.end(CLOSE_TOO_LARGE, error.message)
 }
 
 /** The request may not be touched after the first await, and the response not after `onAborted`. */

@@ -31,7 +31,6 @@ export const ERRORS = {
   message_too_large: {
     text: 'Message is larger than {limit} bytes; send less at once',
     http: 413,
-    close: 1009,
     retryable: false,
   },
   session_not_found: { text: 'Session not found: {sessionId}', http: 404, retryable: false },
@@ -61,6 +60,7 @@ export const ERRORS = {
   unavailable: { text: 'The service cannot do this right now: {reason}', http: 503, retryable: true },
   forbidden: { text: 'This credential may not {action}', http: 403, retryable: false },
   credentials_missing: { text: 'credentials_missing', http: 401, retryable: false },
+  api_key_invalid: { text: 'api_key_invalid', http: 401, retryable: false },
   jwt_malformed: { text: 'jwt_malformed', http: 401, retryable: false },
   jwt_header_invalid: { text: 'jwt_header_invalid', http: 401, retryable: false },
   jwt_algorithm_unsupported: { text: 'jwt_algorithm_unsupported', http: 401, retryable: false },

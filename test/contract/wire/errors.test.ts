@@ -86,7 +86,7 @@ test('a task for a session that has ended is refused with its status', async () 
   })
 })
 
-test('a frame above the limit is answered and closed with 1009', async () => {
+test('a frame above the limit is answered, and the connection is kept', async () => {
   const { client } = await startEdge({ settings: { maxPayloadBytes: 4_096 } })
   const raw = await client()
 
@@ -94,7 +94,16 @@ test('a frame above the limit is answered and closed with 1009', async () => {
   const error = await raw.type('error')
 
   expect(error).toMatchObject({ code: 'message_too_large', error: expect.stringContaining('4096 bytes') })
-  await expect.poll(() => raw.closed?.code).toBe(1009)
+  expect(await raw.ask({ type: 'ping' })).toMatchObject({ type: 'pong' })
+})
+
+test('a frame far above the limit ends the connection, because it is never read whole', async () => {
+  const { client } = await startEdge({ settings: { maxPayloadBytes: 4_096 } })
+  const raw = await client()
+
+  raw.send({ type: 'ping', commandId: 'x'.repeat(1_000_000) })
+
+  await expect.poll(() => raw.closed !== undefined).toBe(true)
 })
 
 test('an idempotency key that stands for another body is a conflict', async () => {
