@@ -2,6 +2,7 @@
  * Runs one suite against every database: PGlite in memory and a PostgreSQL server.
  */
 import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, afterEach, describe } from 'vitest'
 import { type Database, type DatabaseConfig, openDatabase } from '../../src/storage/database.js'
@@ -73,6 +74,12 @@ export function eachDatabase(define: Define): void {
 /** The same with databases that hold nothing: a new one with each call, closed after the test. */
 export function eachEmptyDatabase(define: Define): void {
   eachServer(afterEach, define)
+}
+
+/** Opens all connections of the pool, so that what is called in parallel next also runs in parallel. */
+export async function openConnections({ kind, sql: db }: Database): Promise<void> {
+  if (kind === 'pglite') return
+  await Promise.all(Array.from({ length: POOL_SIZE }, () => sql`select pg_sleep(0.1)`.execute(db)))
 }
 
 function eachServer(after: typeof afterAll | typeof afterEach, define: Define): void {
