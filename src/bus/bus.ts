@@ -275,8 +275,9 @@ export const LIMITS = {
   seenCommands: 512,
   /** Entries in an edge's out-stream before the oldest are lost and the edge must resume everything. */
   outEntries: 65_536,
+  /** What one commit gathers; a single larger entry goes alone. */
   eventsPerCommit: 64,
-  bytesPerCommit: 256 * 1024,
+  charsPerCommit: 256 * 1024,
   /** What a refused client is told to wait. */
   busyRetryMs: 250,
 } as const

@@ -8,11 +8,10 @@
  * A write whose reply is lost is sent again under the same id until the store answers or ownership is lost.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Change, Claim, Part, Refused, SessionLog, SmallState } from '../bus/bus.js'
-import { LIMITS } from '../bus/bus.js'
-import type { LoggedEvent, NewEvent, StreamChunk } from '../protocol/events.js'
-import { formatEventId, newWriterId } from '../protocol/ids.js'
-import type { SessionStatus } from '../protocol/session.js'
+import type { Claim, Part, Refused, SessionLog } from '../bus/bus.js'
+import type { StreamChunk } from '../protocol/events.js'
+import { newWriterId } from '../protocol/ids.js'
+import { ChangeBuilder, type Entry, type WrittenEvents } from './change-builder.js'
 
 /** Text is shown at most this much later than it came; a first piece after a pause goes out at once. */
 const TEXT_INTERVAL_MS = 20
@@ -22,32 +21,12 @@ const RETRY_MS = 50
 /** Longer than the cluster needs to declare this worker dead: by then somebody else owns the session. */
 const GIVE_UP_MS = 15_000
 
-/** What one step adds to the session. Fields left out change nothing. */
-export interface Entry {
-  readonly events: readonly NewEvent[]
-  /** Status and state after these events. */
-  readonly status: SessionStatus
-  readonly state: SmallState
-  readonly popInbox?: number
-  readonly popControl?: number
-  /** Ids of commands that end with the last event of this entry. */
-  readonly ended?: readonly string[]
-  readonly clearPart?: boolean
-}
-
 /** The writer has lost the right or the place to write: nothing of this session may be done here any more. */
 export class WriterLost extends Error {
   constructor(readonly reason: Refused['status'] | 'head' | 'gap' | 'unreachable' | 'closed') {
     super(`the session's log is lost to this worker: ${reason}`)
     this.name = 'WriterLost'
   }
-}
-
-/** Events that are durable, with their JSON and the state after the last of them. */
-export interface WrittenEvents {
-  readonly events: readonly LoggedEvent[]
-  readonly bodies: readonly string[]
-  readonly state: SmallState
 }
 
 export interface EventBatchOptions {
@@ -85,6 +64,7 @@ export class EventBatch {
   #commits = 0
   #queue: (PendingCommit | PendingText)[] = []
   #pumping = false
+  #lastWrite: Promise<void> = Promise.resolve()
   #lost: WriterLost | undefined
   #messageId: string | undefined
   #offset: number
@@ -105,10 +85,17 @@ export class EventBatch {
   append(entry: Entry): Promise<void> {
     if (this.#lost) return Promise.reject(this.#lost)
     this.#queueText(entry.clearPart === true)
-    return new Promise((done, failed) => {
+    const written = new Promise<void>((done, failed) => {
       this.#queue.push({ kind: 'commit', entry, done, failed })
       this.#pump()
     })
+    this.#lastWrite = written
+    return written
+  }
+
+  /** Resolves when all that was appended so far is durable, or lost. */
+  async settled(): Promise<void> {
+    await this.#lastWrite.catch(() => undefined)
   }
 
   /** Begins a message, or goes on with the one that `part` left open. */
@@ -158,7 +145,7 @@ export class EventBatch {
     try {
       for (let next = this.#queue[0]; next && !this.#lost; next = this.#queue[0]) {
         if (next.kind === 'text') await this.#writeText(this.#takeText())
-        else await this.#writeCommits(this.#takeCommits())
+        else await this.#writeCommits()
       }
     } catch (error) {
       this.#lose(error instanceof WriterLost ? error : new WriterLost('unreachable'))
@@ -179,18 +166,6 @@ export class EventBatch {
     return { ...taken, text, pieces }
   }
 
-  #takeCommits(): PendingCommit[] {
-    const taken: PendingCommit[] = []
-    let events = 0
-    for (let next = this.#queue[0]; next?.kind === 'commit'; next = this.#queue[0]) {
-      events += next.entry.events.length
-      if (taken.length > 0 && events > LIMITS.eventsPerCommit) break
-      taken.push(next)
-      this.#queue.shift()
-    }
-    return taken
-  }
-
   async #writeText({ messageId, text, pieces }: PendingText): Promise<void> {
     const { log, claim, sessionId } = this.#options
     const offset = this.#offset
@@ -204,46 +179,22 @@ export class EventBatch {
     this.#offset = offset + Buffer.byteLength(text)
   }
 
-  async #writeCommits(taken: readonly PendingCommit[]): Promise<void> {
-    const { log, claim } = this.#options
-    const { change, written } = this.#change(taken.map((it) => it.entry))
-    try {
-      const reply = await this.#persist(() => log.commit(claim, change))
-      if (reply.status !== 'ok') throw new WriterLost(reply.status)
-    } catch (error) {
-      // Put back, so that losing the writer fails them with all others.
-      this.#queue.unshift(...taken)
-      throw error
+  async #writeCommits(): Promise<void> {
+    const { log, claim, sessionId } = this.#options
+    const builder = new ChangeBuilder(sessionId, `${this.#writer}-${++this.#commits}`, claim.epoch, this.#seq)
+    const taken: PendingCommit[] = []
+    for (const next of this.#queue) {
+      if (next.kind !== 'commit' || !builder.add(next.entry)) break
+      taken.push(next)
     }
+    const { change, written } = builder.build()
+    // They stay in the queue until they are durable, so that losing the writer fails them with all others.
+    const reply = await this.#persist(() => log.commit(claim, change))
+    if (reply.status !== 'ok') throw new WriterLost(reply.status)
+    this.#queue.splice(0, taken.length)
     this.#seq += written.events.length
     if (written.events.length > 0) this.#options.onWritten(written)
     for (const it of taken) it.done()
-  }
-
-  #change(entries: readonly Entry[]): { change: Change; written: WrittenEvents } {
-    const { claim, sessionId } = this.#options
-    const events: LoggedEvent[] = []
-    const ended: { commandId: string; eventId: string }[] = []
-    for (const entry of entries) {
-      for (const event of entry.events) events.push(numbered(event, claim.epoch, this.#seq + events.length + 1))
-      const eventId = formatEventId(claim.epoch, this.#seq + events.length)
-      for (const commandId of entry.ended ?? []) ended.push({ commandId, eventId })
-    }
-    const bodies = events.map((event) => JSON.stringify(event))
-    const last = entries[entries.length - 1] as Entry
-    const change = {
-      sessionId,
-      commitId: `${this.#writer}-${++this.#commits}`,
-      expectedSeq: this.#seq,
-      events: bodies,
-      status: last.status,
-      state: JSON.stringify(last.state),
-      popInbox: sum(entries, (it) => it.popInbox),
-      popControl: sum(entries, (it) => it.popControl),
-      ended,
-      clearPart: entries.some((it) => it.clearPart === true),
-    }
-    return { change, written: { events, bodies, state: last.state } }
   }
 
   /** Repeats a write while the store cannot be reached: the same write twice changes nothing. */
@@ -271,16 +222,7 @@ export class EventBatch {
   }
 }
 
-/** The fields that clients look at first come first; `eventId` names the place in the log. */
-function numbered(event: NewEvent, epoch: number, seq: number): LoggedEvent {
-  const { type, ...rest } = event
-  return { type, eventId: formatEventId(epoch, seq), ...rest } as LoggedEvent
-}
-
 const isHighSurrogate = (text: string): boolean => {
   const last = text.charCodeAt(text.length - 1)
   return last >= 0xd800 && last <= 0xdbff
 }
-
-const sum = (entries: readonly Entry[], of: (entry: Entry) => number | undefined): number =>
-  entries.reduce((total, entry) => total + (of(entry) ?? 0), 0)

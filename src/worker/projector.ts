@@ -6,7 +6,7 @@ import type { Claim, SessionLog, SmallState } from '../bus/bus.js'
 import type { LoggedEvent } from '../protocol/events.js'
 import { formatEventId, LOG_START, parseEventId, shardOfSession } from '../protocol/ids.js'
 import type { Session, SessionStatus } from '../protocol/session.js'
-import type { WrittenEvents } from './event-batch.js'
+import type { WrittenEvents } from './change-builder.js'
 import type { Logger } from './session-services.js'
 
 export interface ProjectedRow {

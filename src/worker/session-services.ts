@@ -5,7 +5,7 @@ import type { Claim, SessionLog } from '../bus/bus.js'
 import type { LoggedEvent } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
-import type { WrittenEvents } from './event-batch.js'
+import type { WrittenEvents } from './change-builder.js'
 import type { TurnSlots } from './turn-slots.js'
 
 export interface Logger {

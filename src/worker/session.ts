@@ -2,6 +2,7 @@
  * A session in the memory of its owner: works through its inbox one command after the other, obeys control commands at
  * once, and records everything through its one writer.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Claim, LIMITS, type SessionRecord, type SmallState } from '../bus/bus.js'
 import type { Command, ControlCommand, ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import type { NewEvent } from '../protocol/events.js'
@@ -13,6 +14,9 @@ import type { SessionServices } from './session-services.js'
 import { initialState, nextSessionStatus, stateAfter, stateWithStatus } from './session-state.js'
 import type { EventBase } from './step-journal.js'
 import { runTask, type Stopping, type Takeover, type TurnHost } from './turn.js'
+
+/** A turn that is told to end has this long: twice what killing a process group takes. */
+const TURN_END_MS = 5_000
 
 export interface LiveSessionOptions {
   readonly record: SessionRecord
@@ -106,9 +110,9 @@ export class LiveSession implements TurnHost {
     this.work()
   }
 
-  /** Takes what waits in the store, as after a reply that was lost. */
+  /** Takes what waits in the store, control commands first: a stop must not wait behind the task that it stops. */
   deliverAll(record: SessionRecord): void {
-    for (const body of [...record.inbox, ...record.control]) this.deliver(JSON.parse(body) as Command)
+    for (const body of [...record.control, ...record.inbox]) this.deliver(JSON.parse(body) as Command)
   }
 
   /** Starts on what waits. */
@@ -123,7 +127,8 @@ export class LiveSession implements TurnHost {
   async close(reason: 'closed' | 'draining'): Promise<void> {
     this.#closed = true
     this.#turn?.controller.abort({ kind: reason } satisfies Stopping)
-    await this.#turnEnded
+    await Promise.race([this.#turnEnded, sleep(TURN_END_MS, undefined, { ref: false })])
+    await this.batch.settled()
     this.batch.close('closed')
   }
 
@@ -170,11 +175,11 @@ export class LiveSession implements TurnHost {
 
   async #workThrough(): Promise<void> {
     try {
-      // Lets the constructor finish, and a batch of commands be delivered whole.
-      await Promise.resolve()
-      while (!this.#closed && !this.#stopping && this.#status !== 'paused') {
+      for (;;) {
+        // Control commands that came first, or with the record, are obeyed before the next task begins.
+        await this.#obeying
         const command = this.#inbox[0]
-        if (!command || isTerminal(this.#status)) break
+        if (!command || !this.#mayBegin()) break
         const done = this.#carryOut(command).then(() => {
           this.#inbox.shift()
         })
@@ -187,6 +192,10 @@ export class LiveSession implements TurnHost {
       this.#working = false
       this.idleSince = performance.now()
     }
+  }
+
+  #mayBegin(): boolean {
+    return !this.#closed && !this.#stopping && this.#status !== 'paused' && !isTerminal(this.#status)
   }
 
   async #carryOut(command: SpawnCommand | ExecuteCommand): Promise<void> {
@@ -222,6 +231,8 @@ export class LiveSession implements TurnHost {
 
   async #obey(command: ControlCommand): Promise<void> {
     if (this.#closed || isTerminal(this.#status)) return
+    const [first] = this.#inbox
+    if (first?.type === 'spawn') this.#spawn(first)
     if (command.type === 'stop') return await this.#stop(command)
     if (command.type === 'cancel') return await this.#cancel(command)
     const status = nextSessionStatus(this.#status, command.type)
@@ -233,8 +244,7 @@ export class LiveSession implements TurnHost {
   /** Ends the session: the running task is cancelled, then all that wait, then the session. */
   async #stop(command: ControlCommand): Promise<void> {
     this.#stopping = true
-    this.#turn?.controller.abort({ kind: 'stopped' } satisfies Stopping)
-    await this.#turnEnded
+    await this.#endTurn({ kind: 'stopped' })
     if (this.#closed) return
     const status = nextSessionStatus(this.#status, 'stop')
     if (status !== undefined) this.#setStatus(status)
@@ -244,11 +254,17 @@ export class LiveSession implements TurnHost {
     await this.#recordStatus(command, cancelled, { popInbox: waiting.length, ended })
   }
 
+  /** @throws when the runtime does not let go: the session is then loaded anew, without the turn. */
+  async #endTurn(stopping: Stopping): Promise<void> {
+    this.#turn?.controller.abort(stopping)
+    const late = sleep(TURN_END_MS, 'late', { ref: false })
+    if ((await Promise.race([this.#turnEnded, late])) === 'late') throw new Error('a turn did not end when it was told')
+  }
+
   async #cancel(command: ControlCommand): Promise<void> {
     const turn = this.#turn
     if (turn && (command.taskId === undefined || command.taskId === turn.taskId)) {
-      turn.controller.abort({ kind: 'cancelled' } satisfies Stopping)
-      await this.#turnEnded
+      await this.#endTurn({ kind: 'cancelled' })
       if (!this.#closed) await this.#recordStatus(command)
       return
     }

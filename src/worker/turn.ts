@@ -8,8 +8,9 @@ import type { Command, ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Turn } from '../runtimes/runtime.js'
+import type { Entry } from './change-builder.js'
 import type { Conversation } from './conversation.js'
-import { type Entry, type EventBatch, WriterLost } from './event-batch.js'
+import { type EventBatch, WriterLost } from './event-batch.js'
 import type { SessionServices } from './session-services.js'
 import { type EventBase, StepJournal } from './step-journal.js'
 
@@ -56,7 +57,10 @@ type TurnEnd =
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly error: string }
   | { readonly kind: 'cancelled'; readonly reason: string }
 
-/** Runs the task of a command to its recorded end. @throws WriterLost, or when ownership ended first */
+/**
+ * Runs the task of a command to its end. The end is on its way to the log when this resolves, not yet in it: what the
+ * session does next is written after it. @throws WriterLost when ownership ended first
+ */
 export async function runTask(host: TurnHost, command: TaskCommand, signal: AbortSignal): Promise<void> {
   const restoreWorkspace = !host.workspaceIsCurrent
   await host.loadHistory()
@@ -66,7 +70,7 @@ export async function runTask(host: TurnHost, command: TaskCommand, signal: Abor
     attempts > MAX_ATTEMPTS
       ? await quarantined(host, command, attempts)
       : await carryOut(host, command, signal, restoreWorkspace)
-  await recordEnd(host, command, end)
+  recordEnd(host, command, end)
 }
 
 function announceTask(host: TurnHost, command: TaskCommand): number {
@@ -171,7 +175,7 @@ async function quarantined(host: TurnHost, command: TaskCommand, attempts: numbe
   return failure(new ServiceError('quarantined', { attempts: attempts - 1, id }))
 }
 
-async function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): Promise<void> {
+function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): void {
   const base = { ...host.base(command), taskId: command.task.id }
   const usage = host.conversation.usage(host.services.now().getTime())
   const event: NewEvent =
@@ -181,5 +185,6 @@ async function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): Pr
         ? { type: 'task_failed', ...base, error: end.error, code: end.code, usage }
         : { type: 'task_cancelled', ...base, reason: end.reason, usage }
   host.services.onTurnEnded(end.kind, usage.duration / 1_000)
-  await host.record([event], { popInbox: 1, ended: [command.id], clearPart: true })
+  // Losing the writer is told to the session, which is then loaded anew.
+  host.record([event], { popInbox: 1, ended: [command.id], clearPart: true }).catch(() => undefined)
 }

@@ -45,6 +45,19 @@ test('stop cancels the running task and all that wait, and nothing runs afterwar
   expect(session.events.at(-1)).toBe(end)
 })
 
+test('a session that is stopped before its worker exists announces itself and ends', async () => {
+  const cluster = await start()
+  const session = await cluster.spawn('echo', { description: 'never' })
+  await session.control('stop')
+  await cluster.takeOver('worker-1')
+
+  const end = await session.event('session_status_update')
+
+  expect(end.session.status).toBe('terminated')
+  expect(session.events.map(({ type }) => type)).toContain('session_spawned')
+  expect(session.events.at(-1)).toBe(end)
+})
+
 test('what a cancelled task had written is in the log as the client saw it', async () => {
   const cluster = await start()
   await cluster.takeOver('worker-1')

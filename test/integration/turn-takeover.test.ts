@@ -144,9 +144,23 @@ test('a worker without acknowledged beats starts no effect, and goes on when the
   expect(model.requests().length).toBe(before + 1)
 })
 
+test('a runtime that does not let go costs its session a reload, and the session is stopped all the same', async () => {
+  const deaf: Runtime = { run: () => new Promise(() => {}) }
+  const cluster = await WorkerCluster.start({ runtimeOf: () => deaf })
+  await cluster.takeOver('worker-1')
+  const session = await cluster.spawn('llm', { description: 'deaf' })
+  await session.event('task_executing')
+
+  await session.control('stop')
+
+  const update = await session.event('session_status_update')
+  expect(update.session.status).toBe('terminated')
+})
+
 /** Begins a message and never ends it. */
 async function hang(turn: Turn): Promise<never> {
   if (!turn.progress.openMessage) await turn.journal.messageStarted('none')
+  turn.signal.throwIfAborted()
   return await new Promise((_, reject) => turn.signal.addEventListener('abort', () => reject(turn.signal.reason)))
 }
 

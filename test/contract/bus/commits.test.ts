@@ -132,7 +132,7 @@ eachBus((fixture) => {
 
   test('the largest permitted commit fits', async () => {
     const { bus, owner, sessionId } = await begin()
-    const filler = 'x'.repeat(LIMITS.bytesPerCommit / LIMITS.eventsPerCommit - 200)
+    const filler = 'x'.repeat(LIMITS.charsPerCommit / LIMITS.eventsPerCommit - 200)
     const events = Array.from({ length: LIMITS.eventsPerCommit }, (_, index) =>
       JSON.stringify({ ...JSON.parse(eventBody(sessionId, `1-${index + 1}`)), filler }),
     )
