@@ -84,8 +84,8 @@ Answers are supersets of the README's: a client must ignore fields and message t
   vendor, so a default that keeps to the README would answer nothing.
 - **\`daemon_status\`** is answered with the README's \`daemon_status_response\`, not with the \`daemon_status_update\` of the
   reference's code.
-- **Limits.** A message may have 1 MiB unless DAEMON_MAX_MESSAGE_BYTES says more. DAEMON_MAX_SESSIONS bounds sessions at work,
-  per worker; others wait for their turn.
+- **Limits.** A message may have 1 MiB unless DAEMON_MAX_MESSAGE_BYTES says more; a larger one is answered with an error, and
+  the connection is kept. DAEMON_MAX_SESSIONS bounds sessions at work, per worker; others wait for their turn.
 - **A stop** closes connections with 1012, "come back", instead of 1000, "done".
 - **Tools** stay in the session's workspace, see nothing of the daemon's environment and reach no private addresses.`
 
