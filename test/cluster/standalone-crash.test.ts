@@ -6,10 +6,10 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
 import { connect } from '../../src/client/client.js'
 import type { StreamEnd } from '../../src/protocol/events.js'
 import { ClusterProcess } from '../support/cluster-process.js'
-import { numberedWords, type ScriptedModel, startScriptedModel } from '../support/scripted-model.js'
 
 const COUNT = 150
 const WORDS_BEFORE_THE_KILL = 20

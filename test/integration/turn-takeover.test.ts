@@ -4,6 +4,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
 import { costOf } from '../../src/budget/prices.js'
 import { selectModel } from '../../src/models/select.js'
 import { Echo } from '../../src/runtimes/echo.js'
@@ -12,7 +13,6 @@ import type { Runtime, Turn } from '../../src/runtimes/runtime.js'
 import { Runtimes } from '../../src/runtimes/select.js'
 import { standardTools } from '../../src/runtimes/tools/toolbox.js'
 import { DeadLetters } from '../../src/storage/dead-letters.js'
-import { numberedWords, type ScriptedModel, startScriptedModel } from '../support/scripted-model.js'
 import { WorkerCluster } from '../support/worker-cluster.js'
 
 const COUNT = 120

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { numberedWords, type ScriptedModel, startScriptedModel } from '../../../scripts/demo/scripted-model.js'
 import { AnthropicModel } from '../../../src/models/anthropic.js'
 import type { RetryPolicy } from '../../../src/models/backoff.js'
 import type { Model, ModelMessage, ModelRequest } from '../../../src/models/model.js'
 import { OpenAiModel } from '../../../src/models/openai.js'
-import { numberedWords, type ScriptedModel, startScriptedModel } from '../../support/scripted-model.js'
 
 const FAST: RetryPolicy = { attempts: 3, baseMs: 1, capMs: 5, totalMs: 10_000 }
 const TOOL = {

@@ -1,51 +1,12 @@
 /**
- * A model that follows a script, behind the vendors' real HTTP streaming protocols (OpenAI chat completions, Anthropic
- * messages). It has no knowledge and no state: what it answers follows from the conversation it is sent, so any worker
- * may ask it to go on with an answer that another worker began.
- *
- * It knows two tasks. `Count to N` streams numbered words (`1 amber 2 birch …`). A task with `report` in it lists the
- * workspace, reads a file, counts with bash, writes `report.md` and closes; each number in the report comes from the
- * tool results it was sent. Anything else gets one polite sentence.
+ * What the scripted model says at each point of a conversation. It has no knowledge and no state: everything follows from
+ * the messages, so any worker may ask it to go on with an answer that another worker began.
  */
-import { type ChatCompletionRequest, type Fixture, type FixtureOpts, LLMock } from '@copilotkit/aimock'
-
-export interface ScriptedModelOptions {
-  /** 0 (default): a free port. */
-  readonly port?: number
-  /** Pace of the stream; 0 (default) sends everything at once. */
-  readonly tokensPerSecond?: number
-  /** Before the first token. */
-  readonly firstTokenMs?: number
-}
-
-export interface ScriptedModel {
-  /** For `OPENAI_BASE_URL`. */
-  readonly openaiUrl: string
-  /** For `ANTHROPIC_BASE_URL`. */
-  readonly anthropicUrl: string
-  /** Bodies of the requests that arrived, oldest first, in OpenAI's shape whichever vendor was spoken to. */
-  requests(): readonly ChatCompletionRequest[]
-  /** The next `times` answers end after `chunks` stream chunks, with the connection torn down. */
-  cutNext(times: number, chunks: number): void
-  /** The next `times` requests are refused with `status`. */
-  failNext(times: number, status: number, error: Refusal): void
-  stop(): Promise<void>
-}
-
-export interface Refusal {
-  readonly message: string
-  readonly type?: string
-  readonly code?: string
-  /** Seconds, for status 429. */
-  readonly retryAfter?: number
-}
+import type { ChatCompletionRequest } from '@copilotkit/aimock'
 
 /** Stands at the start of an answer whose continuation was asked for with a text this model never wrote. */
 export const WRONG_PREFIX = '[scripted model: the text shown is not the beginning of my answer]'
 
-const CHUNK_CHARS = 8
-/** A torn connection drops what was not read yet; at this pace the chunks before the cut arrive. */
-const CUT_PACE = { ttft: 0, tps: 200 }
 const MAX_COUNT = 100_000
 const CHARS_PER_TOKEN = 4
 const WORDS =
@@ -55,37 +16,6 @@ const WORDS =
 export function numberedWords(count: number): string {
   return Array.from({ length: count }, (_, i) => `${i + 1} ${WORDS[i % WORDS.length]}`).join(' ')
 }
-
-export async function startScriptedModel(options: ScriptedModelOptions = {}): Promise<ScriptedModel> {
-  const { port = 0, tokensPerSecond = 0, firstTokenMs = 0 } = options
-  const pace: FixtureOpts = {
-    chunkSize: CHUNK_CHARS,
-    streamingProfile: { ttft: firstTokenMs, ...(tokensPerSecond > 0 && { tps: tokensPerSecond }) },
-  }
-  const mock = new LLMock({ port, host: '127.0.0.1' })
-  mock.on({}, (request) => answerTo(request), pace)
-  await mock.start()
-  // For the next `times` requests only; the count falls when an answer is made, because a match may be tried twice.
-  const next = (times: number, make: ResponseFactory, extra: FixtureOpts = {}) => {
-    let left = times
-    const response: ResponseFactory = (request) => {
-      left--
-      return make(request)
-    }
-    mock.prependFixture({ match: { predicate: () => left > 0 }, response, ...pace, ...extra })
-  }
-  return {
-    openaiUrl: `${mock.url}/v1`,
-    anthropicUrl: mock.url,
-    requests: () => mock.getRequests().map(({ body }) => body as ChatCompletionRequest),
-    cutNext: (times, chunks) => next(times, answerTo, { truncateAfterChunks: chunks, streamingProfile: CUT_PACE }),
-    failNext: (times, status, { retryAfter, ...error }) =>
-      next(times, () => ({ status, error, ...(retryAfter !== undefined && { retryAfter }) })),
-    stop: () => mock.stop(),
-  }
-}
-
-type ResponseFactory = Extract<Fixture['response'], (...args: never[]) => unknown>
 
 type Message = ChatCompletionRequest['messages'][number]
 
@@ -101,7 +31,7 @@ interface Answer {
 }
 
 /** The whole answer, or what is left of it when the request shows its beginning and asks to continue. */
-function answerTo(request: ChatCompletionRequest) {
+export function answerTo(request: ChatCompletionRequest) {
   const messages = request.messages.filter(({ role }) => role !== 'system')
   const asked = messages.at(-1)
   const shown = messages.at(-2)
@@ -154,7 +84,7 @@ function resultsAfter(messages: readonly Message[], task: number): ReadonlyMap<s
   return new Map(results.map((message) => [message.tool_call_id ?? '', textOf(message)]))
 }
 
-/** List, then read and count, then write, then close. `task` makes the call ids of two tasks of a session differ. */
+/** Copy when the task says what, list, read and count, write, close. `task` makes the call ids of two tasks of a session differ. */
 function report(text: string, results: ReadonlyMap<string, string>, task: number): Answer {
   const id = (step: string) => `call_${task}_${step}`
   const resultOf = (step: string) => results.get(id(step))
@@ -165,6 +95,13 @@ function report(text: string, results: ReadonlyMap<string, string>, task: number
     name,
     arguments: JSON.stringify(input),
   })
+  const copy = /`(cp [^`\n]+)`/.exec(text)?.[1]
+  if (copy !== undefined && resultOf('copy') === undefined) {
+    return {
+      content: 'I begin by copying the sources into my workspace.',
+      toolCalls: [call('copy', 'bash_execute', { command: copy })],
+    }
+  }
   if (resultOf('list') === undefined) {
     return {
       content: 'I look at the files first.',
@@ -196,8 +133,14 @@ const countCommand = (word: string): string =>
 function findingsOf(files: number, word: string, read: string | undefined, count: string | undefined): string[] {
   const lines = String(field(count, 'stdout')).trim()
   const findings = [`${files} files in the workspace`, `${lines} lines contain "${word}"`]
-  if (read !== undefined) findings.push(`${field(read, 'path')} has ${field(read, 'size')} bytes`)
+  if (read !== undefined) findings.push(`${field(read, 'path')} has ${field(read, 'size')} bytes${beginning(read)}`)
   return findings
+}
+
+/** The heading that a Markdown file begins with. */
+function beginning(read: string): string {
+  const heading = /^# (.+)/.exec(String(field(read, 'content')))?.[1]
+  return heading === undefined ? '' : ` and begins with "${heading}"`
 }
 
 /** Paths of the files in a file_list result, without the report of an earlier task. */
