@@ -30,8 +30,8 @@ export class Conversation {
   readonly #messages: ModelMessage[] = []
   #open: OpenTurn | undefined
 
-  /** `remembers` is false for runtimes that never look back: their messages are not kept. */
-  constructor(private readonly remembers: boolean) {}
+  /** `remembers` answers false for a runtime that never looks back: its messages are not kept. */
+  constructor(private readonly remembers: () => boolean) {}
 
   /** The turn that runs, or that a former owner left unfinished. */
   get open(): OpenTurn | undefined {
@@ -89,7 +89,7 @@ export class Conversation {
   }
 
   #say(message: ModelMessage): void {
-    if (this.remembers) this.#messages.push(message)
+    if (this.remembers()) this.#messages.push(message)
   }
 
   #endMessage(event: Omit<StreamEnd, 'eventId'>): void {

@@ -3,86 +3,56 @@
  * once, and records everything through its one writer.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Claim, LIMITS, type SessionRecord, type SmallState } from '../bus/bus.js'
+import { type Claim, LIMITS, type SessionRecord } from '../bus/bus.js'
 import type { Command, ControlCommand, ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import type { NewEvent } from '../protocol/events.js'
-import { parseEventId } from '../protocol/ids.js'
-import { isTerminal, type SessionStatus } from '../protocol/session.js'
-import { Conversation } from './conversation.js'
-import { EventBatch, WriterLost } from './event-batch.js'
+import { isTerminal } from '../protocol/session.js'
+import { WriterLost } from './event-batch.js'
 import type { SessionServices } from './session-services.js'
-import { initialState, nextSessionStatus, stateAfter, stateWithStatus } from './session-state.js'
-import type { EventBase } from './step-journal.js'
+import { type Along, SessionWriter, type SessionWriterOptions } from './session-writer.js'
 import { runTask, type Stopping, type Takeover, type TurnHost } from './turn.js'
 
 /** A turn that is told to end has this long: twice what killing a process group takes. */
 const TURN_END_MS = 5_000
+/** Ids of commands that are remembered: all that may wait, and those that the store would know as repeated. */
+const KNOWN_COMMANDS = LIMITS.inboxCommands + LIMITS.seenCommands
 
-export interface LiveSessionOptions {
-  readonly record: SessionRecord
-  readonly claim: Claim
-  readonly services: SessionServices
+export interface LiveSessionOptions extends SessionWriterOptions {
+  /** Who had the session before, when a turn may have been left unfinished. */
   readonly takeover: Takeover | undefined
-  /** True for a session that was spawned a moment ago on this worker: nothing of it is anywhere else. */
-  readonly fresh: boolean
-  readonly onLost: (error: WriterLost) => void
 }
 
-interface TurnInProgress {
-  readonly commandId: string
-  readonly taskId: string
-  readonly controller: AbortController
-}
+type TaskCommand = SpawnCommand | ExecuteCommand
 
 export class LiveSession implements TurnHost {
   readonly id: string
   readonly claim: Claim
   readonly tenant: string
   readonly services: SessionServices
-  readonly conversation: Conversation
-  readonly batch: EventBatch
-  #status: SessionStatus
-  #state: SmallState | undefined
-  readonly #inbox: (SpawnCommand | ExecuteCommand)[] = []
-  /** Ids of the last commands taken here: a command may come with the record and once more from the stream. */
+  readonly writer: SessionWriter
+  readonly #inbox: TaskCommand[] = []
+  /** A command may come with the record and once more from the stream. */
   readonly #known = new Set<string>()
-  #turn: TurnInProgress | undefined
+  #turn: { readonly taskId: string; readonly controller: AbortController } | undefined
   #turnEnded: Promise<void> = Promise.resolve()
   #obeying: Promise<void> = Promise.resolve()
   #working = false
   #stopping = false
   #closed = false
   #takeover: Takeover | undefined
-  #historyLoaded: boolean
   /** Monotonic time since which there is nothing to do. */
   idleSince = performance.now()
 
   constructor(private readonly options: LiveSessionOptions) {
-    const { record, claim, services, fresh } = options
+    const { record, claim, services, takeover } = options
     this.id = record.sessionId
     this.tenant = record.tenant
     this.claim = claim
     this.services = services
-    this.#status = record.status
-    this.#state = record.state === '' ? undefined : (JSON.parse(record.state) as SmallState)
-    this.#takeover = options.takeover
-    this.#historyLoaded = fresh
-    this.part = record.part
-    this.conversation = new Conversation(this.#state?.session.type !== 'echo')
-    this.batch = new EventBatch({
-      log: services.log,
-      claim,
-      sessionId: this.id,
-      headSeq: parseEventId(record.head)?.seq ?? 0,
-      part: record.part,
-      onWritten: (written) => services.onWritten(claim, this.id, written),
-      onLost: (error) => this.#lose(error),
-    })
+    this.#takeover = takeover
+    this.writer = new SessionWriter({ ...options, onLost: (error) => this.#lose(error) })
     this.deliverAll(record)
   }
-
-  /** Text that a former owner left of an open message; gone once the turn goes on. */
-  part: SessionRecord['part']
 
   get busy(): boolean {
     return this.#working || this.#inbox.length > 0
@@ -92,22 +62,13 @@ export class LiveSession implements TurnHost {
     return this.#inbox.length
   }
 
-  get workspaceIsCurrent(): boolean {
-    return this.#historyLoaded
-  }
-
-  get state(): SmallState {
-    if (!this.#state) throw new Error(`session ${this.id} has not been spawned`)
-    return this.#state
-  }
-
   /** Takes an accepted command; one that was taken before changes nothing. */
   deliver(command: Command): void {
     if (this.#known.has(command.id)) return
     this.#remember(command.id)
     if (command.type === 'spawn' || command.type === 'execute') this.#inbox.push(command)
     else this.#obeying = this.#obeying.then(() => this.#obey(command)).catch((error) => this.#fail(error))
-    this.work()
+    this.#work()
   }
 
   /** Takes what waits in the store, control commands first: a stop must not wait behind the task that it stops. */
@@ -115,39 +76,13 @@ export class LiveSession implements TurnHost {
     for (const body of [...record.control, ...record.inbox]) this.deliver(JSON.parse(body) as Command)
   }
 
-  /** Starts on what waits. */
-  work(): void {
-    this.idleSince = performance.now()
-    if (this.#working || this.#closed) return
-    this.#working = true
-    void this.#workThrough()
-  }
-
   /** Leaves everything as it is recorded and resolves when the running turn has let go. */
   async close(reason: 'closed' | 'draining'): Promise<void> {
     this.#closed = true
     this.#turn?.controller.abort({ kind: reason } satisfies Stopping)
     await Promise.race([this.#turnEnded, sleep(TURN_END_MS, undefined, { ref: false })])
-    await this.batch.settled()
-    this.batch.close('closed')
-  }
-
-  /** Appends events and applies them to what this worker remembers. @throws WriterLost */
-  record(events: readonly NewEvent[], more: Partial<Parameters<EventBatch['append']>[0]> = {}): Promise<void> {
-    let state = this.state
-    for (const event of events) {
-      state = stateAfter(state, event)
-      this.conversation.apply(event)
-    }
-    this.#state = state
-    return this.batch.append({ ...more, events, status: this.#status, state })
-  }
-
-  base(command: Command | undefined): EventBase {
-    const timestamp = this.services.now().toISOString()
-    return command?.requestId === undefined
-      ? { sessionId: this.id, timestamp }
-      : { sessionId: this.id, timestamp, requestId: command.requestId }
+    await this.writer.batch.settled()
+    this.writer.batch.close('closed')
   }
 
   /** The takeover to announce, once. */
@@ -157,20 +92,20 @@ export class LiveSession implements TurnHost {
     return takeover
   }
 
-  /** Reads the log back, before the first turn of a session that was not spawned here. */
-  async loadHistory(): Promise<void> {
-    if (this.#historyLoaded) return
-    for (const event of await this.services.readHistory(this.id)) this.conversation.apply(event)
-    this.#historyLoaded = true
-  }
-
   #remember(commandId: string): void {
     this.#known.add(commandId)
-    if (this.#known.size <= LIMITS.seenCommands + LIMITS.inboxCommands) return
+    if (this.#known.size <= KNOWN_COMMANDS) return
     for (const oldest of this.#known) {
       this.#known.delete(oldest)
       return
     }
+  }
+
+  #work(): void {
+    this.idleSince = performance.now()
+    if (this.#working || this.#closed) return
+    this.#working = true
+    void this.#workThrough()
   }
 
   async #workThrough(): Promise<void> {
@@ -195,14 +130,18 @@ export class LiveSession implements TurnHost {
   }
 
   #mayBegin(): boolean {
-    return !this.#closed && !this.#stopping && this.#status !== 'paused' && !isTerminal(this.#status)
+    const { status } = this.writer
+    return !this.#closed && !this.#stopping && status !== 'paused' && !isTerminal(status)
   }
 
-  async #carryOut(command: SpawnCommand | ExecuteCommand): Promise<void> {
-    if (command.type === 'spawn') this.#spawn(command)
-    if (this.state.cancelled.includes(command.id)) return await this.#passOver(command)
+  async #carryOut(command: TaskCommand): Promise<void> {
+    if (command.type === 'spawn') this.writer.spawn(command)
+    if (this.writer.state.cancelled.includes(command.id)) {
+      this.writer.setCancelled(command.id, false)
+      return await this.writer.record([], { popInbox: 1, ended: [command.id] })
+    }
     const controller = new AbortController()
-    this.#turn = { commandId: command.id, taskId: command.task.id, controller }
+    this.#turn = { taskId: command.task.id, controller }
     try {
       await runTask(this, command, controller.signal)
     } finally {
@@ -210,35 +149,15 @@ export class LiveSession implements TurnHost {
     }
   }
 
-  #spawn(command: SpawnCommand): void {
-    const status = nextSessionStatus(this.#status, 'spawn')
-    // Spawned by a former owner already: only its task was left.
-    if (status === undefined) return
-    this.#status = status
-    this.#state = initialState(this.id, command)
-    const { session } = this.#state
-    const metadata = { createdAt: command.createdAt }
-    // Goes out together with what follows; losing the writer is seen there.
-    this.record([{ type: 'session_spawned', ...this.base(command), status: 'active', metadata, session }]).catch(
-      () => undefined,
-    )
-  }
-
-  async #passOver(command: Command): Promise<void> {
-    this.#state = { ...this.state, cancelled: this.state.cancelled.filter((id) => id !== command.id) }
-    await this.record([], { popInbox: 1, ended: [command.id] })
-  }
-
   async #obey(command: ControlCommand): Promise<void> {
-    if (this.#closed || isTerminal(this.#status)) return
+    if (this.#closed || isTerminal(this.writer.status)) return
     const [first] = this.#inbox
-    if (first?.type === 'spawn') this.#spawn(first)
+    if (first?.type === 'spawn') this.writer.spawn(first)
     if (command.type === 'stop') return await this.#stop(command)
     if (command.type === 'cancel') return await this.#cancel(command)
-    const status = nextSessionStatus(this.#status, command.type)
-    if (status !== undefined) this.#setStatus(status)
+    this.writer.trigger(command.type)
     await this.#recordStatus(command)
-    if (command.type === 'resume') this.work()
+    if (command.type === 'resume') this.#work()
   }
 
   /** Ends the session: the running task is cancelled, then all that wait, then the session. */
@@ -246,12 +165,25 @@ export class LiveSession implements TurnHost {
     this.#stopping = true
     await this.#endTurn({ kind: 'stopped' })
     if (this.#closed) return
-    const status = nextSessionStatus(this.#status, 'stop')
-    if (status !== undefined) this.#setStatus(status)
+    this.writer.trigger('stop')
     const waiting = this.#inbox.splice(0)
     const cancelled = waiting.map((it) => this.#taskCancelled(it, 'the session was stopped'))
     const ended = [...waiting.map((it) => it.id), command.id]
     await this.#recordStatus(command, cancelled, { popInbox: waiting.length, ended })
+  }
+
+  async #cancel(command: ControlCommand): Promise<void> {
+    const { taskId } = command
+    if (this.#turn && (taskId === undefined || taskId === this.#turn.taskId)) {
+      await this.#endTurn({ kind: 'cancelled' })
+      if (!this.#closed) await this.#recordStatus(command)
+      return
+    }
+    const { cancelled } = this.writer.state
+    const waiting = this.#inbox.find((it) => it.task.id === taskId && !cancelled.includes(it.id))
+    if (!waiting) return await this.#recordStatus(command)
+    this.writer.setCancelled(waiting.id, true)
+    await this.#recordStatus(command, [this.#taskCancelled(waiting, 'cancelled before it began')])
   }
 
   /** @throws when the runtime does not let go: the session is then loaded anew, without the turn. */
@@ -261,37 +193,15 @@ export class LiveSession implements TurnHost {
     if ((await Promise.race([this.#turnEnded, late])) === 'late') throw new Error('a turn did not end when it was told')
   }
 
-  async #cancel(command: ControlCommand): Promise<void> {
-    const turn = this.#turn
-    if (turn && (command.taskId === undefined || command.taskId === turn.taskId)) {
-      await this.#endTurn({ kind: 'cancelled' })
-      if (!this.#closed) await this.#recordStatus(command)
-      return
-    }
-    const waiting = this.#inbox.find((it) => it.task.id === command.taskId && !this.state.cancelled.includes(it.id))
-    if (!waiting) return await this.#recordStatus(command)
-    this.#state = { ...this.state, cancelled: [...this.state.cancelled, waiting.id] }
-    await this.#recordStatus(command, [this.#taskCancelled(waiting, 'cancelled before it began')])
-  }
-
-  #taskCancelled(command: SpawnCommand | ExecuteCommand, reason: string): NewEvent {
+  #taskCancelled(command: TaskCommand, reason: string): NewEvent {
     const usage = { promptTokens: 0, completionTokens: 0, cost: 0, duration: 0 }
-    return { type: 'task_cancelled', ...this.base(command), taskId: command.task.id, reason, usage }
+    return { type: 'task_cancelled', ...this.writer.base(command), taskId: command.task.id, reason, usage }
   }
 
-  #setStatus(status: SessionStatus): void {
-    this.#status = status
-    const endedAt = isTerminal(status) ? this.services.now().toISOString() : undefined
-    this.#state = stateWithStatus(this.state, status, endedAt)
-  }
-
-  async #recordStatus(
-    command: ControlCommand,
-    before: readonly NewEvent[] = [],
-    more: { readonly popInbox?: number; readonly ended?: readonly string[] } = {},
-  ): Promise<void> {
-    const update: NewEvent = { type: 'session_status_update', ...this.base(command), session: this.state.session }
-    await this.record([...before, update], { popControl: 1, ended: [command.id], ...more })
+  async #recordStatus(command: ControlCommand, before: readonly NewEvent[] = [], along: Along = {}): Promise<void> {
+    const { session } = this.writer.state
+    const update: NewEvent = { type: 'session_status_update', ...this.writer.base(command), session }
+    await this.writer.record([...before, update], { popControl: 1, ended: [command.id], ...along })
   }
 
   #lose(error: WriterLost): void {
@@ -307,6 +217,6 @@ export class LiveSession implements TurnHost {
     if (!(error instanceof WriterLost)) {
       this.services.logger.error({ err: error, sessionId: this.id }, 'a session failed')
     }
-    this.batch.close(error instanceof WriterLost ? error.reason : 'closed')
+    this.writer.batch.close(error instanceof WriterLost ? error.reason : 'closed')
   }
 }

@@ -3,16 +3,15 @@
  * former owner left goes on from its last recorded step.
  */
 import { randomUUID } from 'node:crypto'
-import type { Part, SmallState } from '../bus/bus.js'
-import type { Command, ExecuteCommand, SpawnCommand } from '../bus/command.js'
+import type { Part } from '../bus/bus.js'
+import type { ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Turn } from '../runtimes/runtime.js'
-import type { Entry } from './change-builder.js'
-import type { Conversation } from './conversation.js'
-import { type EventBatch, WriterLost } from './event-batch.js'
+import { WriterLost } from './event-batch.js'
 import type { SessionServices } from './session-services.js'
-import { type EventBase, StepJournal } from './step-journal.js'
+import type { SessionWriter } from './session-writer.js'
+import { StepJournal } from './step-journal.js'
 
 /** Why a turn is asked to end; the reason of its abort signal. */
 export type Stopping =
@@ -37,17 +36,10 @@ const MAX_ATTEMPTS = 3
 export interface TurnHost {
   readonly id: string
   readonly tenant: string
-  readonly state: SmallState
   readonly claim: { readonly owner: string }
   readonly services: SessionServices
-  readonly conversation: Conversation
-  readonly batch: EventBatch
-  readonly workspaceIsCurrent: boolean
-  part: Part | undefined
-  record(events: readonly NewEvent[], more?: Partial<Entry>): Promise<void>
-  base(command: Command | undefined): EventBase
+  readonly writer: SessionWriter
   takeTakeover(): Takeover | undefined
-  loadHistory(): Promise<void>
 }
 
 type TaskCommand = SpawnCommand | ExecuteCommand
@@ -62,9 +54,9 @@ type TurnEnd =
  * session does next is written after it. @throws WriterLost when ownership ended first
  */
 export async function runTask(host: TurnHost, command: TaskCommand, signal: AbortSignal): Promise<void> {
-  const restoreWorkspace = !host.workspaceIsCurrent
-  await host.loadHistory()
-  const resumed = host.conversation.open?.task.id === command.task.id
+  const restoreWorkspace = !host.writer.historyIsHere
+  await host.writer.loadHistory()
+  const resumed = host.writer.conversation.open?.task.id === command.task.id
   const attempts = resumed ? await announceTakeover(host, command) : announceTask(host, command)
   const end =
     attempts > MAX_ATTEMPTS
@@ -74,31 +66,33 @@ export async function runTask(host: TurnHost, command: TaskCommand, signal: Abor
 }
 
 function announceTask(host: TurnHost, command: TaskCommand): number {
-  const turn = host.state.turn + 1
+  const turn = host.writer.state.turn + 1
   const context = command.type === 'execute' ? command.context : undefined
   const event: NewEvent = {
     type: 'task_executing',
-    ...host.base(command),
+    ...host.writer.base(command),
     taskId: command.task.id,
     task: command.task,
     turn,
     ...(context !== undefined && { context }),
   }
   // Not awaited: it goes out with the first step, and every step is durable before its effect.
-  host.record([event]).catch(() => undefined)
+  host.writer.record([event]).catch(() => undefined)
   return 1
 }
 
 /** Counts a crash as an attempt before it begins; an orderly hand-over is none. */
 async function announceTakeover(host: TurnHost, command: TaskCommand): Promise<number> {
-  const attempts = host.conversation.open?.attempts ?? 0
+  const attempts = host.writer.conversation.open?.attempts ?? 0
   const takeover = host.takeTakeover()
   if (!takeover) return attempts + 1
   const attempt = attempts + (takeover.planned ? 0 : 1)
   const { fromWorker, afterMs } = takeover
   const who = { fromWorker, worker: host.claim.owner, afterMs }
   host.services.onTakeover(afterMs / 1_000)
-  await host.record([{ type: 'session_takeover', ...host.base(command), taskId: command.task.id, ...who, attempt }])
+  await host.writer.record([
+    { type: 'session_takeover', ...host.writer.base(command), taskId: command.task.id, ...who, attempt },
+  ])
   return attempt
 }
 
@@ -109,13 +103,12 @@ async function carryOut(
   restoreWorkspace: boolean,
 ): Promise<TurnEnd> {
   const { services } = host
-  const progress = host.conversation.progress(host.part)
+  const progress = host.writer.conversation.progress(host.writer.takePart())
   const journal = openJournal(host, command, progress.openMessage)
-  host.part = undefined
   let release = services.slots.tryAcquire()
   try {
     release ??= await services.slots.acquire(command.task.priority, signal)
-    const { type } = host.state.session
+    const { type } = host.writer.state.session
     const runtime = services.runtimeOf(type)
     const turn: Turn = {
       sessionId: host.id,
@@ -142,10 +135,10 @@ async function carryOut(
 
 function openJournal(host: TurnHost, command: TaskCommand, part: Part | undefined): StepJournal {
   return new StepJournal({
-    base: () => host.base(command),
-    record: (event, clearPart) => host.record([event], { clearPart }),
-    openMessage: (messageId) => host.batch.openMessage(messageId),
-    text: (chunk) => host.batch.text(chunk),
+    base: () => host.writer.base(command),
+    record: (event, clearPart) => host.writer.record([event], { clearPart }),
+    openMessage: (messageId) => host.writer.batch.openMessage(messageId),
+    text: (chunk) => host.writer.batch.text(chunk),
     saveWorkspace: () => host.services.workspaces.save(host.id),
     part,
   })
@@ -176,8 +169,8 @@ async function quarantined(host: TurnHost, command: TaskCommand, attempts: numbe
 }
 
 function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): void {
-  const base = { ...host.base(command), taskId: command.task.id }
-  const usage = host.conversation.usage(host.services.now().getTime())
+  const base = { ...host.writer.base(command), taskId: command.task.id }
+  const usage = host.writer.conversation.usage(host.services.now().getTime())
   const event: NewEvent =
     end.kind === 'completed'
       ? { type: 'task_completed', ...base, result: { success: true, output: end.output }, usage }
@@ -186,5 +179,5 @@ function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): void {
         : { type: 'task_cancelled', ...base, reason: end.reason, usage }
   host.services.onTurnEnded(end.kind, usage.duration / 1_000)
   // Losing the writer is told to the session, which is then loaded anew.
-  host.record([event], { popInbox: 1, ended: [command.id], clearPart: true }).catch(() => undefined)
+  host.writer.record([event], { popInbox: 1, ended: [command.id], clearPart: true }).catch(() => undefined)
 }
