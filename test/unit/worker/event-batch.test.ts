@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test, vi } from 'vitest'
+import {
+  type Change,
+  type Committed,
+  LIMITS,
+  type SessionLog,
+  type SmallState,
+  type TextFlush,
+} from '../../../src/bus/bus.js'
+import { newSessionId } from '../../../src/protocol/ids.js'
+import { EventBatch, WriterLost } from '../../../src/worker/event-batch.js'
+
+const sessionId = newSessionId(0)
+const claim = { shard: 0, owner: 'worker@1', epoch: 3 }
+const state = { session: {}, turn: 1, cancelled: [] } as unknown as SmallState
+
+/** A log that remembers what it was given; `refuse` makes the next writes fail or be refused. */
+function recordingLog() {
+  const changes: Change[] = []
+  const flushes: TextFlush[] = []
+  const answers: (() => Committed)[] = []
+  const log = {
+    commit: async (_claim: unknown, change: Change) => {
+      changes.push(change)
+      return (answers.shift() ?? (() => ({ status: 'ok' }) as const))()
+    },
+    flush: async (_claim: unknown, flush: TextFlush) => {
+      flushes.push(flush)
+      return { status: 'ok' }
+    },
+  } as unknown as SessionLog
+  return { log, changes, flushes, answers }
+}
+
+function open(log: SessionLog, part?: { messageId: string; text: string }) {
+  const onLost = vi.fn<(error: WriterLost) => void>()
+  const options = { log, claim, sessionId, headSeq: 10, part, onWritten: () => undefined, onLost }
+  return { batch: new EventBatch(options), onLost }
+}
+
+const entry = (text: string, more = {}) => ({
+  events: [
+    { type: 'task_cancelled', sessionId, timestamp: 't', taskId: 't', reason: text, usage: {} as never },
+  ] as const,
+  status: 'active' as const,
+  state,
+  ...more,
+})
+
+test('what is appended in one step goes out in one commit, numbered after the head', async () => {
+  const { log, changes } = recordingLog()
+  const { batch } = open(log)
+
+  await Promise.all([
+    batch.append(entry('a', { popInbox: 1, ended: ['c1'] })),
+    batch.append(entry('b', { popControl: 1 })),
+  ])
+
+  expect(changes).toHaveLength(1)
+  expect(changes[0]).toMatchObject({ expectedSeq: 10, popInbox: 1, popControl: 1 })
+  expect(changes[0]?.ended).toEqual([{ commandId: 'c1', eventId: '3-11' }])
+  expect(changes[0]?.events.map((body) => JSON.parse(body).eventId)).toEqual(['3-11', '3-12'])
+})
+
+test('a commit stays within its bounds, and a single larger entry goes alone', async () => {
+  const { log, changes } = recordingLog()
+  const { batch } = open(log)
+  const many = Array.from({ length: LIMITS.eventsPerCommit + 1 }, (_, i) => batch.append(entry(`${i}`)))
+  const large = batch.append(entry('x'.repeat(LIMITS.charsPerCommit + 1)))
+
+  await Promise.all([...many, large])
+
+  expect(changes.map((change) => change.events.length)).toEqual([LIMITS.eventsPerCommit, 1, 1])
+  expect(changes.map((change) => change.expectedSeq)).toEqual([10, 74, 75])
+})
+
+test('a write whose reply is lost is sent again under the same id', async () => {
+  const { log, changes, answers } = recordingLog()
+  answers.push(() => {
+    throw new Error('Connection is closed.')
+  })
+  const { batch } = open(log)
+
+  await batch.append(entry('a'))
+
+  expect(changes).toHaveLength(2)
+  expect(changes[1]).toEqual(changes[0])
+})
+
+test('a fenced writer fails what waits, once, and takes nothing more', async () => {
+  const { log, changes, answers } = recordingLog()
+  answers.push(() => ({ status: 'fenced', epoch: 4 }))
+  const { batch, onLost } = open(log)
+
+  const results = await Promise.allSettled([batch.append(entry('a')), batch.append(entry('b'))])
+  await expect(batch.append(entry('late'))).rejects.toBeInstanceOf(WriterLost)
+
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  expect(onLost).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ reason: 'fenced' }))
+  expect(changes).toHaveLength(1)
+})
+
+test('text is written before the event that was appended after it, and continues the open message', async () => {
+  const { log, changes, flushes } = recordingLog()
+  const { batch } = open(log, { messageId: 'm', text: 'é' })
+  batch.openMessage('m')
+
+  batch.text('a')
+  batch.text('b')
+  await batch.append(entry('end', { clearPart: true }))
+
+  expect(flushes.map(({ offset, headSeq }) => ({ offset, headSeq }))).toEqual(
+    flushes.map((_, index) => ({ offset: 2 + index, headSeq: 10 })),
+  )
+  expect(flushes.map(({ text }) => text).join('')).toBe('ab')
+  expect(changes).toHaveLength(1)
+})
+
+test('half of a character waits for its other half', async () => {
+  const { log, flushes } = recordingLog()
+  const { batch } = open(log)
+  batch.openMessage('m')
+  const [high, low] = '😀'.split('')
+
+  batch.text(`a${high}`)
+  await sleep(30)
+  await batch.append(entry('in between'))
+  batch.text(`${low}b`)
+  await batch.append(entry('end', { clearPart: true }))
+
+  expect(flushes.map(({ text }) => text).join('')).toBe('a😀b')
+  expect(flushes.filter(({ text }) => Buffer.from(text).toString() !== text)).toEqual([])
+})
