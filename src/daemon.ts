@@ -103,7 +103,7 @@ export class Daemon {
 
   async #startWorker({ database, bus, member, beats, control }: Planes): Promise<void> {
     const { config, node, log } = this.#foundation
-    const kinds = await runtimes(config)
+    const kinds = await runtimes(config, this.#metrics)
     const worker = new Worker({
       bus,
       member,

@@ -4,6 +4,7 @@
 import { resolve } from 'node:path'
 import { costOf } from '../budget/prices.js'
 import type { Config } from '../config/load.js'
+import { metered } from '../models/metered.js'
 import { selectModel } from '../models/select.js'
 import { type NodeId, newDeadLetterId } from '../protocol/ids.js'
 import { Echo } from '../runtimes/echo.js'
@@ -19,6 +20,7 @@ import { Projection } from '../storage/projection.js'
 import { Sessions } from '../storage/sessions.js'
 import { ShardAssignments } from '../storage/shard-assignments.js'
 import { Workspaces } from '../storage/workspaces.js'
+import type { Metrics } from '../telemetry/metrics.js'
 import type { WorkerStorage } from '../worker/worker.js'
 import { WorkspaceKeeper } from '../worker/workspace-keeper.js'
 
@@ -50,8 +52,8 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
   }
 }
 
-export async function runtimes({ openai, anthropic, worker }: Config): Promise<Runtimes> {
-  const model = () =>
+export async function runtimes({ openai, anthropic, worker }: Config, metrics: Metrics): Promise<Runtimes> {
+  const select = () =>
     selectModel({
       openaiModel: openai.model,
       anthropicModel: anthropic.model,
@@ -61,6 +63,7 @@ export async function runtimes({ openai, anthropic, worker }: Config): Promise<R
       ...(anthropic.apiKey !== undefined && { anthropicApiKey: anthropic.apiKey }),
       ...(anthropic.baseUrl !== undefined && { anthropicBaseUrl: anthropic.baseUrl }),
     })
+  const model = () => metered(select(), { costOf, onCall: (call) => metrics.modelCall(call) })
   const sandbox = await detectSandbox()
   const tools = standardTools({ allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox })
   return new Runtimes({ echo: new Echo(), llm: new LlmLoop({ selectModel: model, costOf, tools }) })

@@ -27,6 +27,12 @@ export class SessionPlacement {
     return placed ? { ...placed, strategy } : { worker: NO_WORKER, shard: this.#shardOfKey(key), strategy }
   }
 
+  /** Whether every worker has as many sessions at work as it may have. Without any worker, sessions wait for one. */
+  isFull(): boolean {
+    const workers = this.#view.nodes().filter(takesSessions)
+    return workers.length > 0 && workers.every(({ load }) => load.busy >= load.capacity)
+  }
+
   #shardOfKey(key: string): Shard {
     return shardOfKey(key, this.#view.shardCount)
   }

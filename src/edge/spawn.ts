@@ -50,11 +50,12 @@ export class Spawn {
     this.#deps = deps
   }
 
-  /** @throws ServiceError `idempotency_conflict` when the client's key stands for another spawn. */
+  /** @throws ServiceError `idempotency_conflict`, or `max_sessions` when every worker is at work as much as it may. */
   async carryOut(connection: Connection, message: SpawnMessage): Promise<void> {
     const { tenant } = connection.principal
     // Asked before the row is made: a refused spawn must leave nothing that a worker would find and run.
     this.#deps.submissions.checkRoom(connection)
+    if (this.#deps.placement.isFull()) throw new ServiceError('max_sessions')
     const asker: Asker = {
       client: connection,
       requestId: message.requestId ?? message.id,
