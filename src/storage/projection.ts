@@ -9,6 +9,7 @@ import type { Session, SessionStatus } from '../protocol/session.js'
 import type { Database } from './database.js'
 import type { Schema } from './schema.js'
 import {
+  continuedSessions,
   deriveRows,
   derives,
   type OpenTurn,
@@ -17,6 +18,7 @@ import {
   type TaskEnd,
   type TaskRow,
 } from './step-rows.js'
+import { queryableJson } from './text.js'
 
 export type { ProjectedEvent } from './step-rows.js'
 
@@ -34,6 +36,9 @@ export interface ProjectionBatch {
   readonly events: readonly ProjectedEvent[]
   readonly sessions: readonly ProjectedSession[]
 }
+
+/** U+001F, unit separator. */
+const SEPARATOR = '\u001f'
 
 export class Projection {
   readonly #database: Database
@@ -84,7 +89,7 @@ async function insertEvents(transaction: Transaction<Schema>, events: readonly P
     select session_id, epoch, seq, type, at, body::json
     from unnest(${texts(events, ({ sessionId }) => sessionId)}, ${events.map(({ epoch }) => epoch)}::bigint[],
                 ${events.map(({ seq }) => seq)}::bigint[], ${texts(events, ({ type }) => type)},
-                ${times(events, ({ at }) => at)}, ${texts(events, ({ body }) => body)})
+                ${times(events, ({ at }) => at)}, ${documents(events, ({ body }) => body)})
       as e (session_id, epoch, seq, type, at, body)
     on conflict do nothing`.execute(transaction)
 }
@@ -96,39 +101,28 @@ async function storeDerived(
 ): Promise<ReadonlyMap<string, EventId>> {
   const deriving = events.filter(({ type }) => derives(type))
   if (deriving.length === 0) return new Map()
-  const before = await derivedBefore(transaction, [...new Set(deriving.map(({ sessionId }) => sessionId))])
-  const { fresh, derivedTo } = notDerivedYet(deriving, before)
-  const { started, ended, steps } = deriveRows(fresh, openTurns(before))
+  const { fresh, derivedTo } = notDerivedYet(deriving, await derivedBefore(transaction, deriving))
+  const { started, ended, steps } = deriveRows(fresh, await openTurns(transaction, continuedSessions(fresh)))
   if (started.length > 0) await insertTasks(transaction, started)
   if (ended.length > 0) await endTasks(transaction, ended)
   if (steps.length > 0) await putSteps(transaction, steps)
   return derivedTo
 }
 
-/** How far a session is derived, and its last turn, if it had one. */
-interface DerivedBefore extends EventId {
-  readonly sessionId: string
-  readonly turn: number | null
-  readonly taskId: string | null
-  readonly steps: number
-}
-
 async function derivedBefore(
   transaction: Transaction<Schema>,
-  sessionIds: readonly string[],
-): Promise<readonly DerivedBefore[]> {
-  // Indexes sessions_pkey, tasks_pkey and steps_pkey.
-  const { rows } = await sql<DerivedBefore>`
-    select s.id as "sessionId", s.derived_epoch as epoch, s.derived_seq as seq, t.turn, t.task_id as "taskId",
-      (select coalesce(max(step), 0) from steps p where p.session_id = s.id and p.turn = t.turn) as steps
-    from sessions s
-    left join lateral (select turn, task_id from tasks where session_id = s.id order by turn desc limit 1) t on true
-    where s.id = any (${sessionIds}::text[])`.execute(transaction)
-  return rows
+  events: readonly ProjectedEvent[],
+): Promise<ReadonlyMap<string, EventId>> {
+  const ids = [...new Set(events.map(({ sessionId }) => sessionId))]
+  // Index sessions_pkey.
+  const { rows } = await sql<EventId & { id: string }>`
+    select id, derived_epoch as epoch, derived_seq as seq from sessions
+    where id = any (${ids}::text[])`.execute(transaction)
+  return new Map(rows.map((row) => [row.id, row]))
 }
 
-function notDerivedYet(events: readonly ProjectedEvent[], before: readonly DerivedBefore[]) {
-  const reached = new Map<string, EventId>(before.map((session) => [session.sessionId, session]))
+function notDerivedYet(events: readonly ProjectedEvent[], before: ReadonlyMap<string, EventId>) {
+  const reached = new Map(before)
   const derivedTo = new Map<string, EventId>()
   const fresh = events.filter((event) => {
     if (!isAfter(event, reached.get(event.sessionId))) return false
@@ -142,12 +136,19 @@ function notDerivedYet(events: readonly ProjectedEvent[], before: readonly Deriv
 const isAfter = ({ epoch, seq }: EventId, last: EventId | undefined): boolean =>
   last === undefined || epoch > last.epoch || (epoch === last.epoch && seq > last.seq)
 
-function openTurns(before: readonly DerivedBefore[]): ReadonlyMap<string, OpenTurn> {
-  const open = new Map<string, OpenTurn>()
-  for (const { sessionId, turn, taskId, steps } of before) {
-    if (turn !== null && taskId !== null) open.set(sessionId, { turn, taskId, steps })
-  }
-  return open
+/** The last turn of each session, where it had one. */
+async function openTurns(
+  transaction: Transaction<Schema>,
+  sessionIds: readonly string[],
+): Promise<ReadonlyMap<string, OpenTurn>> {
+  if (sessionIds.length === 0) return new Map()
+  // Indexes tasks_pkey and steps_pkey.
+  const { rows } = await sql<OpenTurn & { sessionId: string }>`
+    select t.session_id as "sessionId", t.turn, t.task_id as "taskId",
+      (select coalesce(max(step), 0) from steps s where s.session_id = t.session_id and s.turn = t.turn) as steps
+    from unnest(${sessionIds}::text[]) as i (id)
+    cross join lateral (select * from tasks where session_id = i.id order by turn desc limit 1) t`.execute(transaction)
+  return new Map(rows.map((row) => [row.sessionId, row]))
 }
 
 async function insertTasks(transaction: Transaction<Schema>, tasks: readonly TaskRow[]): Promise<void> {
@@ -156,7 +157,7 @@ async function insertTasks(transaction: Transaction<Schema>, tasks: readonly Tas
                        prompt_tokens, completion_tokens, cost, ended_at)
     select session_id, turn, task_id, body::json, started_at, status, error,
            prompt_tokens, completion_tokens, cost, ended_at
-    from unnest(${endColumns(tasks)}, ${texts(tasks, ({ taskId }) => taskId)}, ${texts(tasks, ({ body }) => body)},
+    from unnest(${endColumns(tasks)}, ${texts(tasks, ({ taskId }) => taskId)}, ${documents(tasks, ({ body }) => body)},
                 ${times(tasks, ({ startedAt }) => startedAt)})
       as t (${END_NAMES}, task_id, body, started_at)
     on conflict (session_id, turn) do update set
@@ -220,10 +221,13 @@ async function updateSessions(
 }
 
 const snapshotText = (session: ProjectedSession | undefined): string | null =>
-  session === undefined ? null : JSON.stringify(session.snapshot)
+  session === undefined ? null : queryableJson(JSON.stringify(session.snapshot))
 
 // One parameter for each column instead of one for each value: a batch of any size is the same statement.
 const texts = <T>(rows: readonly T[], of: (row: T) => string | null): RawBuilder<unknown> =>
   sql`${rows.map(of)}::text[]`
 const times = <T>(rows: readonly T[], of: (row: T) => string | null): RawBuilder<unknown> =>
   sql`${rows.map(of)}::timestamptz[]`
+// Quotes, of which JSON is full, would have to be escaped in an array. JSON itself cannot hold the separator unescaped.
+const documents = <T>(rows: readonly T[], of: (row: T) => string): RawBuilder<unknown> =>
+  sql`string_to_array(${rows.map(of).join(SEPARATOR)}, ${SEPARATOR})`

@@ -87,6 +87,13 @@ const MAX_INT = 2 ** 31 - 1
 /** Whether rows may follow from an event of this type. */
 export const derives = (type: string): boolean => DERIVING.has(type)
 
+/** Sessions that go on with a turn from before `events`: `deriveRows` needs their open turn. All types must derive. */
+export function continuedSessions(events: readonly ProjectedEvent[]): string[] {
+  const firsts = new Map<string, string>()
+  for (const { sessionId, type } of events) if (!firsts.has(sessionId)) firsts.set(sessionId, type)
+  return [...firsts].filter(([, type]) => type !== START).map(([sessionId]) => sessionId)
+}
+
 /**
  * The rows that follow from `events`. The end of a task that never started (cancelled or refused while it waited) has no
  * turn and gives no row.

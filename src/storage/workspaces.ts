@@ -38,6 +38,11 @@ export class Workspaces {
    * would then take more than `MAX_WORKSPACE_BYTES`.
    */
   async save(sessionId: SessionId, changed: readonly WorkspaceFile[], deletedPaths: readonly string[]): Promise<void> {
+    // What cannot fit is refused before it travels.
+    refuseAbove(
+      sessionId,
+      changed.reduce((sum, { bytes }) => sum + bytes.byteLength, 0),
+    )
     const files = changed.map((file) => ({ ...file, hash: sha256(file.bytes) }))
     await this.#database.sql.transaction().execute(async (transaction) => {
       await sql`select pg_advisory_xact_lock_shared(${SWEEP_LOCK})`.execute(transaction)
@@ -135,6 +140,10 @@ async function refuseTooLarge(transaction: Transaction<Schema>, sessionId: Sessi
     .select(sql<number>`coalesce(sum(size), 0)`.as('bytes'))
     .where('session_id', '=', sessionId)
     .executeTakeFirstOrThrow()
+  refuseAbove(sessionId, bytes)
+}
+
+function refuseAbove(sessionId: SessionId, bytes: number): void {
   if (bytes <= MAX_WORKSPACE_BYTES) return
   throw new ServiceError('invalid_payload', {
     reason: `the files of session ${sessionId} take ${bytes} bytes, and ${MAX_WORKSPACE_BYTES} are allowed; delete some`,

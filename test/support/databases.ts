@@ -57,7 +57,11 @@ export async function openServerDatabase(): Promise<{ readonly database: Databas
 
 /** Defines the suite once for each kind. `open` returns the one migrated database of the suite, closed after it. */
 export function eachDatabase(define: Define): void {
-  eachServer(afterAll, (create) => {
+  eachServer(afterAll, shareMigrated(define))
+}
+
+function shareMigrated(define: Define): Define {
+  return (create) => {
     let database: Promise<Database> | undefined
     const openMigrated = async (): Promise<Database> => {
       const opened = await create()
@@ -68,7 +72,7 @@ export function eachDatabase(define: Define): void {
       database ??= openMigrated()
       return database
     })
-  })
+  }
 }
 
 /** The same with databases that hold nothing: a new one with each call, closed after the test. */
@@ -82,8 +86,13 @@ export async function openConnections({ kind, sql: db }: Database): Promise<void
   await Promise.all(Array.from({ length: POOL_SIZE }, () => sql`select pg_sleep(0.1)`.execute(db)))
 }
 
-function eachServer(after: typeof afterAll | typeof afterEach, define: Define): void {
-  describe.each([inMemory, server])('$name', ({ create, remove }) => {
+/** The suite for the server alone. */
+export function onServer(define: Define): void {
+  eachServer(afterAll, shareMigrated(define), [server])
+}
+
+function eachServer(after: typeof afterAll | typeof afterEach, define: Define, servers = [inMemory, server]): void {
+  describe.each(servers)('$name', ({ create, remove }) => {
     const opened: { readonly database: Database; readonly config: DatabaseConfig }[] = []
     after(async () => {
       for (const { database, config } of opened.splice(0)) {

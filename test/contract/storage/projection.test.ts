@@ -103,7 +103,7 @@ eachDatabase((open) => {
   test('a batch stores its events and the state of its sessions', async () => {
     log.add('session_spawned').startTurn(1)
     const session = { id: log.sessionId, status: 'active', snapshot: snapshotOf(log.sessionId, 'first') } as const
-    const later = { ...session, status: 'paused', snapshot: snapshotOf(log.sessionId, 'nul \0 and ünï') } as const
+    const later = { ...session, status: 'paused', snapshot: snapshotOf(log.sessionId, 'ünï 😀') } as const
 
     expect(await projection.project([batch(log.events, { sessions: [session, later] })])).toEqual({ fenced: [] })
 
@@ -113,6 +113,18 @@ eachDatabase((open) => {
       submitted: true,
       snapshot: later.snapshot,
     })
+  })
+
+  test('queries can look into every snapshot, whatever a user wrote', async () => {
+    const text = 'nul \0, half \ud83d, whole 😀, not escaped \\u0000 \\\\u0000 \\ud800, "quoted"\n'
+    const session = { id: log.sessionId, status: 'active', snapshot: snapshotOf(log.sessionId, text) } as const
+
+    await projection.project([batch([], { sessions: [session] })])
+
+    const { rows: found } = await sql<{ text: string }>`
+      select snapshot -> 'memoryContext' -> 'scratchpad' ->> 'text' as text from sessions where id = ${log.sessionId}
+    `.execute(database.sql)
+    expect(found).toEqual([{ text: text.replace('\0', '\uFFFD').replace('\ud83d,', '\uFFFD,') }])
   })
 
   test('a shard that a higher epoch has projected is fenced, and the others of its batch are stored', async () => {
