@@ -30,7 +30,7 @@ export class SessionPlacement {
   /** Whether every worker has as many sessions at work as it may have. Without any worker, sessions wait for one. */
   isFull(): boolean {
     const workers = this.#view.nodes().filter(takesSessions)
-    return workers.length > 0 && workers.every(({ load }) => load.busy >= load.capacity)
+    return workers.length > 0 && workers.every(isAtLimit)
   }
 
   #shardOfKey(key: string): Shard {
@@ -50,6 +50,9 @@ export class SessionPlacement {
       .map(({ id, weight, load }) => ({ id, weight, load: load.busy + load.queued, shards: shards.get(id) ?? [] }))
   }
 }
+
+/** A worker that has just joined beats before it has said how many sessions it may have: that is 0, and not a limit. */
+const isAtLimit = ({ load }: LiveNode): boolean => load.capacity > 0 && load.busy >= load.capacity
 
 export const isWorker = ({ role }: LiveNode): boolean => role === 'worker' || role === 'all'
 

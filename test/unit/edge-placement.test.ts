@@ -22,6 +22,7 @@ const placement = (...nodes: readonly LiveNode[]): SessionPlacement => {
 test.each([
   ['no worker is known yet', [], false],
   ['one worker has room', [worker('a@1', 10), worker('b@1', 9)], false],
+  ['a worker has just joined', [worker('a@1', 0, { load: { busy: 0, capacity: 0, queued: 0 } })], false],
   ['every worker is at its limit', [worker('a@1', 10), worker('b@1', 12)], true],
   ['the only worker with room is leaving', [worker('a@1', 10), worker('b@1', 0, { status: 'draining' })], true],
   ['only an edge has room', [worker('a@1', 10), worker('e@1', 0, { role: 'edge' })], true],
