@@ -15,7 +15,7 @@ const EDGES = 2
 const WORKERS = 3
 /** Six processes share a server that may be small. */
 const POOL_SIZE = '4'
-/** The shards are dealt out within a few beats; planned moves that even them out come later. */
+/** The shards are dealt out within a second of the coordinator's start. */
 const DEAL_TIMEOUT_MS = 30_000
 const POLL_MS = 50
 
@@ -41,13 +41,15 @@ export async function startNodes(
     const settings = { ...stores.env, ...env, DATABASE_POOL_SIZE: POOL_SIZE, WORKSPACE_ROOT: join(own, 'workspaces') }
     return new ServiceProcess({ name, role, folder: own, env: settings })
   }
-  const coordinator = start('coordinator', 'coordinator')
-  teardown.add('the coordinator', () => coordinator.stop())
   const workers = numbered(WORKERS, (n) => start('worker', `worker-${n}`))
-  teardown.add('the workers', () => stopAll(workers))
   const edges = numbered(EDGES, (n) => start('edge', `edge-${n}`))
-  teardown.add('the edges', () => stopAll(edges))
-  await Promise.all([coordinator, ...workers, ...edges].map((node) => node.ready()))
+  teardown.add('the workers', (hurry) => stopAll(workers, hurry))
+  teardown.add('the edges', (hurry) => stopAll(edges, hurry))
+  await Promise.all([...workers, ...edges].map((node) => node.ready()))
+  // Last, so that its first round deals all shards evenly: who joins later gets them in small planned moves.
+  const coordinator = start('coordinator', 'coordinator')
+  teardown.add('the coordinator', (hurry) => coordinator.stop(hurry))
+  await coordinator.ready()
   await shardsDealt(stores)
   return { edges, workers, worker: (node) => workerOf(workers, node) }
 }
@@ -55,8 +57,8 @@ export async function startNodes(
 const numbered = <T>(count: number, make: (n: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index + 1))
 
-async function stopAll(nodes: readonly ServiceProcess[]): Promise<void> {
-  await Promise.all(nodes.map((node) => node.stop()))
+async function stopAll(nodes: readonly ServiceProcess[], hurry: boolean): Promise<void> {
+  await Promise.all(nodes.map((node) => node.stop(hurry)))
 }
 
 function workerOf(workers: readonly ServiceProcess[], node: NodeId): ServiceProcess {

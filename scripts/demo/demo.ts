@@ -22,15 +22,12 @@ async function main(): Promise<number> {
   const teardown = new Teardown()
   const interrupted = untilInterrupted()
   const run = { options, screen, teardown, interrupted }
-  try {
-    const ended = await Promise.race([carryOut(run), interrupted])
-    if (ended === undefined) return EXIT.interrupted
-    const code = report(run, ended)
-    if (options.keep) await interrupted
-    return code
-  } finally {
-    await teardown.run()
-  }
+  const ended = await Promise.race([carryOut(run), interrupted])
+  const code = ended === undefined ? EXIT.interrupted : report(run, ended)
+  if (ended === undefined) screen.close()
+  else if (options.keep) await interrupted
+  await teardown.run(ended === undefined)
+  return code
 }
 
 async function carryOut(run: Run): Promise<Outcome> {

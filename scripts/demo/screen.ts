@@ -19,7 +19,7 @@ export class Screen {
   constructor(
     private readonly output: NodeJS.WriteStream,
     env: NodeJS.ProcessEnv,
-    private readonly silent: boolean,
+    private silent: boolean,
   ) {
     this.isTerminal = output.isTTY === true && env.TERM !== 'dumb'
     this.colour = pc.createColors(this.isTerminal && !env.NO_COLOR)
@@ -31,6 +31,12 @@ export class Screen {
 
   get columns(): number {
     return this.output.columns ?? DEFAULT_COLUMNS
+  }
+
+  /** Shows nothing from now on. */
+  close(): void {
+    if (this.#block > 0) this.line()
+    this.silent = true
   }
 
   /** Text as it is, for what grows on the current line. */

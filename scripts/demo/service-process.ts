@@ -87,9 +87,10 @@ export class ServiceProcess {
     this.#forget()
   }
 
-  /** Gently first, then not. */
-  async stop(): Promise<void> {
+  /** Gently first, then not; in a hurry not gently at all. */
+  async stop(hurry = false): Promise<void> {
     if (!this.running) return
+    if (hurry) return this.crash()
     this.#child.kill('SIGTERM')
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS)
     await this.#exited

@@ -60,7 +60,7 @@ async function startDaemon({ screen, teardown }: Run, folder: string, env: Recor
     ...{ name: 'demo', role: 'all', folder: join(folder, 'daemon') },
     env: { ...env, DATA_DIR: join(folder, 'data') },
   })
-  teardown.add('the daemon', () => daemon.stop())
+  teardown.add('the daemon', (hurry) => daemon.stop(hurry))
   await daemon.ready()
   const tookMs = performance.now() - startedAt
   screen.line(`The daemon (process ${daemon.pid}) listens on ${daemon.url} after ${seconds(tookMs)}.`)

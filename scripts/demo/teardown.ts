@@ -6,11 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** A part that has not stopped by then is left to the watchdog, which ends it when this process is gone. */
 const STOP_TIMEOUT_MS = 15_000
 
+/** With `hurry` nothing is lost by not asking first. */
+type Stop = (hurry: boolean) => void | Promise<void>
+
 export class Teardown {
-  readonly #stops: { readonly name: string; readonly stop: () => void | Promise<void> }[] = []
+  readonly #stops: { readonly name: string; readonly stop: Stop }[] = []
   #running: Promise<void> | undefined
 
-  add(name: string, stop: () => void | Promise<void>): void {
+  add(name: string, stop: Stop): void {
     this.#stops.push({ name, stop })
   }
 
@@ -24,14 +27,17 @@ export class Teardown {
   }
 
   /** Never rejects; may be called twice. */
-  run(): Promise<void> {
-    this.#running ??= this.#run()
+  run(hurry = false): Promise<void> {
+    this.#running ??= this.#run(hurry)
     return this.#running
   }
 
-  async #run(): Promise<void> {
+  async #run(hurry: boolean): Promise<void> {
     for (const { name, stop } of this.#stops.toReversed()) {
-      const outcome = await Promise.race([attempt(stop), sleep(STOP_TIMEOUT_MS, 'it takes too long', { ref: false })])
+      const outcome = await Promise.race([
+        attempt(() => stop(hurry)),
+        sleep(STOP_TIMEOUT_MS, 'it takes too long', { ref: false }),
+      ])
       if (outcome !== undefined) process.stderr.write(`${name} did not stop in order: ${outcome}\n`)
     }
   }
