@@ -59,9 +59,8 @@ export class Dispatch {
   handle(connection: Connection, message: ClientMessage): Promise<void> | undefined {
     try {
       checkRole(connection.principal.role, message.type)
-      const work = message.auth
-        ? this.#checkAuth(message.auth).then(() => this.#carryOut(connection, message))
-        : this.#carryOut(connection, message)
+      if (message.auth) this.#checkAuth(message.auth)
+      const work = this.#carryOut(connection, message)
       return work?.catch((error: unknown) => this.#fail(connection, message, error))
     } catch (error) {
       this.#fail(connection, message, error)
@@ -157,9 +156,9 @@ export class Dispatch {
   }
 
   /** A message may bring a credential of its own: it must be good, but it does not change who the client is. */
-  async #checkAuth(auth: NonNullable<ClientMessage['auth']>): Promise<void> {
+  #checkAuth(auth: NonNullable<ClientMessage['auth']>): void {
     if (this.#deps.authenticator.localOnly || auth.token === undefined) return
-    const verdict = await this.#deps.authenticator.verify(auth.token)
+    const verdict = this.#deps.authenticator.verify(auth.token)
     if (!verdict.ok && verdict.reason !== 'api_key_invalid') throw new ServiceError(verdict.reason)
   }
 

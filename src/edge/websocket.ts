@@ -9,7 +9,7 @@ import type { Connection, Socket } from './connection.js'
 import type { EdgeLog } from './dependencies.js'
 
 export interface WebSocketHandlers {
-  authenticate(credentials: Credentials): Promise<Verdict>
+  authenticate(credentials: Credentials): Verdict
   onOpen(socket: Socket, principal: Principal): Connection
   onClose(connection: Connection): void
   readonly trace: EdgeLog
@@ -47,7 +47,7 @@ export function webSocketBehavior(
     maxBackpressure: MAX_BACKPRESSURE_BYTES,
     idleTimeout: idleSeconds(settings.heartbeatIntervalMs),
     sendPingsAutomatically: false,
-    upgrade: (res, req, context) => void upgrade(res, req, context, handlers),
+    upgrade: (res, req, context) => upgrade(res, req, context, handlers),
     open: (ws) => {
       const data = ws.getUserData()
       data.connection = handlers.onOpen(new UwsSocket(ws), data.principal)
@@ -111,32 +111,37 @@ function refuseOversize(connection: Connection, limit: number): void {
   connection.push(JSON.stringify(errorReply(error)))
 }
 
-/** The request may not be touched after the first await, and the response not after `onAborted`. */
-async function upgrade(
-  res: HttpResponse,
-  req: HttpRequest,
-  context: us_socket_context_t,
-  handlers: WebSocketHandlers,
-): Promise<void> {
-  const key = req.getHeader('sec-websocket-key')
-  const protocol = firstOf(req.getHeader('sec-websocket-protocol'))
-  const extensions = req.getHeader('sec-websocket-extensions')
-  const credentials = credentialsOf(res, req)
-  let aborted = false
-  res.onAborted(() => {
-    aborted = true
-  })
-  const verdict = await handlers.authenticate(credentials).catch((error: unknown) => {
+/**
+ * Judged and answered within the handler, never later: an upgrade from a later tick may close the socket that it has just
+ * opened (docs/decisions/0011-tokens-are-checked-at-once.md).
+ */
+function upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t, handlers: WebSocketHandlers): void {
+  const verdict = judge(handlers, credentialsOf(res, req))
+  if (!verdict) {
+    refuse(res, '500 Internal Server Error', 'internal')
+    return
+  }
+  if (!verdict.ok) {
+    refuse(res, '401 Unauthorized', verdict.reason)
+    return
+  }
+  res.upgrade<UserData>(
+    { principal: verdict.principal, connection: undefined },
+    req.getHeader('sec-websocket-key'),
+    firstOf(req.getHeader('sec-websocket-protocol')),
+    req.getHeader('sec-websocket-extensions'),
+    context,
+  )
+}
+
+/** Undefined when judging failed, which is a bug of ours and lets nobody in. */
+function judge(handlers: WebSocketHandlers, credentials: Credentials): Verdict | undefined {
+  try {
+    return handlers.authenticate(credentials)
+  } catch (error) {
     handlers.trace.error({ err: error }, 'a credential could not be judged, so it was refused')
     return undefined
-  })
-  if (aborted) return
-  res.cork(() => {
-    if (!verdict) refuse(res, '500 Internal Server Error', 'internal')
-    else if (!verdict.ok) refuse(res, '401 Unauthorized', verdict.reason)
-    else
-      res.upgrade<UserData>({ principal: verdict.principal, connection: undefined }, key, protocol, extensions, context)
-  })
+  }
 }
 
 function refuse(res: HttpResponse, status: string, reason: string): void {
