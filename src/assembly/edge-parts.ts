@@ -5,6 +5,7 @@ import type { Bus } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
 import type { EdgeDependencies, SessionRows, StatusSource } from '../edge/dependencies.js'
+import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
 import type { Database } from '../storage/database.js'
 import { Events } from '../storage/events.js'
@@ -63,11 +64,22 @@ function edgeSettings({ server, monitoring, cluster, auth }: Config): EdgeDepend
 function sessionRows(database: Database): SessionRows {
   const sessions = new Sessions(database)
   return {
-    reserve: ({ idemKey, ...row }) => sessions.reserve({ ...row, ...(idemKey !== undefined && { idemKey }) }),
-    releaseKey: (id) => sessions.releaseKey(id),
-    find: (id) => sessions.find(id),
-    listByTenant: (tenant, page) => sessions.listByTenant(tenant, page),
+    reserve: ({ idemKey, ...row }) =>
+      orUnavailable(sessions.reserve({ ...row, ...(idemKey !== undefined && { idemKey }) })),
+    releaseKey: (id) => orUnavailable(sessions.releaseKey(id)),
+    find: (id) => orUnavailable(sessions.find(id)),
+    listByTenant: (tenant, page) => orUnavailable(sessions.listByTenant(tenant, page)),
     markSubmitted: (id) => sessions.markSubmitted(id),
+  }
+}
+
+/** A database that does not answer is nobody's bug: the client is told, and may try again. */
+async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (cause) {
+    if (cause instanceof ServiceError) throw cause
+    throw new ServiceError('unavailable', { reason: 'the database does not answer' }, { cause })
   }
 }
 
