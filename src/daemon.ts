@@ -4,14 +4,11 @@
  *
  *   database ▶ bus ▶ membership ▶ worker ▶ coordinator ▶ edge ▶ admin server
  */
-import { edgeParts } from './assembly/edge-parts.js'
 import { Lifecycle } from './assembly/lifecycle.js'
 import { type ControlPlane, type Foundation, join, openBus, openStorage } from './assembly/planes.js'
-import { runtimes, workerStorage, workspaceKeeper } from './assembly/worker-parts.js'
 import type { Bus } from './bus/bus.js'
 import type { Config } from './config/load.js'
-import { Coordinator } from './coordinator/coordinator.js'
-import { Edge } from './edge/edge.js'
+import type { Edge } from './edge/edge.js'
 import { newNodeId } from './protocol/ids.js'
 import type { Database } from './storage/database.js'
 import { LeaderLease } from './storage/leader.js'
@@ -22,7 +19,6 @@ import { Health } from './telemetry/health.js'
 import type { Log } from './telemetry/log.js'
 import { createMetrics, type Metrics } from './telemetry/metrics.js'
 import { VERSION } from './version.js'
-import { Worker } from './worker/worker.js'
 
 export interface DaemonOptions {
   readonly config: Config
@@ -101,7 +97,12 @@ export class Daemon {
     return { ...control, database, bus, shardCount }
   }
 
+  // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
   async #startWorker({ database, bus, member, beats, control }: Planes): Promise<void> {
+    const [{ Worker }, { runtimes, workerStorage, workspaceKeeper }] = await Promise.all([
+      import('./worker/worker.js'),
+      import('./assembly/worker-parts.js'),
+    ])
     const { config, node, log } = this.#foundation
     const kinds = await runtimes(config, this.#metrics)
     const worker = new Worker({
@@ -124,6 +125,7 @@ export class Daemon {
   async #startCoordinator({ database, beats, control, shardCount }: Planes): Promise<void> {
     const { node, log } = this.#foundation
     if (!beats) return
+    const { Coordinator } = await import('./coordinator/coordinator.js')
     const coordinator = new Coordinator({
       id: node,
       shardCount,
@@ -141,6 +143,7 @@ export class Daemon {
 
   async #startEdge({ database, bus, view }: Planes): Promise<void> {
     const { config, node, log } = this.#foundation
+    const [{ Edge }, { edgeParts }] = await Promise.all([import('./edge/edge.js'), import('./assembly/edge-parts.js')])
     const edge = new Edge(edgeParts({ config, node, log, database, bus, view, metrics: this.#metrics.edge }))
     await edge.start()
     this.#edge = edge
