@@ -8,7 +8,7 @@
 local epoch, base = tonumber(ARGV[1]), ARGV[3]
 local session = base .. 's:' .. ARGV[2]
 local stored = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
-local s = redis.call('HMGET', session, 'commit', 'seq', 'older', 'waiting', 'epoch')
+local s = redis.call('HMGET', session, 'commit', 'seq', 'older', 'waiting', 'epoch', 'part')
 if s[1] == ARGV[5] then return { 'ok' } end
 if stored ~= epoch then return { stored > epoch and 'fenced' or 'rollback', tostring(stored) } end
 local seq = tonumber(s[2] or '-1') -- a session that is not here has no head to match
@@ -27,7 +27,7 @@ if takeControl > 0 then pop(control, takeControl) end
 local ended = tonumber(ARGV[12])
 for i = 13, 11 + 2 * ended, 2 do
   local seen = session .. ':seen'
-  if redis.call('HEXISTS', seen, ARGV[i]) == 0 and s[3] then seen = session .. ':seen-before' end
+  if s[3] and redis.call('HEXISTS', seen, ARGV[i]) == 0 then seen = session .. ':seen-before' end
   redis.call('HSET', seen, ARGV[i], ARGV[i + 1])
 end
 
@@ -43,7 +43,7 @@ local patch = { 'seq', seq, 'commit', ARGV[5], 'status', ARGV[8], 'waiting', ton
 if #ARGV >= first then patch[#patch + 1], patch[#patch + 2] = 'epoch', ARGV[1] end
 if ARGV[9] ~= '' then patch[#patch + 1], patch[#patch + 2] = 'state', ARGV[9] end
 redis.call('HSET', session, unpack(patch))
-if ARGV[10] == '1' then
+if ARGV[10] == '1' and s[6] then
   redis.call('DEL', session .. ':part')
   redis.call('HDEL', session, 'part')
 end
