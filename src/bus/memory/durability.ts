@@ -115,6 +115,8 @@ export class GroupedWrites implements Durability {
 
   async #writeAll(): Promise<void> {
     this.#writing = true
+    // The operation that opened the group puts its rows there in the rest of this turn: taken now, they would be missed.
+    await Promise.resolve()
     for (let group = this.#groups[0]; group; group = this.#groups[0]) {
       const leftMs = GATHER_MS - (performance.now() - group.openedAt)
       if (leftMs > 0 && !group.sealed) await sleep(leftMs)

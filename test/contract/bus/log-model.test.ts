@@ -178,6 +178,7 @@ class World {
     this.edge = await TestEdge.open(this.bus)
     for (const [sessionId, model] of this.models) {
       await this.adoptFloor(sessionId, model)
+      await this.checkRecord(sessionId, model)
       const position = model.head()
       expect(await this.bus.log.resume(sessionId, this.edge.name, position, PAGE)).toMatchObject({
         status: 'ok',
