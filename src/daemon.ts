@@ -5,7 +5,7 @@
  *   database ▶ bus ▶ membership ▶ worker ▶ coordinator ▶ edge ▶ admin server
  */
 import { Lifecycle } from './assembly/lifecycle.js'
-import { type ControlPlane, type Foundation, join, openBus, openStorage } from './assembly/planes.js'
+import { type ControlPlane, type Foundation, join, openBus, openStorage, usesRedis } from './assembly/planes.js'
 import type { Bus } from './bus/bus.js'
 import type { Config } from './config/load.js'
 import type { Edge } from './edge/edge.js'
@@ -92,7 +92,7 @@ export class Daemon {
     const bus = await openBus(this.#foundation, database)
     const control = await join(this.#foundation, database, shardCount)
     control.member.onDead(this.options.onDead)
-    this.#health.register('redis', () => bus.ping())
+    this.#health.register(usesRedis(this.options.config) ? 'redis' : 'bus', () => bus.ping())
     this.#health.register('database', () => database.ping())
     return { ...control, database, bus, shardCount }
   }

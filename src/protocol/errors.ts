@@ -39,7 +39,6 @@ export const ERRORS = {
     http: 409,
     retryable: false,
   },
-  task_not_found: { text: 'Task not found: {taskId}; it has ended or was never given', http: 404, retryable: false },
   max_sessions: {
     text: 'Failed to spawn session: Max sessions reached',
     http: 503,
@@ -51,7 +50,6 @@ export const ERRORS = {
     retryable: false,
   },
   busy: { text: 'The session has too much waiting work; try again in {retryAfterMs} ms', http: 429, retryable: true },
-  rate_limit_exceeded: { text: 'rate_limit_exceeded', http: 429, retryable: true },
   outcome_unknown: {
     text: 'No worker confirmed the command in time; send it again with the same commandId to learn what became of it',
     http: 504,
@@ -94,11 +92,6 @@ export const ERRORS = {
   quarantined: {
     text: 'The task was interrupted {attempts} times at the same step and is set aside; see dead letter {id}',
     http: 500,
-    retryable: false,
-  },
-  reset_required: {
-    text: 'The resume position is not in the log any more; the snapshot that follows replaces what you have',
-    http: 410,
     retryable: false,
   },
   shutting_down: { text: 'Server shutting down', http: 503, close: 1012, retryable: true },

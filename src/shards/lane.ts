@@ -3,9 +3,6 @@
  */
 import type { Shard } from './shard.js'
 
-/** One on a single Redis or Sentinel; sixteen on Redis Cluster, which spreads them over its masters. */
-export type LaneCount = 1 | 16
-
 // Part of every key ever written: changing a tag or its place strands the data. Chosen so that the slots of the tags
 // fall evenly into two, three, four, eight or sixteen equal parts of the slot range.
 const LANE_TAGS = ['10', '3', '61', '43', '11', '2', '60', '42', '12', '1', '63', '41', '13', '0', '62', '40'] as const

@@ -1,15 +1,11 @@
 /**
  * A shard is a fixed slice of all sessions: the unit that workers own and that moves between them.
  */
-import { MAX_SHARD_COUNT, MIN_SHARD_COUNT } from '../config/schema.js'
 import { type SessionId, shardOfSession } from '../protocol/ids.js'
 import { keyHash } from './key-hash.js'
 
 /** 0 … shard count - 1. */
 export type Shard = number
-
-export const isShardCount = (count: number): boolean =>
-  Number.isInteger(count) && count >= MIN_SHARD_COUNT && count <= MAX_SHARD_COUNT
 
 /** The shard that a session was placed in at spawn and never leaves; undefined when the text is no session id. */
 export const shardOf = (id: SessionId): Shard | undefined => shardOfSession(id)

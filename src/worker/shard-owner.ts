@@ -44,6 +44,7 @@ export class ShardOwner {
   readonly #claiming = new Set<number>()
   #timer: NodeJS.Timeout | undefined
   #polling: Promise<void> | undefined
+  #nextRound: Promise<void> | undefined
   #draining = false
 
   constructor(private readonly options: ShardOwnerOptions) {}
@@ -66,9 +67,21 @@ export class ShardOwner {
     void this.poll()
   }
 
-  /** Takes up what is assigned, and gives back what is asked for and idle. Callers that come meanwhile share a round. */
+  /**
+   * Takes up what is assigned, and gives back what is asked for and idle. Resolves after a round that began later than
+   * this call: the round under way may have read the assignments before they changed.
+   */
   poll(): Promise<void> {
-    this.#polling ??= this.#round().finally(() => {
+    if (!this.#polling) return this.#startRound()
+    this.#nextRound ??= this.#polling.then(() => {
+      this.#nextRound = undefined
+      return this.#startRound()
+    })
+    return this.#nextRound
+  }
+
+  #startRound(): Promise<void> {
+    this.#polling = this.#round().finally(() => {
       this.#polling = undefined
     })
     return this.#polling
@@ -91,7 +104,7 @@ export class ShardOwner {
     const claim = this.#claims.get(shard)
     while (claim && this.#claims.get(shard) === claim) {
       try {
-        return await this.#install(claim, undefined)
+        return await this.#install(claim, undefined, () => this.#claims.get(shard) === claim)
       } catch {
         // Redis is away, which its connection has logged.
         await sleep(RETRY_MS)
@@ -107,10 +120,6 @@ export class ShardOwner {
     await this.#drop(claims, 'draining')
     // Also what was assigned a moment ago and never claimed.
     await this.options.release(await this.options.assigned())
-  }
-
-  stop(): void {
-    clearInterval(this.#timer)
   }
 
   async #round(): Promise<void> {
@@ -154,15 +163,17 @@ export class ShardOwner {
     const claim: Claim = { shard: row.shard, owner: this.options.node, epoch: row.epoch }
     this.#claiming.add(row.shard)
     try {
-      await this.#install(claim, takeover)
+      await this.#install(claim, takeover, () => !this.#draining)
     } finally {
       this.#claiming.delete(row.shard)
     }
   }
 
-  async #install(claim: Claim, takeover: Takeover | undefined): Promise<void> {
+  async #install(claim: Claim, takeover: Takeover | undefined, isWanted: () => boolean): Promise<void> {
     const { log, host, projector, reader } = this.options
     const claimed = await log.claim(claim)
+    // Given away while the store was asked: what was dropped must not come back to life.
+    if (!isWanted()) return
     if (claimed.status === 'fenced') {
       this.options.logger.warn({ shard: claim.shard, epoch: claim.epoch, stored: claimed.epoch }, 'a claim is fenced')
       return

@@ -1,0 +1,77 @@
+import { expect, onTestFinished, test, vi } from 'vitest'
+import type { Claim, Claimed, CommandReader, SessionLog } from '../../../src/bus/bus.js'
+import type { Projector } from '../../../src/worker/projector.js'
+import type { SessionHost } from '../../../src/worker/session-host.js'
+import { type OwnedShard, ShardOwner } from '../../../src/worker/shard-owner.js'
+
+const row = (shard: number): OwnedShard => ({ shard, epoch: 1, state: 'assigned', previousOwner: undefined })
+const logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** An owner whose store and authority answer when the test says so. */
+function fixture() {
+  const rows: OwnedShard[] = []
+  const reader = { add: vi.fn(), remove: vi.fn() }
+  const gates: { claim: Promise<void>; assigned: Promise<void> } = {
+    claim: Promise.resolve(),
+    assigned: Promise.resolve(),
+  }
+  const claim = vi.fn(async (_claim: Claim): Promise<Claimed> => {
+    await gates.claim
+    return { status: 'ok', cursor: '0-0', active: [], unprojected: [] }
+  })
+  const owner = new ShardOwner({
+    node: 'w@1',
+    log: { claim, release: async () => undefined } as unknown as SessionLog,
+    reader: reader as unknown as CommandReader,
+    host: { recover: vi.fn(), drop: async () => undefined, isBusy: () => false } as unknown as SessionHost,
+    projector: { adopt: vi.fn(), release: async () => undefined } as unknown as Projector,
+    logger,
+    assigned: async () => {
+      const read = [...rows]
+      await gates.assigned
+      return read
+    },
+    release: async () => undefined,
+    formerOwner: async () => ({ fromWorker: 'w@0', afterMs: 0, planned: false }),
+  })
+  onTestFinished(() => owner.drain())
+  return { owner, rows, reader, gates, claim }
+}
+
+function gate(): { readonly closed: Promise<void>; open(): void } {
+  let open = () => {}
+  const closed = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { closed, open: () => open() }
+}
+
+test('a shard that is assigned while a round is under way is claimed by the next one at once', async () => {
+  const { owner, rows, gates } = fixture()
+  const reading = gate()
+  gates.assigned = reading.closed
+  const first = owner.poll()
+  rows.push(row(3))
+  const second = owner.poll()
+
+  reading.open()
+  await Promise.all([first, second])
+
+  expect(owner.claimOf(3)).toMatchObject({ shard: 3, epoch: 1 })
+})
+
+test('a shard that is given away while its claim is on the way is not read', async () => {
+  const { owner, rows, reader, gates, claim } = fixture()
+  const claiming = gate()
+  gates.claim = claiming.closed
+  rows.push(row(3))
+  const polled = owner.poll()
+  await vi.waitFor(() => expect(claim).toHaveBeenCalledOnce())
+
+  const drained = owner.drain()
+  claiming.open()
+  await Promise.all([polled, drained])
+
+  expect(owner.claimOf(3)).toBeUndefined()
+  expect(reader.add).not.toHaveBeenCalled()
+})
