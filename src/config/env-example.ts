@@ -1,11 +1,12 @@
 /**
  * Writes the settings table as a commented `.env` file.
  */
+import { text } from './kinds.js'
 import { allSettings } from './schema.js'
-import { type Setting, text } from './setting.js'
+import type { Setting } from './setting.js'
 
 const HEADER = `# Settings of the orchestrator daemon. Copy to .env and remove the # of what you change.
-# Precedence: command line, environment, .env, default. Generated: npx tsx scripts/env-example.ts
+# Precedence: command line, environment, .env, file of --config, default. Generated: npx tsx scripts/env-example.ts
 `
 
 /** The text of `.env.example`. */
@@ -23,6 +24,7 @@ function entry(setting: Setting<unknown>): string {
     ...(setting.kind === text ? [] : [setting.kind.expected]),
     ...(setting.unit ? [setting.unit] : []),
     ...(setting.secret ? ['secret'] : []),
+    ...(setting.pending ? ['not used by this version yet'] : []),
     ...(setting.aliases.length > 0 ? [`also ${setting.aliases.join(', ')}`] : []),
   ]
   const note = notes.length > 0 ? ` (${notes.join('; ')})` : ''

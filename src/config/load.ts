@@ -102,8 +102,9 @@ function* brokenRules({ server, auth, redis, database }: Values): Generator<stri
     if (!database.url) yield `DATABASE_URL is missing: ${reason}`
   }
   const listens = server.role === 'all' || server.role === 'edge'
-  if (listens && !auth.jwtSecret && !LOOPBACK.test(server.host)) {
-    yield `DAEMON_JWT_SECRET is missing: without it the daemon listens on loopback only, not on ${server.host}`
+  const locked = auth.jwtSecret !== undefined || auth.apiKeys.length > 0
+  if (listens && !locked && !LOOPBACK.test(server.host)) {
+    yield `DAEMON_JWT_SECRET (or DAEMON_AUTH_API_KEYS) is missing: without it the daemon listens on loopback only, not on ${server.host}`
   }
   if (redis.url && redis.clusterNodes) yield 'REDIS_URL and REDIS_CLUSTER_NODES exclude each other; set one of them'
   if (redis.clusterNodes && redis.db !== 0) yield `REDIS_DB must be 0 on a Redis Cluster, not ${redis.db}`

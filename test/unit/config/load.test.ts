@@ -163,7 +163,7 @@ describe('mistakes', () => {
     '%s is no address to listen on without a secret',
     (host) => {
       expect(mistakesOf({ DAEMON_HOST: host })).toEqual([
-        `DAEMON_JWT_SECRET is missing: without it the daemon listens on loopback only, not on ${host}`,
+        `DAEMON_JWT_SECRET (or DAEMON_AUTH_API_KEYS) is missing: without it the daemon listens on loopback only, not on ${host}`,
       ])
       expect(mistakesOf({ DAEMON_HOST: host, DAEMON_JWT_SECRET: SECRET })).toEqual([])
     },

@@ -1,0 +1,51 @@
+/**
+ * The list of keys with which programs come in: `[{"key":"…","clientId":"ci","scopes":["*"],"role":"user"}]`.
+ */
+import { z } from 'zod'
+import type { Kind } from './kinds.js'
+
+export const API_KEY_ROLES = ['admin', 'user', 'readonly'] as const
+export type ApiKeyRole = (typeof API_KEY_ROLES)[number]
+
+export interface ApiKey {
+  readonly key: string
+  /** Who comes with this key; each key has its own. */
+  readonly clientId: string
+  readonly scopes: readonly string[]
+  readonly role: ApiKeyRole
+}
+
+/** Guessing must be hopeless at any rate that a server can answer. */
+const MIN_KEY_CHARACTERS = 32
+const MAX_KEY_CHARACTERS = 512
+/** Every key is compared for every caller that brings one. */
+const MAX_KEYS = 1_000
+const MAX_SCOPES = 64
+const CLIENT_ID = /^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/
+
+const apiKey = z.strictObject({
+  key: z.string().min(MIN_KEY_CHARACTERS).max(MAX_KEY_CHARACTERS),
+  clientId: z.string().regex(CLIENT_ID),
+  scopes: z.array(z.string().min(1).max(128)).max(MAX_SCOPES).default([]),
+  role: z.enum(API_KEY_ROLES).default('user'),
+})
+
+export const apiKeys: Kind<readonly ApiKey[]> = {
+  type: z.string().transform(parseJson).pipe(z.array(apiKey).max(MAX_KEYS).refine(differ)),
+  expected:
+    `a JSON list such as [{"key":"…","clientId":"ci","role":"user"}] with keys of at least ${MIN_KEY_CHARACTERS} ` +
+    `characters, all different, and roles out of ${API_KEY_ROLES.join(', ')}`,
+}
+
+function parseJson(value: string): unknown {
+  try {
+    return JSON.parse(value)
+  } catch {
+    // What is no JSON is no list either, and is answered as such; the text itself is a secret.
+    return undefined
+  }
+}
+
+function differ(keys: readonly ApiKey[]): boolean {
+  return new Set(keys.map(({ key }) => key)).size === keys.length
+}

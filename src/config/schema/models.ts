@@ -1,0 +1,84 @@
+/**
+ * Settings of what sessions are made of: models, their memory, their budget, and the platform they belong to.
+ */
+import { flag, fraction, text, url, wholeNumber } from '../kinds.js'
+import { optional, setting } from '../setting.js'
+
+const MAX_TOKENS = 1_000_000_000_000
+const MAX_CONTEXT_TOKENS = 10_000_000
+const MEMORY = { pending: 'memory' } as const
+const BUDGET = { pending: 'token budgets' } as const
+const NEOLITH = { pending: 'Neolith' } as const
+
+const tokenBudget = (env: string, fallback: string, period: string) =>
+  setting(env, wholeNumber(1, MAX_TOKENS), fallback, `Tokens that may be used in a ${period}`, {
+    ...BUDGET,
+    unit: 'tokens',
+  })
+
+export const openai = {
+  apiKey: optional('OPENAI_API_KEY', text, 'Key of the OpenAI API', { secret: true }),
+  model: setting('OPENAI_MODEL', text, 'gpt-4o-mini', 'Model for sessions that name none'),
+  organization: optional('OPENAI_ORG_ID', text, 'Organization that OpenAI bills'),
+  baseUrl: optional(
+    'OPENAI_BASE_URL',
+    url('http', 'https'),
+    'Any server that speaks the OpenAI API, instead of OpenAI',
+  ),
+}
+
+export const anthropic = {
+  apiKey: optional('ANTHROPIC_API_KEY', text, 'Key of the Anthropic API, used when no OpenAI key is set', {
+    secret: true,
+  }),
+  model: setting('ANTHROPIC_MODEL', text, 'claude-sonnet-4-6', 'Model for sessions that name none'),
+  baseUrl: optional(
+    'ANTHROPIC_BASE_URL',
+    url('http', 'https'),
+    'Any server that speaks the Anthropic API, instead of Anthropic',
+  ),
+}
+
+export const memory = {
+  maxContextTokens: setting(
+    'DAEMON_MAX_CONTEXT_TOKENS',
+    wholeNumber(1_000, MAX_CONTEXT_TOKENS),
+    '128000',
+    'Context of one session',
+    { ...MEMORY, unit: 'tokens' },
+  ),
+  compactionEnabled: setting(
+    'MEMORY_COMPACTION_ENABLED',
+    flag,
+    'true',
+    'Shorten a context that is nearly full',
+    MEMORY,
+  ),
+  compactionThreshold: setting(
+    'MEMORY_COMPACTION_THRESHOLD',
+    fraction,
+    '0.8',
+    'How full a context is when it is shortened',
+    MEMORY,
+  ),
+}
+
+export const budget = {
+  daily: tokenBudget('TOKEN_BUDGET_DAILY', '1000000', 'day'),
+  weekly: tokenBudget('TOKEN_BUDGET_WEEKLY', '5000000', 'week'),
+  monthly: tokenBudget('TOKEN_BUDGET_MONTHLY', '20000000', 'month'),
+  alertsEnabled: setting('TOKEN_BUDGET_ALERTS_ENABLED', flag, 'true', 'Tell clients when a budget runs low', BUDGET),
+  alertThreshold: setting(
+    'TOKEN_BUDGET_ALERT_THRESHOLD',
+    fraction,
+    '0.8',
+    'How much of a budget is used when clients are told',
+    BUDGET,
+  ),
+}
+
+export const neolith = {
+  apiUrl: setting('NEOLITH_API_URL', url('http', 'https'), 'http://localhost:3000', 'Server of Neolith', NEOLITH),
+  apiKey: optional('NEOLITH_API_KEY', text, 'Key of the Neolith API (vp_…)', { ...NEOLITH, secret: true }),
+  apiSecret: optional('NEOLITH_API_SECRET', text, 'Secret that belongs to the key', { ...NEOLITH, secret: true }),
+}

@@ -1,0 +1,61 @@
+/**
+ * Settings of what can be seen from outside: logs, metrics, health.
+ */
+import { choice, debugSwitch, flag, milliseconds, port, text, urlPath, wholeNumber } from '../kinds.js'
+import { optional, setting } from '../setting.js'
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export const LOG_FORMATS = ['json', 'text'] as const
+export type LogFormat = (typeof LOG_FORMATS)[number]
+
+const MAX_LOG_MB = 10_240
+const MAX_LOG_FILES = 1_000
+
+const ms = { unit: 'milliseconds' } as const
+
+export const logging = {
+  level: setting('LOG_LEVEL', choice(LOG_LEVELS), 'info', 'Least important kind of line that is logged', {
+    flag: 'logLevel',
+  }),
+  format: setting('LOG_FORMAT', choice(LOG_FORMATS), 'json', 'json for machines, text for people', {
+    flag: 'logFormat',
+  }),
+  debug: setting('DEBUG', debugSwitch, 'false', 'true or * logs at level debug, as DAEMON_VERBOSE does'),
+  file: optional('LOG_FILE', text, 'File for the log'),
+  rotationEnabled: setting('LOG_ROTATION_ENABLED', flag, 'true', 'Begin a new log file when one is full'),
+  maxSizeMb: setting('LOG_MAX_SIZE', wholeNumber(1, MAX_LOG_MB), '10', 'When a log file is full', {
+    unit: 'megabytes',
+  }),
+  maxFiles: setting('LOG_MAX_FILES', wholeNumber(1, MAX_LOG_FILES), '5', 'Log files that are kept'),
+}
+
+export const monitoring = {
+  metricsEnabled: setting('METRICS_ENABLED', flag, 'true', 'Serve metrics, /health, /ready and /live', {
+    aliases: ['ENABLE_METRICS'],
+  }),
+  metricsHost: setting('METRICS_HOST', text, '127.0.0.1', 'Address for metrics'),
+  metricsPort: setting('METRICS_PORT', port, '9090', 'Port for metrics; 0 takes a free one'),
+  metricsPath: setting('METRICS_PATH', urlPath, '/metrics', 'Path of the metrics'),
+  metricsIntervalMs: setting('METRICS_INTERVAL', milliseconds(1), '60000', 'Between gatherings of metrics', {
+    ...ms,
+    pending: 'metrics that are gathered, not asked for',
+  }),
+  healthEnabled: setting('HEALTH_CHECK_ENABLED', flag, 'true', 'Answer health checks on the client port'),
+  healthPath: setting('HEALTH_CHECK_PATH', urlPath, '/health', 'Path of the health check'),
+  healthTimeoutMs: setting(
+    'HEALTH_CHECK_TIMEOUT',
+    milliseconds(1),
+    '5000',
+    'For one part of the system to answer a check',
+    ms,
+  ),
+  healthCheckIntervalMs: setting(
+    'DAEMON_HEALTH_CHECK_INTERVAL',
+    milliseconds(100),
+    '60000',
+    'Between looks at the parts of the system; changes are logged',
+    ms,
+  ),
+}
