@@ -25,6 +25,8 @@ export interface DaemonOptions {
   readonly log: Log
   /** The cluster has declared this process dead: it must exit at once, because another one does its work now. */
   readonly onDead: () => void
+  /** Told of every session that comes in at this node's edge and that a worker has accepted. */
+  readonly onSpawned?: (sessionId: string, tenant: string) => void
 }
 
 interface Planes extends ControlPlane {
@@ -52,6 +54,11 @@ export class Daemon {
   /** Port for clients, known after `start` in roles that listen. */
   get port(): number | undefined {
     return this.#edge?.port
+  }
+
+  /** The door for clients, known after `start` in roles that listen. */
+  get edge(): Edge | undefined {
+    return this.#edge
   }
 
   get metricsPort(): number | undefined {
@@ -143,8 +150,9 @@ export class Daemon {
 
   async #startEdge({ database, bus, view }: Planes): Promise<void> {
     const { config, node, log } = this.#foundation
+    const { onSpawned } = this.options
     const [{ Edge }, { edgeParts }] = await Promise.all([import('./edge/edge.js'), import('./assembly/edge-parts.js')])
-    const edge = new Edge(edgeParts({ config, node, log, database, bus, view, metrics: this.#metrics.edge }))
+    const edge = new Edge(edgeParts({ config, node, log, database, bus, view, metrics: this.#metrics.edge, onSpawned }))
     await edge.start()
     this.#edge = edge
     this.#lifecycle.started('edge', () => edge.stop())

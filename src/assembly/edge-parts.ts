@@ -23,11 +23,13 @@ export interface EdgeFitting {
   readonly bus: Bus
   readonly view: ClusterView
   readonly metrics: EdgeMetrics
+  readonly onSpawned: EdgeDependencies['onSpawned']
 }
 
 const MS_PER_SECOND = 1_000
 
-export function edgeParts({ config, node, log, database, bus, view, metrics }: EdgeFitting): EdgeDependencies {
+export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
+  const { config, node, log, database, bus, view, metrics, onSpawned } = fitting
   return {
     id: node,
     settings: edgeSettings(config),
@@ -38,6 +40,7 @@ export function edgeParts({ config, node, log, database, bus, view, metrics }: E
     status: statusSource(bus, database),
     log,
     metrics,
+    onSpawned,
   }
 }
 

@@ -7,7 +7,7 @@
  *   for await (const message of session) …
  */
 import type { Position } from '../protocol/commands.js'
-import type { CommandAccepted, DaemonStatus, ServerMessage } from '../protocol/events.js'
+import type { CommandAccepted, DaemonStatus, RouteDecision, ServerMessage } from '../protocol/events.js'
 import type { Session, SessionType, TaskInput } from '../protocol/session.js'
 import { ClientError } from './client-error.js'
 import { FROM_START } from './continuity.js'
@@ -37,6 +37,8 @@ export interface ConnectOptions {
   readonly webSocket?: WebSocketConstructor
   /** Bound of the first connection, in ms; default 10 s. */
   readonly connectTimeoutMs?: number
+  /** Told when a connection that stood is lost, and when the next one stands: for showing, nothing needs to be done. */
+  readonly onConnection?: (state: 'lost' | 'restored') => void
 }
 
 export interface SpawnRequest {
@@ -53,12 +55,17 @@ export interface SessionList {
   readonly cursor?: string
 }
 
+export interface RoutedTask {
+  readonly taskId: string
+  readonly decision: RouteDecision
+}
+
 /** @throws ClientError `connection_failed` when no address answers in time. */
 export async function connect(options: ConnectOptions): Promise<Client> {
   const urls = options.urls ?? (options.url === undefined ? [] : [options.url])
   if (urls.length === 0) throw new TypeError('connect needs a url')
   const webSocket = options.webSocket ?? (await findWebSocket())
-  const client = new Client(urls, options.token, webSocket)
+  const client = new Client(urls, options.token, webSocket, options.onConnection)
   await client.opened(options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS)
   return client
 }
@@ -72,13 +79,19 @@ export class Client implements SessionLink {
   #onEnd: ((error: ClientError) => void) | undefined
 
   /** Made by `connect`. */
-  constructor(urls: readonly string[], token: TokenSource | undefined, webSocket: WebSocketConstructor) {
+  constructor(
+    urls: readonly string[],
+    token: TokenSource | undefined,
+    webSocket: WebSocketConstructor,
+    private readonly onConnection?: ConnectOptions['onConnection'],
+  ) {
     this.#urls = urls
     this.#link = new ReconnectingLink(
       { urls, token, webSocket },
       {
         onOpen: () => this.#opened(),
         onFrame: (text) => this.#receive(JSON.parse(text) as ServerMessage),
+        onLost: () => this.onConnection?.('lost'),
         onEnd: (error) => this.#ended(error),
       },
     )
@@ -155,6 +168,14 @@ export class Client implements SessionLink {
     )
   }
 
+  /** Where a session for this task would start now; nothing is created. */
+  route(task: TaskInput): Promise<RoutedTask> {
+    return this.#requests.ask({ type: 'route_task', payload: { task } }, 'task_routed', ({ taskId, decision }) => ({
+      taskId,
+      decision,
+    }))
+  }
+
   /** Round trip to the server, in ms. */
   ping(): Promise<number> {
     const before = performance.now()
@@ -191,7 +212,8 @@ export class Client implements SessionLink {
   }
 
   #opened(): void {
-    this.#onFirstOpen?.()
+    if (this.#onFirstOpen) this.#onFirstOpen()
+    else this.onConnection?.('restored')
     this.#onFirstOpen = undefined
     // First the past, then what is still to be asked: the answers belong behind it.
     for (const session of this.#sessions.values()) session.catchUp()

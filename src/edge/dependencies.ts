@@ -136,4 +136,6 @@ export interface EdgeDependencies {
   readonly status: StatusSource
   readonly log: EdgeLog
   readonly metrics: EdgeMetrics
+  /** Told of every session that came in here and that a worker has accepted. */
+  readonly onSpawned?: ((sessionId: SessionId, tenant: string) => void) | undefined
 }

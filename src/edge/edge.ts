@@ -16,7 +16,8 @@ import { Server } from './server.js'
 import { SessionDirectory } from './session-directory.js'
 import { SessionPlacement } from './session-placement.js'
 import { Spawn } from './spawn.js'
-import { Submissions } from './submissions.js'
+import { type SubmissionRequest, Submissions } from './submissions.js'
+import type { Receiver } from './subscription.js'
 import { Subscriptions } from './subscriptions.js'
 
 export class Edge {
@@ -28,6 +29,8 @@ export class Edge {
   readonly #reader: EventReader
   readonly #dispatch: Dispatch
   readonly #server: Server
+  /** Clients inside this process: neither counted nor drained, they stop with it. */
+  readonly #inside = new Set<Receiver>()
   /** One object for all connections: an idle one must cost little. */
   readonly #handlers: ConnectionHandlers
   #state: 'new' | 'running' | 'draining' | 'stopped' = 'new'
@@ -45,8 +48,8 @@ export class Edge {
       commands: bus.commands,
       trace,
       metrics,
-      onAccepted: ({ type, sessionId }, status) => {
-        if (type === 'spawn') this.#spawned(sessionId, status)
+      onAccepted: (submission, status) => {
+        if (submission.type === 'spawn') this.#spawned(submission, status)
       },
     })
     const spawn = new Spawn({ sessions, directory, placement, subscriptions, submissions })
@@ -107,6 +110,34 @@ export class Edge {
     this.#deps.log.info({ host: this.#deps.settings.host, port: this.port }, 'the edge takes connections')
   }
 
+  /** Whether clients must show a credential. */
+  get isLocked(): boolean {
+    return !this.#authenticator.localOnly
+  }
+
+  /** Sessions that somebody watches here. */
+  watchedSessions(): readonly string[] {
+    return this.#subscriptions.sessions().filter((sessionId) => this.watchersOf(sessionId) > 0)
+  }
+
+  /** Clients that watch the session here. */
+  watchersOf(sessionId: string): number {
+    return this.#subscriptions.watchersOf(sessionId).filter((watcher) => !this.#inside.has(watcher)).length
+  }
+
+  /** Lets a client of this same process in, past the lock; from then on it is served like any other. */
+  enter(socket: Socket, principal: Principal): Connection {
+    const connection = new Connection(socket, principal, this.#handlers)
+    this.#inside.add(connection)
+    return connection
+  }
+
+  /** The end of a client that entered. */
+  leave(connection: Connection): void {
+    this.#inside.delete(connection)
+    this.#ended(connection)
+  }
+
   /** Takes no new clients and sends the present ones to other edges, within the shutdown timeout. May be repeated. */
   async drain(): Promise<void> {
     if (this.#state !== 'running') return
@@ -134,14 +165,19 @@ export class Edge {
   }
 
   #closed(connection: Connection): void {
-    connection.closed()
     this.#connections.remove(connection)
+    this.#ended(connection)
+  }
+
+  #ended(connection: Connection): void {
+    connection.closed()
     this.#subscriptions.forget(connection)
     this.#submissions.forget(connection)
   }
 
-  #spawned(sessionId: string, status: 'new' | 'dup'): void {
+  #spawned({ sessionId, tenant }: SubmissionRequest, status: 'new' | 'dup'): void {
     this.#subscriptions.spawned(sessionId, status)
+    if (status === 'new') this.#deps.onSpawned?.(sessionId, tenant)
     this.#deps.sessions.markSubmitted(sessionId).catch((error: unknown) => {
       // The projection marks the row too; until then a worker may find it and meet a duplicate.
       this.#deps.log.warn({ err: error, sessionId }, 'a spawn could not be marked as submitted')

@@ -80,6 +80,14 @@ export class Subscriptions {
     return this.#sessions.has(sessionId)
   }
 
+  sessions(): readonly SessionId[] {
+    return [...this.#sessions.keys()]
+  }
+
+  watchersOf(sessionId: SessionId): readonly Receiver[] {
+    return [...(this.#sessions.get(sessionId)?.keys() ?? [])]
+  }
+
   /** A worker accepted a spawn. A new session has subscribed this edge by itself; of another the past must be read. */
   spawned(sessionId: SessionId, status: 'new' | 'dup'): void {
     for (const subscription of this.#sessions.get(sessionId)?.values() ?? []) {
