@@ -30,6 +30,8 @@ export interface LinkHandlers {
   /** A connection stands; called for each one. */
   readonly onOpen: () => void
   readonly onFrame: (text: string) => void
+  /** A connection that stood is gone, and the next one is being looked for. */
+  readonly onLost: () => void
   /** There will be no further connection. */
   readonly onEnd: (error: ClientError) => void
 }
@@ -39,6 +41,7 @@ export class ReconnectingLink {
   readonly #handlers: LinkHandlers
   #socket: WebSocketLike | undefined
   #failures = 0
+  #stood = false
   #next = 0
   #ended = false
   #retryTimer: ReturnType<typeof setTimeout> | undefined
@@ -96,6 +99,7 @@ export class ReconnectingLink {
       clearTimeout(timeout)
       if (this.#socket !== socket) return
       this.#failures = 0
+      this.#stood = true
       this.#hintMs = undefined
       this.#watchSilence(socket)
       this.#handlers.onOpen()
@@ -138,6 +142,8 @@ export class ReconnectingLink {
       return
     }
     this.#failures += 1
+    if (this.#stood) this.#handlers.onLost()
+    this.#stood = false
     this.#retryTimer = setTimeout(() => void this.#open(), this.#pauseMs())
   }
 
