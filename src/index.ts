@@ -1,11 +1,21 @@
 /**
- * The library: start a node from a program, and speak its protocol. The client is `@wundr.io/orchestrator-daemon/client`.
+ * The library: run a node inside a program, and speak its protocol. The client is
+ * `@wundr.io/orchestrator-daemon/client`.
  */
+export { ClientError, type ClientErrorCode, type RoutedTask, type TaskEnd } from './client/client.js'
 export { type Config, ConfigError, type ConfigSources, loadConfig } from './config/load.js'
-export { Daemon, type DaemonOptions } from './daemon.js'
+export type { OrchestratorDaemonConfig } from './library/daemon-config.js'
+export {
+  OrchestratorDaemon,
+  type OrchestratorDaemonEvents,
+  type OrchestratorDaemonOptions,
+} from './library/orchestrator-daemon.js'
+export type { SessionEvents } from './library/session-events.js'
+export { SessionManager } from './library/session-manager.js'
+export { OrchestratorWebSocketServer } from './library/web-socket-server.js'
 export type { ClientMessage, ClientMessageInput, Position } from './protocol/commands.js'
 export { ERRORS, type ErrorCode, type ErrorEntry, ServiceError } from './protocol/errors.js'
-export type { LoggedEvent, Reply, ServerMessage, StreamChunk } from './protocol/events.js'
+export type { DaemonStatus, LoggedEvent, Reply, ServerMessage, StreamChunk } from './protocol/events.js'
 export type { Session, SessionStatus, SessionType, Task, TaskInput, TaskStatus } from './protocol/session.js'
 export { createLog, type Log, silentLog } from './telemetry/log.js'
 export { VERSION } from './version.js'

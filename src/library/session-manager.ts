@@ -1,0 +1,157 @@
+/**
+ * Sessions for a program: spawn them, give them tasks, look at them, stop them, and hear what becomes of them. Works over
+ * any client of the service, in this process or far away; the sessions themselves live on workers.
+ */
+import { EventEmitter } from 'node:events'
+import { type Client, ClientError, FROM_START, type SessionHandle, type TaskEnd } from '../client/client.js'
+import { isTerminal, type Session, type SessionType, type TaskInput } from '../protocol/session.js'
+import { eventsOf, type SessionEvent, type SessionEvents } from './session-events.js'
+
+/** Half of what one connection may watch; beyond it the session that was watched longest is let go. */
+const MAX_WATCHED = 5_000
+/** Sessions in one question; the largest page that the service gives. */
+const PAGE = 200
+/** A program that has more sessions than this pages through them with the client. */
+const MAX_LISTED = 10_000
+/** A worker announces a session at once; when all are busy moving, the caller gets the session as it stands by then. */
+const ANNOUNCEMENT_TIMEOUT_MS = 10_000
+
+export class SessionManager extends EventEmitter<SessionEvents> {
+  readonly #client: Client
+  /** Oldest first. */
+  readonly #watched = new Map<string, SessionHandle>()
+  /** Who waits for a session to be announced. */
+  readonly #awaited = new Map<string, (session: Session) => void>()
+
+  constructor(client: Client) {
+    super()
+    this.#client = client
+  }
+
+  /** Creates a session, which starts on its task at once. @throws ClientError when the service refuses. */
+  async spawnSession(orchestratorId: string, task: TaskInput, type?: SessionType): Promise<Session> {
+    const handle = await this.#client.spawn({ orchestratorId, task, ...(type !== undefined && { sessionType: type }) })
+    // The task's id was used before: this is the session of that time.
+    if (this.#watched.has(handle.id)) return handle.status()
+    const announced = this.#announcementOf(handle.id)
+    this.#follow(handle, undefined)
+    return (await announced) ?? handle.status()
+  }
+
+  /** Gives a session a task and waits for its end, be it good or bad. @throws ClientError when the service refuses. */
+  async executeTask(sessionId: string, task: TaskInput, context?: Readonly<Record<string, unknown>>): Promise<TaskEnd> {
+    const handle = await this.watch(sessionId)
+    return handle.execute(task, context)
+  }
+
+  /** Ends a session for good. @throws ClientError when there is none. */
+  async stopSession(sessionId: string): Promise<void> {
+    const handle = await this.watch(sessionId)
+    await handle.stop()
+  }
+
+  async getSession(sessionId: string): Promise<Session | undefined> {
+    try {
+      return await this.#client.status(sessionId)
+    } catch (error) {
+      if (error instanceof ClientError && error.code === 'session_not_found') return undefined
+      throw error
+    }
+  }
+
+  /** The newest 10,000 sessions, those that have ended too. */
+  async getAllSessions(): Promise<readonly Session[]> {
+    const all: Session[] = []
+    let cursor: string | undefined
+    do {
+      const page = await this.#client.list({ limit: PAGE, ...(cursor !== undefined && { cursor }) })
+      all.push(...page.sessions)
+      cursor = page.cursor
+    } while (cursor !== undefined && all.length < MAX_LISTED)
+    return all
+  }
+
+  /** Sessions that have not ended. */
+  async getActiveSessions(): Promise<readonly Session[]> {
+    return (await this.getAllSessions()).filter(({ status }) => !isTerminal(status))
+  }
+
+  async getSessionCount(): Promise<number> {
+    return (await this.getAllSessions()).length
+  }
+
+  async getActiveSessionCount(): Promise<number> {
+    return (await this.getActiveSessions()).length
+  }
+
+  /** Tells of a session that exists, from now on. @throws ClientError `session_not_found` */
+  async watch(sessionId: string): Promise<SessionHandle> {
+    const known = this.#watched.get(sessionId)
+    if (known) return known
+    const handle = await this.#client.attach(sessionId)
+    this.#follow(handle, await handle.status())
+    return handle
+  }
+
+  /** Tells of a session that has just been spawned, from its first event on. */
+  async watchFromStart(sessionId: string): Promise<void> {
+    if (!this.#watched.has(sessionId)) this.#follow(await this.#client.attach(sessionId, FROM_START), undefined)
+  }
+
+  /** Resolves with undefined when the session is not announced in time. */
+  #announcementOf(sessionId: string): Promise<Session | undefined> {
+    return new Promise((resolve) => {
+      const finish = (session?: Session): void => {
+        clearTimeout(timer)
+        this.#awaited.delete(sessionId)
+        resolve(session)
+      }
+      const timer = setTimeout(finish, ANNOUNCEMENT_TIMEOUT_MS)
+      this.#awaited.set(sessionId, finish)
+    })
+  }
+
+  #follow(handle: SessionHandle, session: Session | undefined): void {
+    if (this.#watched.has(handle.id)) return
+    this.#watched.set(handle.id, handle)
+    for (const [, oldest] of this.#watched.size > MAX_WATCHED ? this.#watched : []) {
+      this.#letGo(oldest)
+      oldest.close()
+      break
+    }
+    void this.#tell(handle, session)
+  }
+
+  async #tell(handle: SessionHandle, known: Session | undefined): Promise<void> {
+    const messages = handle[Symbol.asyncIterator]()
+    let session = known
+    for (let message = await next(messages); message; message = await next(messages)) {
+      const after = eventsOf(message, session)
+      session = after.session
+      for (const event of after.events) this.#emit(event)
+    }
+    this.#letGo(handle)
+  }
+
+  #emit([name, ...args]: SessionEvent): void {
+    // The union of all pairs cannot be told apart by the type of `emit`; each pair by itself is right.
+    this.emit(name, ...(args as never))
+    const [about] = args
+    if (name === 'session:spawned' && 'id' in about) this.#awaited.get(about.id)?.(about)
+  }
+
+  #letGo(handle: SessionHandle): void {
+    if (this.#watched.get(handle.id) === handle) this.#watched.delete(handle.id)
+  }
+}
+
+/** A session that cannot be watched any more has nothing further to tell; its user's next question says why. */
+async function next<T>(messages: AsyncIterator<T>): Promise<T | undefined> {
+  try {
+    const { done, value } = await messages.next()
+    return done ? undefined : value
+  } catch (error) {
+    if (error instanceof ClientError) return undefined
+    throw error
+  }
+}

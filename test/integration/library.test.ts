@@ -1,0 +1,188 @@
+/**
+ * A daemon inside a program: its methods do what clients' messages do, and its events tell what really happened.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SignJWT } from 'jose'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { connect } from '../../src/client/client.js'
+import {
+  OrchestratorDaemon,
+  type OrchestratorDaemonConfig,
+  ServiceError,
+  type SessionEvents,
+  silentLog,
+} from '../../src/index.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'library-'))
+const SECRET = 'a secret of at least thirty-two characters'
+const PATIENCE = { timeout: 10_000, interval: 20 }
+
+/** Alone in one process on free ports, whatever the environment of the developer says. */
+const settings = (name: string, more: OrchestratorDaemonConfig = {}): OrchestratorDaemonConfig => ({
+  port: 0,
+  METRICS_PORT: 0,
+  REDIS_URL: '',
+  DATABASE_URL: '',
+  DAEMON_JWT_SECRET: '',
+  DAEMON_RATE_LIMIT_ENABLED: false,
+  DATA_DIR: join(folder, name, 'data'),
+  WORKSPACE_ROOT: join(folder, name, 'workspaces'),
+  ...more,
+})
+
+const quiet = { log: silentLog }
+const echo = (description: string) => ({ description, metadata: { echo: { count: 2, bytes: 4 } } })
+const addressOf = (daemon: OrchestratorDaemon) => `ws://127.0.0.1:${daemon.port}`
+
+/** Names of the events of one session, in the order they came. */
+function recorder(daemon: OrchestratorDaemon) {
+  const seen: { name: string; sessionId: string }[] = []
+  const names = ['spawned', 'running', 'stopped', 'completed', 'failed'].map((it) => `session:${it}`)
+  const all = [...names, 'task:executing', 'task:completed', 'task:failed', 'task:cancelled']
+  for (const name of all as (keyof SessionEvents)[]) {
+    daemon.on(name, ((about: { id?: string; sessionId?: string }) => {
+      seen.push({ name, sessionId: about.sessionId ?? about.id ?? '' })
+    }) as never)
+  }
+  return (sessionId: string) => seen.filter((it) => it.sessionId === sessionId).map(({ name }) => name)
+}
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('a running daemon', () => {
+  const daemon = new OrchestratorDaemon(settings('shared', { DAEMON_HEALTH_CHECK_INTERVAL: 1_000 }), quiet)
+  const eventsOf = recorder(daemon)
+  beforeAll(() => daemon.start())
+  afterAll(() => daemon.stop())
+
+  test('tells what becomes of a session in the order in which it happened', async () => {
+    const session = await daemon.spawnSession('planner', echo('first'), 'echo')
+    const end = await daemon.executeTask(session.id, echo('second'), { reason: 'a test' })
+    await daemon.sessionManager.stopSession(session.id)
+    await vi.waitFor(() => expect(eventsOf(session.id)).toContain('session:stopped'), PATIENCE)
+
+    expect(session).toMatchObject({ orchestratorId: 'planner', type: 'echo', status: 'active' })
+    expect(end).toMatchObject({ type: 'task_completed', sessionId: session.id })
+    const task = ['session:running', 'task:executing', 'task:completed']
+    expect(eventsOf(session.id)).toEqual(['session:spawned', ...task, ...task, 'session:stopped'])
+    expect(await daemon.sessionManager.getSession(session.id)).toMatchObject({ status: 'terminated' })
+  })
+
+  test('tells of sessions that clients spawn over the network, and who watches them', async () => {
+    const client = await connect({ url: addressOf(daemon) })
+    const handle = await client.spawn({ task: echo('from outside'), sessionType: 'echo' })
+    await handle.result()
+    await vi.waitFor(() => expect(eventsOf(handle.id)).toContain('task:completed'), PATIENCE)
+
+    const server = daemon.webSocketServer
+    expect(eventsOf(handle.id).slice(0, 3)).toEqual(['session:spawned', 'session:running', 'task:executing'])
+    expect([server.port, server.host, server.isAuthEnabled()]).toEqual([daemon.port, '127.0.0.1', false])
+    expect([server.getClientCount(), server.getSessionClientCount(handle.id)]).toEqual([1, 1])
+    expect(server.getActiveSessionIds()).toEqual([handle.id])
+    client.close()
+    await vi.waitFor(() => expect(server.getClientCount()).toBe(0), PATIENCE)
+    expect(server.getActiveSessionIds()).toEqual([])
+  })
+
+  test('works on many sessions at once and counts them', async () => {
+    const before = await daemon.sessionManager.getSessionCount()
+    const spawned = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => daemon.spawnSession('many', echo(`${i}`), 'echo')),
+    )
+
+    expect(new Set(spawned.map(({ id }) => id)).size).toBe(20)
+    expect(await daemon.sessionManager.getSessionCount()).toBe(before + 20)
+    expect(await daemon.sessionManager.getActiveSessionCount()).toBeGreaterThanOrEqual(20)
+  })
+
+  test('says where a task would go, and how it is, without being asked', async () => {
+    const routed = vi.fn()
+    const healthCheck = vi.fn()
+    daemon.once('task:routed', routed)
+    daemon.once('healthCheck', healthCheck)
+
+    const answer = await daemon.routeTask('anything')
+    const status = await daemon.getStatus()
+
+    expect(answer).toMatchObject({ taskId: expect.any(String), decision: { strategy: 'least-loaded' } })
+    expect(routed).toHaveBeenCalledWith(answer)
+    expect(status).toMatchObject({ status: 'running', name: 'orchestrator-daemon' })
+    await vi.waitFor(() => expect(healthCheck).toHaveBeenCalledOnce(), PATIENCE)
+    expect(healthCheck.mock.calls[0]?.[0]).toMatchObject({ status: 'running' })
+  })
+
+  test('refuses what clients are refused, with the same code', async () => {
+    await expect(daemon.executeTask('session_000_none', 'anything')).rejects.toMatchObject({
+      code: 'session_not_found',
+    })
+    expect(await daemon.sessionManager.getSession('session_000_none')).toBeUndefined()
+  })
+})
+
+test('behind a lock the daemon needs no token of its own and sees the sessions of its tenant only', async () => {
+  const daemon = new OrchestratorDaemon(settings('locked', { DAEMON_JWT_SECRET: SECRET }), { ...quiet, tenant: 'acme' })
+  const eventsOf = recorder(daemon)
+  await daemon.start()
+  const [friend, stranger] = await Promise.all([
+    connect({ url: addressOf(daemon), token: await tokenOf('acme') }),
+    connect({ url: addressOf(daemon), token: await tokenOf('other') }),
+  ])
+
+  const theirs = await stranger.spawn({ task: echo('theirs'), sessionType: 'echo' })
+  await theirs.result()
+  const own = await daemon.spawnSession('own', echo('own'), 'echo')
+
+  expect(await friend.status(own.id)).toMatchObject({ id: own.id })
+  expect(await daemon.sessionManager.getSession(theirs.id)).toBeUndefined()
+  expect(eventsOf(theirs.id)).toEqual([])
+  expect(daemon.webSocketServer.isAuthEnabled()).toBe(true)
+  friend.close()
+  stranger.close()
+  await daemon.stop()
+})
+
+test('a daemon that was stopped starts again with its sessions', async () => {
+  const daemon = new OrchestratorDaemon(settings('again'), quiet)
+  const marks: string[] = []
+  daemon.on('started', () => marks.push('started'))
+  daemon.on('stopped', () => marks.push('stopped'))
+
+  await Promise.all([daemon.start(), daemon.start()])
+  const { id } = await daemon.spawnSession('keeper', echo('before'), 'echo')
+  await Promise.all([daemon.stop(), daemon.stop()])
+  const refused = await daemon.getStatus().catch((error: unknown) => error)
+  await daemon.start()
+  const end = await daemon.executeTask(id, echo('after'))
+  await daemon.stop()
+
+  expect(refused).toBeInstanceOf(ServiceError)
+  expect(refused).toMatchObject({ message: 'The service cannot do this right now: the daemon is not started' })
+  expect(end).toMatchObject({ type: 'task_completed', sessionId: id })
+  expect(marks).toEqual(['started', 'stopped', 'started', 'stopped'])
+})
+
+test('a port that is taken keeps the daemon from starting, and it can be tried again', async () => {
+  const first = new OrchestratorDaemon(settings('first'), quiet)
+  await first.start()
+  const second = new OrchestratorDaemon(settings('second', { port: first.port ?? 0 }), quiet)
+
+  await expect(second.start()).rejects.toThrow(String(first.port))
+  await first.stop()
+  await second.start()
+
+  expect(second.port).toBeGreaterThan(0)
+  await second.stop()
+})
+
+async function tokenOf(tenant: string): Promise<string> {
+  return new SignJWT({ claims: { tenant, role: 'user' } })
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setSubject('tester')
+    .setIssuer('wundr-orchestrator')
+    .setAudience('wundr-daemon')
+    .setIssuedAt()
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(SECRET))
+}
