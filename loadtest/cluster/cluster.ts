@@ -1,0 +1,105 @@
+/**
+ * The cluster under load: real processes of the built program, every guarantee on.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ServiceProcess } from '../../scripts/demo/service-process.js'
+import type { Teardown } from '../../scripts/demo/teardown.js'
+import { temporaryFolder } from '../../scripts/servers/watchdog.js'
+import { DEFAULT_SHARD_COUNT } from '../../src/config/schema.js'
+import type { Target } from '../generator/socket.js'
+import type { Members } from '../measure/processes.js'
+import { type LoadStores, openLoadStores } from './stores.js'
+import { mintTokens, newSecret } from './tokens.js'
+
+/** The shards are dealt out within a second of the coordinator's start. */
+const DEAL_TIMEOUT_MS = 30_000
+const POLL_MS = 50
+
+/**
+ * What would otherwise be measured is the lock, not the path: limits of one principal are far above what the generator
+ * sends, and as many sessions may work at a time as there are connections.
+ */
+const LIMITS = {
+  DAEMON_RATE_LIMIT_MAX: '100000000',
+  DAEMON_AUTH_MAX_CONNECTIONS: '10000',
+  DAEMON_MAX_SESSIONS: '100000',
+}
+
+export interface ClusterSize {
+  readonly edges: number
+  readonly workers: number
+}
+
+export interface LoadCluster {
+  readonly stores: LoadStores
+  readonly edges: readonly ServiceProcess[]
+  readonly workers: readonly ServiceProcess[]
+  readonly targets: readonly Target[]
+  readonly tokens: readonly string[]
+  /** Redis, Postgres and every role. */
+  readonly members: Members
+}
+
+/** @throws Error when a process is not ready or the shards have no owners in time. `env` goes to every process. */
+export async function startCluster(
+  teardown: Teardown,
+  size: ClusterSize,
+  env: Readonly<Record<string, string>> = {},
+): Promise<LoadCluster> {
+  const stores = await openLoadStores(teardown)
+  const secret = newSecret()
+  const settings = { ...stores.env, ...LIMITS, DAEMON_JWT_SECRET: secret, ...env }
+  const nodes = new Nodes(teardown, settings)
+  const workers = numbered(size.workers, (n) => nodes.start('worker', `worker-${n}`))
+  const edges = numbered(size.edges, (n) => nodes.start('edge', `edge-${n}`))
+  await Promise.all([...workers, ...edges].map((node) => node.ready()))
+  // Last, so that its first round deals all shards evenly.
+  const coordinator = nodes.start('coordinator', 'coordinator')
+  await coordinator.ready()
+  await shardsDealt(stores)
+  const pids = (processes: readonly ServiceProcess[]): number[] => processes.map(({ pid }) => pid)
+  return {
+    ...{ stores, edges, workers, tokens: mintTokens(secret) },
+    targets: edges.map(({ url }) => ({ host: '127.0.0.1', port: Number(new URL(url).port) })),
+    members: { ...stores.members, worker: pids(workers), edge: pids(edges), coordinator: [coordinator.pid] },
+  }
+}
+
+const numbered = <T>(count: number, make: (n: number) => T): T[] =>
+  Array.from({ length: count }, (_, index) => make(index + 1))
+
+/** Starts processes that are stopped with the run, each in a folder of its own. */
+export class Nodes {
+  readonly #teardown: Teardown
+  readonly #env: Readonly<Record<string, string>>
+  readonly #folder = temporaryFolder()
+
+  constructor(teardown: Teardown, env: Readonly<Record<string, string>>) {
+    this.#teardown = teardown
+    this.#env = env
+    teardown.add('the temporary folder', () => this.#folder.remove())
+  }
+
+  start(role: 'all' | 'edge' | 'worker' | 'coordinator', name: string): ServiceProcess {
+    const folder = join(this.#folder.path, name)
+    mkdirSync(folder)
+    const env = { ...this.#env, WORKSPACE_ROOT: join(folder, 'workspaces') }
+    const node = new ServiceProcess({ name, role, folder, env })
+    this.#teardown.add(name, (hurry) => node.stop(hurry))
+    return node
+  }
+}
+
+async function shardsDealt(stores: LoadStores): Promise<void> {
+  const deadline = performance.now() + DEAL_TIMEOUT_MS
+  for (;;) {
+    const assigned = await stores.assignedShards()
+    if (assigned === DEFAULT_SHARD_COUNT) return
+    if (performance.now() > deadline) {
+      throw new Error(`the cluster is not ready: after ${DEAL_TIMEOUT_MS} ms ${assigned} shards have an owner`)
+    }
+    await sleep(POLL_MS)
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * `npm run load -- <scenario>`: starts what the scenario needs, measures, writes RESULTS.md, and stops everything. Exits 0
+ * only when every request was answered once and in order.
+ */
+import { parseOptions, SCENARIOS, type Scenario, USAGE } from './options.js'
+import { EXIT, perform } from './performance.js'
+import { peak, smoke } from './scenarios/peak.js'
+import type { Outcome, Stage } from './scenarios/scenario.js'
+
+const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = { peak, smoke }
+
+async function main(args: readonly string[]): Promise<number> {
+  const parsed = parseOptions(args)
+  const [word, ...more] = typeof parsed === 'string' ? [] : parsed.words
+  const scenario = SCENARIOS.find((name) => name === word)
+  if (typeof parsed === 'string' || scenario === undefined || more.length > 0) {
+    const problem =
+      typeof parsed === 'string' ? parsed : `expected one of ${SCENARIOS.join(', ')}, not ${word ?? 'nothing'}`
+    process.stderr.write(`${problem}\n\n${USAGE}`)
+    return EXIT.usage
+  }
+  return perform(scenario, `npm run load -- ${args.join(' ')}`, parsed.options, RUN[scenario])
+}
+
+// What is still open (a timer, a socket of a killed process) must not hold the process.
+process.exit(await main(process.argv.slice(2)))

@@ -1,0 +1,87 @@
+/**
+ * The command line of `npm run load` and `npm run bench`.
+ */
+import { parseArgs } from 'node:util'
+
+export const SCENARIOS = ['smoke', 'peak'] as const
+export type Scenario = (typeof SCENARIOS)[number]
+
+const MAX_SECONDS = 3_600
+/** Of one process: the sockets that it may open here. */
+const MAX_CONNECTIONS = 15_000
+const MAX_RATE = 1_000_000
+const MAX_NODES = 16
+const MAX_REPEAT = 9
+
+export const USAGE = `npm run load -- <scenario> [options]     starts a cluster, puts load on it, and says what it did
+
+  smoke      a few seconds of everything: is it right?
+  peak       closed loop: every connection waits for its answer; how many round trips a second are there?
+  10k        open loop: 10,000 commands a second for a minute, by k6 where it can be had and by the generator
+  idle       memory of idle connections and of every role; time from start to ready
+  sessions   memory of a worker with 1,000 echo sessions, and with 200 llm sessions that stream
+
+npm run bench [-- options]               the same load on the bare parts, on this service, and on Socket.IO
+
+  --seconds <n>       measured time of one run
+  --connections <n>   each with a session of its own
+  --rate <n>          10k, bench: commands a second over all connections
+  --edges <n>         default 1
+  --workers <n>       default 1
+  --repeat <n>        runs; the medians are shown
+  --json              print one JSON object at the end, and nothing else
+  --no-results        leave loadtest/RESULTS.md alone
+`
+
+export interface LoadOptions {
+  readonly seconds: number | undefined
+  readonly connections: number | undefined
+  readonly rate: number | undefined
+  readonly edges: number
+  readonly workers: number
+  readonly repeat: number
+  readonly json: boolean
+  /** Write what was measured into RESULTS.md. */
+  readonly results: boolean
+}
+
+/** The words that are no options, and the options; or a sentence saying what cannot be understood. */
+export function parseOptions(args: readonly string[]): { words: string[]; options: LoadOptions } | string {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        seconds: { type: 'string' },
+        connections: { type: 'string' },
+        rate: { type: 'string' },
+        edges: { type: 'string', default: '1' },
+        workers: { type: 'string', default: '1' },
+        repeat: { type: 'string', default: '1' },
+        json: { type: 'boolean', default: false },
+        'no-results': { type: 'boolean', default: false },
+      },
+    })
+    const options = {
+      seconds: optionalNumber('--seconds', values.seconds, MAX_SECONDS),
+      connections: optionalNumber('--connections', values.connections, MAX_CONNECTIONS),
+      rate: optionalNumber('--rate', values.rate, MAX_RATE),
+      edges: wholeNumber('--edges', values.edges, MAX_NODES),
+      workers: wholeNumber('--workers', values.workers, MAX_NODES),
+      repeat: wholeNumber('--repeat', values.repeat, MAX_REPEAT),
+      ...{ json: values.json, results: !values['no-results'] },
+    }
+    return { words: positionals, options }
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+const optionalNumber = (name: string, text: string | undefined, max: number): number | undefined =>
+  text === undefined ? undefined : wholeNumber(name, text, max)
+
+function wholeNumber(name: string, text: string, max: number): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= 1 && value <= max) return value
+  throw new RangeError(`${name} is a whole number from 1 to ${max}, not ${text}`)
+}

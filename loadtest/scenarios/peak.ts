@@ -1,0 +1,86 @@
+/**
+ * The peak: every connection has one request under way, always. Also `smoke`, the same in small.
+ */
+import { type LoadCluster, startCluster } from '../cluster/cluster.js'
+import type { Plan } from '../generator/plan.js'
+import { type LoadFigures, measureCluster } from '../measure/load-figures.js'
+import { loadTable } from '../measure/tables.js'
+import type { Outcome, Stage } from './scenario.js'
+
+const WARMUP_SECONDS = 3
+const PEAK = { connections: 200, seconds: 15 }
+const SMOKE = { connections: 40, seconds: 2, rate: 500 }
+
+export async function peak(stage: Stage): Promise<Outcome> {
+  const { connections = PEAK.connections, seconds = PEAK.seconds } = stage.options
+  const cluster = await ready(stage)
+  const plan = planFor(cluster, connections, seconds)
+  const runs = await repeated(stage, cluster, plan)
+  return outcome(
+    `Closed loop, ${connections} connections with an echo session each, ${seconds} s`,
+    stage,
+    cluster,
+    runs,
+  )
+}
+
+export async function smoke(stage: Stage): Promise<Outcome> {
+  const { connections = SMOKE.connections, seconds = SMOKE.seconds, rate = SMOKE.rate } = stage.options
+  const cluster = await ready(stage)
+  const plan = { ...planFor(cluster, connections, seconds), warmupSeconds: 1 }
+  const closed = await repeated({ ...stage, options: { ...stage.options, repeat: 1 } }, cluster, plan)
+  const events = closed.reduce((sum, { report }) => sum + report.events, 0)
+  const open = await measureCluster(cluster, { ...plan, rate }, events)
+  const summary = `${connections} connections, ${seconds} s in a closed loop and ${seconds} s at ${rate} commands/s`
+  const closedOutcome = outcome(summary, stage, cluster, closed)
+  return {
+    ...closedOutcome,
+    tables: [...closedOutcome.tables, loadTable([open])],
+    figures: { closed, open },
+    faults: [...closedOutcome.faults, ...open.faults],
+  }
+}
+
+export async function ready(stage: Stage): Promise<LoadCluster> {
+  const { edges, workers } = stage.options
+  const startedAt = performance.now()
+  const cluster = await startCluster(stage.teardown, { edges, workers })
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+  stage.say(`Redis, PostgreSQL, 1 coordinator, ${workers} worker, ${edges} edge: ready after ${seconds} s.`)
+  return cluster
+}
+
+export const planFor = ({ targets, tokens }: LoadCluster, connections: number, seconds: number): Plan => ({
+  ...{ targets, tokens, connections, seconds, dialect: 'service', warmupSeconds: WARMUP_SECONDS },
+})
+
+/** As many runs as the options ask for, one after the other on the same cluster. */
+export async function repeated(stage: Stage, cluster: LoadCluster, plan: Plan): Promise<LoadFigures[]> {
+  const runs: LoadFigures[] = []
+  let events = 0
+  for (let run = 1; run <= stage.options.repeat; run++) {
+    const figures = await measureCluster(cluster, plan, events)
+    events += figures.report.events
+    runs.push(figures)
+    const { roundTripsPerSecond, latency } = figures.report
+    stage.say(`run ${run}: ${roundTripsPerSecond} round trips/s, p50 ${latency.p50} ms, p99 ${latency.p99} ms`)
+  }
+  return runs
+}
+
+export function outcome(
+  summary: string,
+  { options }: Stage,
+  cluster: LoadCluster,
+  runs: readonly LoadFigures[],
+): Outcome {
+  const nodes = `${options.edges} edge, ${options.workers} worker, 1 coordinator, Redis, PostgreSQL, all durable`
+  return {
+    summary: `${summary}; ${nodes}.`,
+    versions: cluster.stores.versions,
+    tables: [loadTable(runs)],
+    notes: [],
+    figures: runs,
+    faults: runs.flatMap((run) => run.faults),
+  }
+}
