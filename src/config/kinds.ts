@@ -109,6 +109,12 @@ export const secret = (minLength: number): Kind<string> => ({
   expected: `a text of at least ${minLength} characters`,
 })
 
+/** A name or an address of another server, without port. */
+export const host: Kind<string> = {
+  type: z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._:-]{1,253})$/),
+  expected: 'the name or address of a server, without a port',
+}
+
 /** `host:port,host:port`. */
 export const addresses: Kind<readonly string[]> = {
   type: z

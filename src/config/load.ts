@@ -1,26 +1,40 @@
 /**
- * Reads the settings: flags before environment before `.env` before defaults. Says everything that is wrong at once.
+ * Reads the settings: flags before environment before `.env` before the file of `--config` before defaults. Says
+ * everything that is wrong at once.
  */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { parseEnv } from 'node:util'
-import { allSettings, type Values } from './schema.js'
+import { derive } from './derived.js'
+import { hint } from './nearest.js'
+import { brokenRules } from './rules.js'
+import { allSettings, SETTINGS, type Values } from './schema.js'
 import type { Setting } from './setting.js'
+import { settingsFileSource } from './settings-file.js'
+import {
+  type Flags,
+  flagSource,
+  type Given,
+  type Names,
+  nameSource,
+  type Origin,
+  readEnvFile,
+  type Source,
+} from './sources.js'
+
+export type { FlagValue } from './sources.js'
 
 export interface Config extends Values {
   /** Hash tags in use: 16 on Redis Cluster, else 1. */
   readonly lanes: 1 | 16
   /** Sentences for the log: nothing that keeps the daemon from starting. */
   readonly warnings: readonly string[]
+  /** Where the value of each setting came from, by its name in the environment; what is missing here is a default. */
+  readonly origins: ReadonlyMap<string, Origin>
 }
-
-export type FlagValue = string | number | boolean | undefined
 
 export interface ConfigSources {
   /** Options of the command line, in camel case; those that belong to no setting are passed over. */
-  readonly flags: Readonly<Record<string, FlagValue>>
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** Where `.env` is looked for. */
+  readonly flags: Flags
+  readonly env: Names
+  /** Where `.env` is looked for, and where the path of a settings file begins. */
   readonly cwd: string
 }
 
@@ -33,87 +47,72 @@ export class ConfigError extends Error {
 }
 
 const CLUSTER_LANES = 16
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/
 
 /** @throws ConfigError */
-export function loadConfig(sources: ConfigSources): Config {
+export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
   const mistakes: string[] = []
-  const file = readEnvFile(sources.cwd, mistakes)
-  const values = readValues([fromFlags(sources.flags), fromNames(sources.env), fromNames(file)], mistakes)
+  const envFile = readEnvFile(cwd, mistakes)
+  const sources = [flagSource(flags), nameSource('environment', env), nameSource('.env', envFile)]
+  const file = firstIn(sources, SETTINGS.server.configFile)
+  if (file) sources.push(settingsFileSource(file.text, cwd, mistakes))
+  const reading: Reading = { sources, mistakes, origins: new Map(), warnings: [] }
+  const values = derive(readValues(reading))
   // Rules between settings read only values that are right, so they wait until all are.
   if (mistakes.length === 0) mistakes.push(...brokenRules(values))
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return {
     ...values,
     lanes: values.redis.clusterNodes ? CLUSTER_LANES : 1,
-    warnings: unknownNames({ ...file, ...sources.env }),
+    warnings: [...unknownNames({ ...envFile, ...env }), ...reading.warnings],
+    origins: reading.origins,
   }
 }
 
-/** Where a value may come from: undefined means that this source does not have it. */
-type Source = (setting: Setting<unknown>) => string | undefined
+interface Reading {
+  /** Highest precedence first. */
+  readonly sources: readonly Source[]
+  readonly mistakes: string[]
+  readonly warnings: string[]
+  readonly origins: Map<string, Origin>
+}
 
-function fromFlags(flags: ConfigSources['flags']): Source {
-  return ({ flag }) => {
-    const value = flag === undefined ? undefined : flags[flag]
-    return value === undefined ? undefined : String(value)
+function firstIn(sources: readonly Source[], setting: Setting<unknown>): (Given & { origin: Origin }) | undefined {
+  for (const source of sources) {
+    const given = source.find(setting)
+    if (given) return { ...given, origin: source.origin }
   }
-}
-
-// An empty value counts as absent: `REDIS_URL=` in a compose file means that there is no Redis.
-function fromNames(names: ConfigSources['env']): Source {
-  return ({ env, aliases }) => [env, ...aliases].map((name) => names[name]?.trim()).find((value) => value)
-}
-
-function readEnvFile(cwd: string, mistakes: string[]): ConfigSources['env'] {
-  const path = join(cwd, '.env')
-  try {
-    return parseEnv(readFileSync(path, 'utf8')) as ConfigSources['env']
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code !== 'ENOENT') mistakes.push(`${path} could not be read: ${message}`)
-    return {}
-  }
-}
-
-function readValues(sources: readonly Source[], mistakes: string[]): Values {
-  const values: Record<string, Record<string, unknown>> = {}
-  for (const { section, key, setting } of allSettings()) {
-    const given = sources.map((source) => source(setting)).find((value) => value !== undefined) ?? setting.fallback
-    values[section] ??= {}
-    values[section][key] = given === undefined ? undefined : parse(setting, given, mistakes)
-  }
-  return values as unknown as Values // The table that built it is the one that the type is made from.
-}
-
-function parse(setting: Setting<unknown>, given: string, mistakes: string[]): unknown {
-  const result = setting.kind.type.safeParse(given)
-  if (result.success) return result.data
-  const found = setting.secret ? '' : `, not "${given}"`
-  mistakes.push(`${setting.env} must be ${setting.kind.expected}${found}`)
   return undefined
 }
 
-/** Rules that hold between settings; design: a role of its own meets the others in Redis and PostgreSQL only. */
-function* brokenRules({ server, auth, redis, database }: Values): Generator<string> {
-  if (server.role !== 'all') {
-    const reason = `role ${server.role} meets the other roles in Redis and PostgreSQL only`
-    if (!redis.url && !redis.clusterNodes) yield `REDIS_URL is missing: ${reason}`
-    if (!database.url) yield `DATABASE_URL is missing: ${reason}`
+function readValues(reading: Reading): Values {
+  const values: Record<string, Record<string, unknown>> = {}
+  for (const { section, key, setting } of allSettings()) {
+    values[section] ??= {}
+    values[section][key] = readValue(setting, reading)
   }
-  const listens = server.role === 'all' || server.role === 'edge'
-  const locked = auth.jwtSecret !== undefined || auth.apiKeys.length > 0
-  if (listens && !locked && !LOOPBACK.test(server.host)) {
-    yield `DAEMON_JWT_SECRET (or DAEMON_AUTH_API_KEYS) is missing: without it the daemon listens on loopback only, not on ${server.host}`
-  }
-  if (redis.url && redis.clusterNodes) yield 'REDIS_URL and REDIS_CLUSTER_NODES exclude each other; set one of them'
-  if (redis.clusterNodes && redis.db !== 0) yield `REDIS_DB must be 0 on a Redis Cluster, not ${redis.db}`
+  // A value that is wrong is undefined here; nobody reads it, because there is a mistake then.
+  return values as unknown as Values
 }
 
-function unknownNames(names: ConfigSources['env']): string[] {
+function readValue(setting: Setting<unknown>, { sources, mistakes, warnings, origins }: Reading): unknown {
+  const given = firstIn(sources, setting)
+  if (!given) return setting.fallback === undefined ? undefined : setting.kind.type.parse(setting.fallback)
+  origins.set(setting.env, given.origin)
+  if (setting.pending) warnings.push(`${given.label} is not used by this version yet: it has no ${setting.pending}`)
+  const result = setting.kind.type.safeParse(given.text)
+  if (result.success) return result.data
+  const found = setting.secret ? '' : `, not "${withoutCredentials(given.text)}"`
+  mistakes.push(`${given.label} must be ${setting.kind.expected}${found}`)
+  return undefined
+}
+
+/** A URL that is wrong may still hold a password. */
+const withoutCredentials = (text: string): string => text.replace(/\/\/[^/]*@/, '//hidden@')
+
+function unknownNames(names: Names): string[] {
   const known = new Set(allSettings().flatMap(({ setting }) => [setting.env, ...setting.aliases]))
   return Object.keys(names)
     .filter((name) => name.startsWith('DAEMON_') && !known.has(name))
     .sort()
-    .map((name) => `${name} is not a setting of this version and has no effect`)
+    .map((name) => `${name} is not a setting of this version and has no effect${hint(name, known)}`)
 }

@@ -73,6 +73,7 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   ulid: ['protocol'],
   ws: ['client'],
   tsx: ['cluster'],
+  yaml: ['config'],
   zod: ['protocol', 'config', 'charter', 'runtimes'],
 }
 

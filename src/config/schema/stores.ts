@@ -1,7 +1,19 @@
 /**
  * Settings of the two stores and of the cluster that shares them.
  */
-import { addresses, choice, flag, milliseconds, name, port, remotePort, text, url, wholeNumber } from '../kinds.js'
+import {
+  addresses,
+  choice,
+  flag,
+  host,
+  milliseconds,
+  name,
+  port,
+  remotePort,
+  text,
+  url,
+  wholeNumber,
+} from '../kinds.js'
 import { optional, setting } from '../setting.js'
 
 export const LOAD_BALANCING_STRATEGIES = ['round-robin', 'least-loaded', 'weighted', 'hash-based'] as const
@@ -22,7 +34,7 @@ export const redis = {
   url: optional('REDIS_URL', url('redis', 'rediss'), 'Redis 7 or newer; without it everything runs in one process', {
     secret: true,
   }),
-  host: optional('REDIS_HOST', text, 'Host of Redis, instead of REDIS_URL'),
+  host: optional('REDIS_HOST', host, 'Host of Redis, instead of REDIS_URL'),
   port: setting('REDIS_PORT', remotePort, '6379', 'Port of Redis on REDIS_HOST'),
   clusterNodes: optional('REDIS_CLUSTER_NODES', addresses, 'Some nodes of a Redis Cluster, instead of REDIS_URL'),
   password: optional('REDIS_PASSWORD', text, 'Password, when the URL holds none', { secret: true }),
@@ -39,7 +51,7 @@ export const database = {
   url: optional('DATABASE_URL', url('postgres', 'postgresql'), 'PostgreSQL 15 or newer; without it DATA_DIR is used', {
     secret: true,
   }),
-  host: optional('POSTGRES_HOST', text, 'Host of PostgreSQL, instead of DATABASE_URL'),
+  host: optional('POSTGRES_HOST', host, 'Host of PostgreSQL, instead of DATABASE_URL'),
   port: setting('POSTGRES_PORT', remotePort, '5432', 'Port of PostgreSQL on POSTGRES_HOST'),
   name: setting('POSTGRES_DB', text, 'orchestrator', 'Database on POSTGRES_HOST'),
   user: setting('POSTGRES_USER', text, 'orchestrator', 'User on POSTGRES_HOST'),

@@ -139,9 +139,9 @@ describe('mistakes', () => {
     ])
   })
 
-  test('in a flag are named by the setting', () => {
+  test('in an option are named by the option', () => {
     expect(mistakesOf({}, { role: 'boss' })).toEqual([
-      'DAEMON_ROLE must be one of all, edge, worker, coordinator, not "boss"',
+      '--role must be one of all, edge, worker, coordinator, not "boss"',
     ])
   })
 
@@ -163,7 +163,7 @@ describe('mistakes', () => {
     '%s is no address to listen on without a secret',
     (host) => {
       expect(mistakesOf({ DAEMON_HOST: host })).toEqual([
-        `DAEMON_JWT_SECRET (or DAEMON_AUTH_API_KEYS) is missing: without it the daemon listens on loopback only, not on ${host}`,
+        `DAEMON_JWT_SECRET is missing: without it or DAEMON_AUTH_API_KEYS the daemon listens on loopback only, not on ${host}`,
       ])
       expect(mistakesOf({ DAEMON_HOST: host, DAEMON_JWT_SECRET: SECRET })).toEqual([])
     },
@@ -188,6 +188,8 @@ describe('mistakes', () => {
   test('in the name of a daemon setting only warn', () => {
     const config = load({ env: { DAEMON_PROT: '9000', PATH: '/bin' } })
 
-    expect(config.warnings).toEqual(['DAEMON_PROT is not a setting of this version and has no effect'])
+    expect(config.warnings).toEqual([
+      'DAEMON_PROT is not a setting of this version and has no effect (did you mean DAEMON_PORT?)',
+    ])
   })
 })

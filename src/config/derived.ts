@@ -1,0 +1,30 @@
+/**
+ * Settings that follow from others: addresses of stores that were given in parts, and the one switch behind the three
+ * that make a log verbose.
+ */
+import type { Values } from './schema.js'
+
+/** `values` with the URL of a store that was given as host, port and so on. A URL that is set stands. */
+export function derive(values: Values): Values {
+  const { server, redis, database, logging } = values
+  const redisUrl = redis.url ?? (redis.clusterNodes ? undefined : redisUrlOf(redis))
+  return {
+    ...values,
+    server: { ...server, verbose: server.verbose || logging.debug },
+    redis: { ...redis, url: redisUrl },
+    database: { ...database, url: database.url ?? databaseUrlOf(database) },
+  }
+}
+
+function redisUrlOf({ host, port }: Values['redis']): string | undefined {
+  return host === undefined ? undefined : `redis://${bracketed(host)}:${port}`
+}
+
+function databaseUrlOf({ host, port, user, password, name }: Values['database']): string | undefined {
+  if (host === undefined) return undefined
+  const [asUser, withPassword, inDatabase] = [user, password, name].map(encodeURIComponent)
+  return `postgres://${asUser}:${withPassword}@${bracketed(host)}:${port}/${inDatabase}`
+}
+
+/** An IPv6 address stands in brackets before a port. */
+const bracketed = (host: string): string => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host)

@@ -1,0 +1,56 @@
+/**
+ * The settings as a person may see them: each with its value, where that came from, and no secret.
+ */
+import type { Config } from './load.js'
+import { allSettings } from './schema.js'
+import type { Setting } from './setting.js'
+import type { Origin } from './sources.js'
+
+export interface EffectiveSetting {
+  readonly section: string
+  /** Its name in the environment. */
+  readonly name: string
+  /** As one would write it; `set (hidden)` for a secret, undefined when not set. */
+  readonly value: string | undefined
+  readonly source: Origin
+  readonly unit: string | undefined
+  readonly meaning: string
+  /** The part of the product that would use it and is not there yet. */
+  readonly pending: string | undefined
+}
+
+const HIDDEN = 'set (hidden)'
+
+/** All settings in table order. Passwords in URLs are hidden too. */
+export function effectiveSettings(config: Config): readonly EffectiveSetting[] {
+  return allSettings().map(({ section, key, setting }) => ({
+    section,
+    name: setting.env,
+    value: shown(setting, valueAt(config, section, key)),
+    source: config.origins.get(setting.env) ?? 'default',
+    unit: setting.unit,
+    meaning: setting.meaning,
+    pending: setting.pending,
+  }))
+}
+
+function valueAt(config: Config, section: string, key: string): unknown {
+  const values = config[section as keyof Config] as Readonly<Record<string, unknown>>
+  return values[key]
+}
+
+function shown({ secret }: Setting<unknown>, value: unknown): string | undefined {
+  if (value === undefined || (Array.isArray(value) && value.length === 0)) return undefined
+  if (typeof value === 'string' && value.includes('://') && URL.canParse(value)) return withoutPassword(value)
+  if (secret) return HIDDEN
+  return Array.isArray(value) ? value.join(',') : String(value)
+}
+
+/** The query goes too, because drivers take passwords there. */
+function withoutPassword(address: string): string {
+  const url = new URL(address)
+  if (url.password === '' && url.search === '') return address
+  if (url.password !== '') url.password = 'hidden'
+  if (url.search !== '') url.search = '?hidden'
+  return url.href
+}

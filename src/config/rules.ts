@@ -1,0 +1,46 @@
+/**
+ * Rules that hold between settings.
+ */
+import type { Values } from './schema.js'
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/
+
+/** What is wrong between values that are right each by itself, one sentence each. */
+export function* brokenRules(values: Values): Generator<string> {
+  yield* missingStores(values)
+  yield* openDoors(values)
+  yield* contradictions(values)
+  yield* shrinkingBudgets(values)
+}
+
+function* missingStores({ server, redis, database }: Values): Generator<string> {
+  if (server.role === 'all') return
+  const reason = `role ${server.role} meets the other roles in Redis and PostgreSQL only`
+  if (!redis.url && !redis.clusterNodes) yield `REDIS_URL is missing: ${reason}`
+  if (!database.url) yield `DATABASE_URL is missing: ${reason}`
+}
+
+function* openDoors({ server, auth }: Values): Generator<string> {
+  const listens = server.role === 'all' || server.role === 'edge'
+  const locked = auth.jwtSecret !== undefined || auth.apiKeys.length > 0
+  if (!listens || locked || LOOPBACK.test(server.host)) return
+  const keys = 'without it or DAEMON_AUTH_API_KEYS'
+  yield `DAEMON_JWT_SECRET is missing: ${keys} the daemon listens on loopback only, not on ${server.host}`
+}
+
+function* contradictions({ redis, auth }: Values): Generator<string> {
+  if (redis.url && redis.clusterNodes) yield 'REDIS_URL and REDIS_CLUSTER_NODES exclude each other; set one of them'
+  if (redis.clusterNodes && redis.db !== 0) yield `REDIS_DB must be 0 on a Redis Cluster, not ${redis.db}`
+  if (auth.mode === 'api-key' && auth.apiKeys.length === 0) {
+    yield 'DAEMON_AUTH_API_KEYS is missing: with DAEMON_AUTH_MODE=api-key nobody could come in without it'
+  }
+}
+
+function* shrinkingBudgets({ budget }: Values): Generator<string> {
+  if (budget.weekly < budget.daily) {
+    yield `TOKEN_BUDGET_WEEKLY must be at least TOKEN_BUDGET_DAILY, but ${budget.weekly} is less than ${budget.daily}`
+  }
+  if (budget.monthly < budget.weekly) {
+    yield `TOKEN_BUDGET_MONTHLY must be at least TOKEN_BUDGET_WEEKLY, but ${budget.monthly} is less than ${budget.weekly}`
+  }
+}
