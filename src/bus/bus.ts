@@ -2,7 +2,7 @@
  * The data plane: three interfaces and their promises. Redis implements them for a cluster, `memory-bus` for one
  * process; one contract suite holds both to the same behaviour.
  *
- *   CommandStream   edge → worker   commands of a shard, in order, accepted once
+ *   CommandStream   edge → worker   commands of a shard, in order, accepted once; a bell tells its owner
  *   SessionLog      worker          events and state of a session, written only by the shard's owner
  *   EdgeStream      worker → edge   what one edge's clients must see
  *
@@ -35,16 +35,6 @@ export type Refused = Fenced | RolledBack
 
 export type Submitted = { readonly status: 'ok' } | { readonly status: 'busy'; readonly retryAfterMs: number }
 
-/** Position in a shard's command stream; opaque. */
-export type Cursor = string
-
-export interface CommandBatch {
-  readonly shard: number
-  readonly submissions: readonly Submission[]
-  /** Position behind the last of them. */
-  readonly cursor: Cursor
-}
-
 /**
  * What became of one command: `new` it waits in the inbox · `dup` its id was accepted before, `detail` is the event that
  * ended it or '' · `busy` the inbox is full, nothing changed · `final` the session has ended, `detail` is its status ·
@@ -57,16 +47,25 @@ export interface Acceptance {
   readonly detail: string
 }
 
-export interface Accepted {
-  readonly status: 'ok'
-  /** One for each submission, in order. */
-  readonly acceptances: readonly Acceptance[]
+/** A command that was taken out of its shard's stream, and what became of it. */
+export interface AcceptedCommand {
+  readonly submission: Submission
+  readonly acceptance: Acceptance
 }
 
-export interface CommandReader {
-  /** Starts reading a shard behind `cursor`; takes effect at once. */
-  add(shard: number, cursor: Cursor): void
-  /** Stops reading a shard: no batch of it is handed out after this call returns. */
+export interface Accepted {
+  readonly status: 'ok'
+  /** In the order of their submission. */
+  readonly commands: readonly AcceptedCommand[]
+  /** More may wait: the caller accepts again. */
+  readonly more: boolean
+}
+
+/** Tells which of the added shards have commands waiting. A call that comes twice, or for nothing, is no mistake. */
+export interface CommandBell {
+  /** Starts watching a shard, and tells of it once: something may wait there already. */
+  add(shard: number): void
+  /** Stops watching a shard: it is not told of after this call returns. */
   remove(shard: number): void
   stop(): Promise<void>
 }
@@ -75,15 +74,16 @@ export interface CommandStream {
   /** Appends a command, or refuses it above the shard's bounds of waiting commands (count and bytes). */
   submit(submission: Submission): Promise<Submitted>
   /**
-   * Reads shards that were added. Batches of one shard arrive in order, the next only after the handler's promise of
-   * the former resolved. `onLost` tells that the connection was lost and is back: the store may have changed meanwhile.
+   * Watches the shards of `owner`, which must have claimed them under this name. `onLost` tells that the connection was
+   * lost and is back: the store may have changed meanwhile.
    */
-  openReader(onBatch: (batch: CommandBatch) => Promise<void>, onLost: () => void): CommandReader
+  openBell(owner: NodeId, onWaiting: (shard: number) => void, onLost: () => void): CommandBell
   /**
-   * Moves a batch into the inboxes of its sessions and the cursor behind it, in one step, and tells the submitting
-   * edges. A fresh spawn creates its session and subscribes its edge.
+   * Takes the commands that wait in a shard's stream, at most a batch: moves them into the inboxes of their sessions and
+   * the shard's cursor behind them, in one step, and tells the submitting edges. A fresh spawn creates its session and
+   * subscribes its edge.
    */
-  accept(claim: Claim, batch: CommandBatch): Promise<Accepted | Refused>
+  accept(claim: Claim): Promise<Accepted | Refused>
 }
 
 /** Text of the message being streamed. */
@@ -95,6 +95,8 @@ export interface Part {
 /** The small state that is saved with every step, ≤ 4 KB as JSON: long task texts are cut for it. */
 export interface SmallState {
   readonly session: Session
+  /** The subject that spawned the session. */
+  readonly owner?: string
   /** Number of the last turn that began. */
   readonly turn: number
   /** Ids of waiting commands that were cancelled: they are passed over when their turn comes. */
@@ -183,7 +185,6 @@ export type Resumed =
 /** What a new owner finds in a shard. */
 export interface Claimed {
   readonly status: 'ok'
-  readonly cursor: Cursor
   /** Sessions with an unfinished command: the work list of a takeover. */
   readonly active: readonly SessionId[]
   /** Sessions with events that Postgres may not have. */
@@ -268,6 +269,8 @@ export const LIMITS = {
   /** Commands submitted to one shard and not yet accepted: about a second of a shard's peak. */
   shardCommands: 10_000,
   shardBytes: 16 * 1024 * 1024,
+  /** Commands that one step accepts, over all shards that are accepted together: about 2 ms of the store. */
+  acceptCommands: 128,
   /** Accepted commands of one session. */
   inboxCommands: 1_000,
   inboxBytes: 4 * 1024 * 1024,

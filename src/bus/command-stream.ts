@@ -1,106 +1,115 @@
 /**
- * Commands of a shard over a Redis stream: edges append, the shard's owner reads with a cursor of its own and accepts.
+ * Commands of a shard over a Redis stream: edges append and ring the owner's bell, the owner accepts what waits.
  *
  * Why no consumer group: XREADGROUP is a write that no epoch can fence. A stopped owner that still blocks in it takes
  * the next command into its pending list, while later ones go to the new owner.
  */
+
+import type { NodeId } from '../protocol/ids.js'
 import type { RedisClient } from '../redis/connect.js'
-import { Script } from '../redis/script.js'
-import type {
-  Acceptance,
-  Accepted,
-  Claim,
-  CommandBatch,
-  CommandReader,
-  CommandStream,
-  Refused,
-  Submitted,
+import { Script, type ScriptReply } from '../redis/script.js'
+import { ScriptBatch } from '../redis/script-batch.js'
+import {
+  type Acceptance,
+  type Accepted,
+  type AcceptedCommand,
+  type Claim,
+  type CommandBell,
+  type CommandStream,
+  LIMITS,
+  type Refused,
+  type Submitted,
 } from './bus.js'
-import { LIMITS } from './bus.js'
-import { isControl, type Submission } from './command.js'
-import { RedisCommandReader } from './command-reader.js'
+import type { Outbox, Submission } from './command.js'
+import { BELL_RINGS, RedisCommandBell } from './command-bell.js'
 import type { Lanes } from './lanes.js'
 import { refusal, word } from './replies.js'
 
 /** Values that `accept` returns for each command. */
-const REPLY_FIELDS = 2
+const REPLY_FIELDS = 6
+/** Some 5 µs of the server each. */
+const SUBMISSIONS_PER_CALL = 64
+/** The commands of one call are bounded by the script; a shard where nothing waits costs 2 µs. */
+const SHARDS_PER_CALL = 64
+const CHARS_PER_CALL = 256 * 1024
 
 export class RedisCommandStream implements CommandStream {
-  readonly #submit = new Script(new URL('./lua/submit.lua', import.meta.url))
-  readonly #accept = new Script(new URL('./lua/accept.lua', import.meta.url))
+  readonly #submit: ScriptBatch
+  readonly #accept: ScriptBatch
 
   constructor(
     private readonly redis: RedisClient,
     private readonly lanes: Lanes,
     /** Opens a connection for blocking reads. */
     private readonly connectReader: () => Promise<RedisClient>,
-  ) {}
-
-  async submit(submission: Submission): Promise<Submitted> {
-    const { sessionId, commandId, type, tenant, outbox, fresh, body } = submission
-    const shard = shardKey(this.lanes, sessionId)
-    const reply = await this.#submit.run(
-      this.redis,
-      shard,
-      LIMITS.shardCommands,
-      LIMITS.shardBytes,
-      sessionId,
-      commandId,
-      type,
-      tenant,
-      outbox,
-      fresh ? 1 : 0,
-      body,
-    )
-    return word(reply) === 'ok' ? { status: 'ok' } : { status: 'busy', retryAfterMs: LIMITS.busyRetryMs }
-  }
-
-  openReader(onBatch: (batch: CommandBatch) => Promise<void>, onLost: () => void): CommandReader {
-    return new RedisCommandReader({
-      lanes: this.lanes,
-      commands: this.redis,
-      connect: this.connectReader,
-      onBatch,
-      onLost,
+  ) {
+    this.#submit = new ScriptBatch(redis, new Script(new URL('./lua/submit.lua', import.meta.url)), {
+      head: (base) => [base, LIMITS.shardCommands, LIMITS.shardBytes, BELL_RINGS],
+      items: SUBMISSIONS_PER_CALL,
+      chars: CHARS_PER_CALL,
+      repeatable: true,
+    })
+    this.#accept = new ScriptBatch(redis, new Script(new URL('./lua/accept.lua', import.meta.url)), {
+      head: acceptHead,
+      items: SHARDS_PER_CALL,
+      chars: CHARS_PER_CALL,
+      // The commands in a lost reply are found again by another claim, not by another accept.
+      repeatable: false,
     })
   }
 
-  async accept(claim: Claim, batch: CommandBatch): Promise<Accepted | Refused> {
-    const keys = this.lanes.ofShard(claim.shard)
-    const reply = await this.#accept.run(
-      this.redis,
-      keys.shard(claim.shard),
-      claim.epoch,
-      batch.cursor,
-      keys.base,
-      LIMITS.inboxCommands,
-      LIMITS.inboxBytes,
-      LIMITS.seenCommands,
-      LIMITS.outEntries,
-      ...batch.submissions.flatMap(acceptArguments),
-    )
-    const refused = refusal(reply)
-    if (refused) return refused
-    return { status: 'ok', acceptances: batch.submissions.map((it, index) => acceptance(it, reply, index)) }
+  async submit(submission: Submission): Promise<Submitted> {
+    const { sessionId, commandId, body } = submission
+    const { shard, keys } = this.lanes.locate(sessionId)
+    const args = [shard, sessionId, commandId, metaOf(submission), body]
+    const reply = await this.#submit.run(keys.base, keys.shard(shard), args)
+    return word(reply) === 'ok' ? { status: 'ok' } : { status: 'busy', retryAfterMs: LIMITS.busyRetryMs }
+  }
+
+  openBell(owner: NodeId, onWaiting: (shard: number) => void, onLost: () => void): CommandBell {
+    const { redis, lanes, connectReader } = this
+    return new RedisCommandBell({ owner, redis, lanes, connect: connectReader, onWaiting, onLost })
+  }
+
+  async accept({ shard, epoch }: Claim): Promise<Accepted | Refused> {
+    const keys = this.lanes.ofShard(shard)
+    const reply = await this.#accept.run(keys.base, keys.shard(shard), [shard, epoch])
+    return refusal(reply) ?? { status: 'ok', more: reply[1] === '1', commands: acceptedCommands(reply) }
   }
 }
 
-function shardKey(lanes: Lanes, sessionId: string): string {
-  const { shard, keys } = lanes.locate(sessionId)
-  return keys.shard(shard)
-}
+const acceptHead = (base: string) => [
+  base,
+  LIMITS.acceptCommands,
+  LIMITS.inboxCommands,
+  LIMITS.inboxBytes,
+  LIMITS.seenCommands,
+  LIMITS.outEntries,
+]
 
-function acceptArguments(it: Submission): (string | number)[] {
-  const kind = it.type === 'spawn' ? 'spawn' : isControl(it.type) ? 'control' : 'inbox'
-  return [it.sessionId, it.commandId, kind, it.fresh ? 1 : 0, it.outbox, it.tenant, it.body]
-}
+/** What routing needs beside the ids, in one field: none of it may hold a space. */
+const metaOf = ({ type, outbox, tenant, fresh }: Submission): string => `${type} ${outbox} ${tenant} ${fresh ? 1 : 0}`
 
-function acceptance(it: Submission, reply: readonly unknown[], index: number): Acceptance {
-  const at = 1 + index * REPLY_FIELDS
-  return {
-    sessionId: it.sessionId,
-    commandId: it.commandId,
-    status: String(reply[at]) as Acceptance['status'],
-    detail: String(reply[at + 1] ?? ''),
+function acceptedCommands(reply: ScriptReply): AcceptedCommand[] {
+  const commands: AcceptedCommand[] = []
+  for (let at = 2; at < reply.length; at += REPLY_FIELDS) {
+    const [sessionId = '', commandId = '', meta = '', body = '', status = '', detail = ''] = reply.slice(
+      at,
+      at + REPLY_FIELDS,
+    ) as string[]
+    const [type, outbox, tenant = '', fresh] = meta.split(' ')
+    commands.push({
+      submission: {
+        sessionId,
+        commandId,
+        type: type as Submission['type'],
+        tenant,
+        outbox: outbox as Outbox,
+        fresh: fresh === '1',
+        body,
+      },
+      acceptance: { sessionId, commandId, status: status as Acceptance['status'], detail },
+    })
   }
+  return commands
 }

@@ -13,6 +13,8 @@ interface Identified {
 
 export interface SpawnCommand extends Identified {
   readonly type: 'spawn'
+  /** The subject that spawns; it alone may use the session, beside administrators of its tenant. */
+  readonly owner?: string
   readonly orchestratorId: string
   readonly sessionType: SessionType
   readonly task: Task

@@ -15,6 +15,9 @@ const REFRESH_MS = 1_000
 const BATCH_ENTRIES = 500
 /** Values of one acceptance in an entry of `accept.lua`. */
 const ACCEPTANCE_FIELDS = 4
+/** Values before the events of a commit, and of a piece of text, in an entry of `commit.lua` or `flush.lua`. */
+const EVENTS_HEADER = 4
+const TEXT_FIELDS = 12
 
 export class RedisEdgeStream implements EdgeStream {
   constructor(
@@ -138,26 +141,38 @@ class RedisOutbox implements EdgeOutbox {
       // Of a former generation: its subscriptions resume from their clients' positions.
       if (!last || !this.#cursors.has(key)) continue
       this.#cursors.set(key, last[0])
-      this.handlers.onEntries(entries.map(outEntry))
+      this.handlers.onEntries(entries.flatMap(outEntries))
     }
   }
 }
 
 /** Reads an entry as `accept.lua` (a), `commit.lua` (s, e, d…) or `flush.lua` (s, t, o, n, h, j) wrote it. */
-function outEntry([, fields]: StreamEntry): OutEntry {
-  if (fields[0] === 'a') return { kind: 'acceptances', acceptances: acceptances(fields) }
-  const sessionId = fields[1] ?? ''
-  if (fields[2] === 'e') return { kind: 'events', sessionId, events: numbered(fields[3] ?? '', fields) }
-  return {
-    kind: 'text',
-    sessionId,
-    messageId: fields[3] ?? '',
-    offset: Number(fields[5]),
-    bytes: Number(fields[7]),
-    headSeq: Number(fields[9]),
-    json: fields[11] ?? '',
+function outEntries([, fields]: StreamEntry): OutEntry[] {
+  if (fields[0] === 'a') return [{ kind: 'acceptances', acceptances: acceptances(fields) }]
+  const entries: OutEntry[] = []
+  for (let at = 0; fields[at] === 's'; ) {
+    const sessionId = fields[at + 1] ?? ''
+    if (fields[at + 2] === 'e') {
+      const events = numbered(fields[at + 3] ?? '', fields, at + EVENTS_HEADER)
+      entries.push({ kind: 'events', sessionId, events })
+      at += EVENTS_HEADER + 2 * events.length
+    } else {
+      entries.push(textEntry(sessionId, fields, at))
+      at += TEXT_FIELDS
+    }
   }
+  return entries
 }
+
+const textEntry = (sessionId: string, fields: readonly string[], at: number): OutEntry => ({
+  kind: 'text',
+  sessionId,
+  messageId: fields[at + 3] ?? '',
+  offset: Number(fields[at + 5]),
+  bytes: Number(fields[at + 7]),
+  headSeq: Number(fields[at + 9]),
+  json: fields[at + 11] ?? '',
+})
 
 function acceptances(fields: readonly string[]): Acceptance[] {
   const all: Acceptance[] = []
@@ -173,11 +188,11 @@ function acceptances(fields: readonly string[]): Acceptance[] {
 }
 
 /** Events of one commit share its epoch and are numbered upward from the first. */
-function numbered(firstId: string, fields: readonly string[]): { eventId: string; body: string }[] {
+function numbered(firstId: string, fields: readonly string[], from: number): { eventId: string; body: string }[] {
   const [epoch, first] = firstId.split('-')
   const events: { eventId: string; body: string }[] = []
-  for (let at = 5; at < fields.length; at += 2) {
-    events.push({ eventId: `${epoch}-${Number(first) + events.length}`, body: fields[at] ?? '' })
+  for (let at = from; fields[at] === 'd'; at += 2) {
+    events.push({ eventId: `${epoch}-${Number(first) + events.length}`, body: fields[at + 1] ?? '' })
   }
   return events
 }

@@ -5,16 +5,16 @@
  * Memory changes in one turn of the event loop, which makes every operation atomic. Its answer, and what edges see of
  * it, wait until the journal holds it; a failed journal stops the bus, because memory and disk then differ.
  */
-import type { SessionId } from '../protocol/ids.js'
+import type { NodeId, SessionId } from '../protocol/ids.js'
 import {
   type Acceptance,
   type Accepted,
+  type AcceptedCommand,
   type Bus,
   type Change,
   type Claim,
   type Claimed,
-  type CommandBatch,
-  type CommandReader,
+  type CommandBell,
   type CommandStream,
   type Committed,
   type Fenced,
@@ -33,8 +33,8 @@ import {
 } from './bus.js'
 import type { Outbox, Submission } from './command.js'
 import { type BusJournal, type Durability, GroupedWrites, NothingKept } from './memory/durability.js'
+import { MemoryBell } from './memory/memory-bell.js'
 import { MemoryOutboxes } from './memory/memory-outboxes.js'
-import { MemoryReader } from './memory/memory-reader.js'
 import type { MemorySession } from './memory/memory-session.js'
 import { MemoryShards } from './memory/memory-shards.js'
 
@@ -72,7 +72,7 @@ export async function createMemoryBus(options: MemoryBusOptions = {}): Promise<B
 }
 
 class MemoryCommandStream implements CommandStream {
-  readonly #readers = new Set<MemoryReader>()
+  readonly #bells = new Set<MemoryBell>()
 
   constructor(
     private readonly shards: MemoryShards,
@@ -81,43 +81,45 @@ class MemoryCommandStream implements CommandStream {
   ) {}
 
   async submit(submission: Submission): Promise<Submitted> {
-    const submitted = this.shards.of(submission.sessionId).submit(submission)
-    if (submitted.status === 'ok') for (const reader of this.#readers) reader.wake()
+    const shard = this.shards.of(submission.sessionId)
+    const submitted = shard.submit(submission)
+    if (submitted.status === 'ok') for (const bell of this.#bells) bell.ring(shard.number)
     return submitted
   }
 
-  openReader(onBatch: (batch: CommandBatch) => Promise<void>, onLost: () => void): CommandReader {
-    const reader = new MemoryReader(this.shards, onBatch, onLost, (it) => this.#readers.delete(it))
-    this.#readers.add(reader)
-    return reader
+  openBell(_owner: NodeId, onWaiting: (shard: number) => void): CommandBell {
+    const bell = new MemoryBell(onWaiting, () => this.#bells.delete(bell))
+    this.#bells.add(bell)
+    return bell
   }
 
-  async accept(claim: Claim, batch: CommandBatch): Promise<Accepted | Refused> {
+  async accept(claim: Claim): Promise<Accepted | Refused> {
     const shard = this.shards.get(claim.shard)
     const refused = shard.refusal(claim)
     if (refused) return refused
+    const waiting = shard.read(LIMITS.acceptCommands)
+    if (waiting.length === 0) return { status: 'ok', commands: [], more: false }
     const group = this.durability.group()
-    const acceptances = batch.submissions.map((it) => shard.accept(it, group))
-    shard.moveCursor(batch.cursor, group)
-    await this.durability.keep(group, () => this.#tellEdges(batch.submissions, acceptances))
-    return { status: 'ok', acceptances }
+    const commands = waiting.map((submission) => ({ submission, acceptance: shard.accept(submission, group) }))
+    shard.moveCursor(waiting.length, group)
+    await this.durability.keep(group, () => this.#tellEdges(commands))
+    return { status: 'ok', commands, more: waiting.length === LIMITS.acceptCommands }
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#readers].map((it) => it.stop()))
+    await Promise.all([...this.#bells].map((it) => it.stop()))
   }
 
-  /** One entry for each edge. `check` is no answer yet: the worker asks Postgres and accepts the command again. */
-  #tellEdges(submissions: readonly Submission[], acceptances: readonly Acceptance[]): void {
+  /** One entry for each edge. `check` is no answer yet: the worker asks Postgres and submits the command again. */
+  #tellEdges(commands: readonly AcceptedCommand[]): void {
     const byEdge = new Map<Outbox, Acceptance[]>()
-    for (const [index, { outbox }] of submissions.entries()) {
-      const acceptance = acceptances[index]
-      if (!acceptance || acceptance.status === 'check') continue
-      const known = byEdge.get(outbox)
+    for (const { submission, acceptance } of commands) {
+      if (acceptance.status === 'check') continue
+      const known = byEdge.get(submission.outbox)
       if (known) known.push(acceptance)
-      else byEdge.set(outbox, [acceptance])
+      else byEdge.set(submission.outbox, [acceptance])
     }
-    for (const [outbox, mine] of byEdge) this.outboxes.send(outbox, { kind: 'acceptances', acceptances: mine })
+    for (const [outbox, acceptances] of byEdge) this.outboxes.send(outbox, { kind: 'acceptances', acceptances })
   }
 }
 

@@ -7,6 +7,7 @@ import type { SessionStatus } from '../protocol/session.js'
 import type { RedisClient } from '../redis/connect.js'
 import { KEY_LAYOUT } from '../redis/keys.js'
 import { Script } from '../redis/script.js'
+import { ScriptBatch } from '../redis/script-batch.js'
 import {
   type Change,
   type Claim,
@@ -28,21 +29,34 @@ import type { Outbox } from './command.js'
 import type { Lanes } from './lanes.js'
 import { refusal, storedEvents, word } from './replies.js'
 
+/** Changes in one call: some 20 µs of the server each. */
+const CHANGES_PER_CALL = 48
+const FLUSHES_PER_CALL = 64
+/** A single change may be as large: see LIMITS.charsPerCommit. */
+const CHARS_PER_CALL = 256 * 1024
+
 /** Redis values before the entries in a reply of `resume`. */
 const RESUME_HEADER = 4
 
 export class RedisSessionLog implements SessionLog {
   readonly #claim = new Script(new URL('./lua/claim.lua', import.meta.url))
   readonly #release = new Script(new URL('./lua/release.lua', import.meta.url))
-  readonly #commit = new Script(new URL('./lua/commit.lua', import.meta.url))
-  readonly #flush = new Script(new URL('./lua/flush.lua', import.meta.url))
+  readonly #commit: ScriptBatch
+  readonly #flush: ScriptBatch
   readonly #resume = new Script(new URL('./lua/resume.lua', import.meta.url))
   readonly #trim = new Script(new URL('./lua/trim.lua', import.meta.url))
 
   constructor(
     private readonly redis: RedisClient,
     private readonly lanes: Lanes,
-  ) {}
+  ) {
+    const head = (base: string) => [base, LIMITS.outEntries]
+    const options = { head, chars: CHARS_PER_CALL, repeatable: true }
+    const commit = new Script(new URL('./lua/commit.lua', import.meta.url))
+    const flush = new Script(new URL('./lua/flush.lua', import.meta.url))
+    this.#commit = new ScriptBatch(redis, commit, { ...options, items: CHANGES_PER_CALL })
+    this.#flush = new ScriptBatch(redis, flush, { ...options, items: FLUSHES_PER_CALL })
+  }
 
   async claim(claim: Claim): Promise<Claimed | Fenced> {
     const key = this.lanes.ofShard(claim.shard).shard(claim.shard)
@@ -50,9 +64,8 @@ export class RedisSessionLog implements SessionLog {
     if (word(reply) === 'fenced') return { status: 'fenced', epoch: Number(reply[1]) }
     return {
       status: 'ok',
-      cursor: String(reply[1]),
-      active: reply[2] as SessionId[],
-      unprojected: reply[3] as SessionId[],
+      active: reply[1] as SessionId[],
+      unprojected: reply[2] as SessionId[],
     }
   }
 
@@ -63,24 +76,7 @@ export class RedisSessionLog implements SessionLog {
 
   async commit(claim: Claim, change: Change): Promise<Committed> {
     const keys = this.lanes.ofShard(claim.shard)
-    const reply = await this.#commit.run(
-      this.redis,
-      keys.shard(claim.shard),
-      claim.epoch,
-      change.sessionId,
-      keys.base,
-      change.expectedSeq,
-      change.commitId,
-      change.popInbox,
-      change.popControl,
-      change.status,
-      change.state ?? '',
-      change.clearPart ? 1 : 0,
-      LIMITS.outEntries,
-      change.ended.length,
-      ...change.ended.flatMap((it) => [it.commandId, it.eventId]),
-      ...change.events,
-    )
+    const reply = await this.#commit.run(keys.base, keys.shard(claim.shard), commitArguments(claim, change))
     if (word(reply) === 'ok') return { status: 'ok' }
     if (word(reply) === 'head') return { status: 'head', seq: Number(reply[1]) }
     const refused = refusal(reply)
@@ -90,19 +86,9 @@ export class RedisSessionLog implements SessionLog {
 
   async flush(claim: Claim, flush: TextFlush): Promise<Flushed> {
     const keys = this.lanes.ofShard(claim.shard)
-    const reply = await this.#flush.run(
-      this.redis,
-      keys.shard(claim.shard),
-      claim.epoch,
-      flush.sessionId,
-      keys.base,
-      flush.messageId,
-      flush.offset,
-      flush.text,
-      flush.headSeq,
-      flush.json,
-      LIMITS.outEntries,
-    )
+    const { sessionId, messageId, offset, text, headSeq, json } = flush
+    const args = [claim.shard, claim.epoch, sessionId, messageId, offset, text, headSeq, json]
+    const reply = await this.#flush.run(keys.base, keys.shard(claim.shard), args)
     if (word(reply) === 'gap') return { status: 'gap', bytes: Number(reply[1]) }
     return refusal(reply) ?? { status: 'ok' }
   }
@@ -160,6 +146,26 @@ export class RedisSessionLog implements SessionLog {
     // A refusal needs no answer here: whoever owns the shard now trims it.
     await this.#trim.run(this.redis, keys.shard(claim.shard), claim.epoch, keys.base, ...each)
   }
+}
+
+function commitArguments({ shard, epoch }: Claim, change: Change): (string | number)[] {
+  const args = [
+    shard,
+    epoch,
+    change.sessionId,
+    change.expectedSeq,
+    change.commitId,
+    change.popInbox,
+    change.popControl,
+    change.status,
+    change.state ?? '',
+    change.clearPart ? 1 : 0,
+    change.ended.length,
+    change.events.length,
+  ]
+  for (const { commandId, eventId } of change.ended) args.push(commandId, eventId)
+  args.push(...change.events)
+  return args
 }
 
 const HEAD_FIELDS = ['tenant', 'status', 'epoch', 'seq', 'state'] as const

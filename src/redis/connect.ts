@@ -2,7 +2,7 @@
  * Connections to Redis, with the settings that correctness needs (design: docs/guarantees.md): nothing is queued while
  * offline, nothing is resent behind our back, every command has a deadline. What to retry is decided by the caller.
  */
-import { Cluster, Redis } from 'ioredis'
+import { Cluster, Redis, ReplyError } from 'ioredis'
 
 export interface RedisConfig {
   /** `redis://…`; ignored when `clusterNodes` is given. */
@@ -15,6 +15,9 @@ export interface RedisConfig {
 }
 
 export type RedisClient = Redis | Cluster
+
+/** Whether an error is an answer of the server, so that the connection itself is in order. */
+export const isServerError = (error: unknown): boolean => error instanceof ReplyError
 
 /** Longer than any healthy command takes, shorter than the time after which a silent worker is declared dead. */
 const COMMAND_TIMEOUT_MS = 2_000
@@ -37,6 +40,8 @@ const options = (config: RedisConfig, purpose: Purpose) => ({
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
   enableAutoPipelining: purpose.pipelined,
+  // Scripts are gathered by their callers (script-batch.ts), or come alone: waiting for a pipeline only delays them.
+  autoPipeliningIgnoredCommands: ['evalsha'],
   retryStrategy: reconnectDelay,
   lazyConnect: true,
   ...(config.password !== undefined && { password: config.password }),
@@ -53,6 +58,7 @@ function createClient(config: RedisConfig, purpose: Purpose): RedisClient {
     lazyConnect: true,
     enableOfflineQueue: false,
     enableAutoPipelining: purpose.pipelined,
+    autoPipeliningIgnoredCommands: ['evalsha'],
     clusterRetryStrategy: reconnectDelay,
     redisOptions: options(config, { ...purpose, pipelined: false }),
   })

@@ -14,8 +14,8 @@ export interface LaneKeys {
   shardCommands(shard: number): string
   session(id: SessionId): string
   outbox(name: string): string
-  /** A stream that a reader also reads, so that a write to it ends its blocking read. */
-  wake(reader: string): string
+  /** Stream of shard numbers for the worker that owns them (bus/command-bell). */
+  bell(owner: NodeId): string
 }
 
 /** Keys of one lane. `tag` is its hash tag (shards/lane). */
@@ -27,7 +27,7 @@ export function laneKeys(cluster: string, tag: string): LaneKeys {
     shardCommands: (shard) => `${base}sh:${shard}:in`,
     session: (id) => `${base}s:${id}`,
     outbox: (name) => `${base}out:${name}`,
-    wake: (reader) => `${base}wake:${reader}`,
+    bell: (owner) => `${base}bell:${owner}`,
   }
 }
 
@@ -35,3 +35,8 @@ export const nodeKey = (cluster: string, node: NodeId): string => `${cluster}:no
 /** Sorted set of node ids by the time of their last beat. */
 export const nodesKey = (cluster: string): string => `${cluster}:nodes`
 export const controlKey = (cluster: string, node: NodeId): string => `${cluster}:ctl:${node}`
+/** What the counters of messages begin with; the principal follows. */
+export const rateLimitPrefix = (cluster: string): string => `${cluster}:rl`
+/** Hash of connections by edge. */
+export const connectionCountsKey = (cluster: string, principal: string): string => `${cluster}:conn:${principal}`
+export const fullPrincipalsKey = (cluster: string): string => `${cluster}:conn-full`

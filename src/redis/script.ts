@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import type { RedisClient } from './connect.js'
 
 export type ScriptReply = readonly unknown[]
-type Argument = string | number | Buffer
+export type Argument = string | number
 
 export class Script {
   readonly #source: string

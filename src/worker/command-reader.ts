@@ -1,43 +1,81 @@
 /**
- * Accepts what arrives on the shards of this worker and hands it to the sessions.
+ * Accepts what waits on the shards of this worker and hands it to the sessions: one batch of a shard after the other, and
+ * those of different shards together.
  */
-import type { Claim, CommandBatch, CommandStream, Refused } from '../bus/bus.js'
-import type { Submission } from '../bus/command.js'
+import type { AcceptedCommand, Claim, CommandStream, Refused } from '../bus/bus.js'
 import type { SessionHost } from './session-host.js'
 
-export interface AcceptingOptions {
+export interface CommandReaderOptions {
   readonly commands: CommandStream
   readonly host: SessionHost
   /** The claim under which a shard is read now. */
   readonly claimOf: (shard: number) => Claim | undefined
   readonly onRefused: (claim: Claim, refused: Refused) => void
+  /** The reply was lost, so nobody knows what was accepted: the shard is claimed once more, which tells. */
+  readonly onFailed: (shard: number) => Promise<void>
   /** Whether Postgres knows nothing of this session but its reservation, so that it may be created. */
   readonly isUnborn: (sessionId: string) => Promise<boolean>
 }
 
-/** Accepts one batch. When the store cannot be reached it throws, and the shard is claimed and read anew. */
-export async function acceptBatch(options: AcceptingOptions, batch: CommandBatch): Promise<void> {
-  const claim = options.claimOf(batch.shard)
-  if (!claim) return
-  const reply = await options.commands.accept(claim, batch)
-  if (reply.status !== 'ok') return options.onRefused(claim, reply)
-  // Dropped meanwhile: the next owner finds the commands in their inboxes.
-  if (options.claimOf(batch.shard) !== claim) return
-  options.host.deliver(claim, batch.submissions, reply.acceptances)
-  const unsure = batch.submissions.filter((_, index) => reply.acceptances[index]?.status === 'check')
-  if (unsure.length > 0) await acceptUnborn(options, claim, batch, unsure)
-}
+export class CommandReader {
+  readonly #options: CommandReaderOptions
+  /** Shards that are being accepted. */
+  readonly #running = new Map<number, Promise<void>>()
+  /** Those of them that got commands meanwhile. */
+  readonly #again = new Set<number>()
+  #stopped = false
 
-/** Repeated spawns of sessions that the store does not hold: those that were never created are created now. */
-async function acceptUnborn(
-  options: AcceptingOptions,
-  claim: Claim,
-  batch: CommandBatch,
-  unsure: readonly Submission[],
-): Promise<void> {
-  const submissions: Submission[] = []
-  for (const it of unsure) if (await options.isUnborn(it.sessionId)) submissions.push({ ...it, fresh: true })
-  const reply = await options.commands.accept(claim, { ...batch, submissions })
-  if (reply.status !== 'ok') return options.onRefused(claim, reply)
-  options.host.deliver(claim, submissions, reply.acceptances)
+  constructor(options: CommandReaderOptions) {
+    this.#options = options
+  }
+
+  /** Commands may wait in this shard. */
+  read(shard: number): void {
+    if (this.#stopped) return
+    if (this.#running.has(shard)) this.#again.add(shard)
+    else this.#running.set(shard, this.#readAll(shard))
+  }
+
+  /** Resolves when nothing is being accepted any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await Promise.all(this.#running.values())
+  }
+
+  async #readAll(shard: number): Promise<void> {
+    try {
+      do this.#again.delete(shard)
+      while ((await this.#accept(shard)) || this.#again.has(shard))
+      this.#running.delete(shard)
+    } catch {
+      // Claiming it anew tells of the shard once more, which may not find it busy.
+      this.#running.delete(shard)
+      if (!this.#stopped) await this.#options.onFailed(shard)
+    }
+  }
+
+  /** Accepts one batch; true when more may wait. */
+  async #accept(shard: number): Promise<boolean> {
+    const { commands, claimOf, onRefused, host } = this.#options
+    const claim = claimOf(shard)
+    if (!claim || this.#stopped) return false
+    const reply = await commands.accept(claim)
+    if (reply.status !== 'ok') {
+      onRefused(claim, reply)
+      return false
+    }
+    // Dropped meanwhile: the next owner finds the commands in their inboxes.
+    if (claimOf(shard) !== claim) return false
+    host.deliver(claim, reply.commands)
+    for (const it of reply.commands) if (it.acceptance.status === 'check') await this.#submitUnborn(it)
+    return reply.more
+  }
+
+  /** A repeated spawn of a session that the store does not hold: one that was never created is created now. */
+  async #submitUnborn({ submission }: AcceptedCommand): Promise<void> {
+    if (await this.#options.isUnborn(submission.sessionId)) {
+      // Refused or lost, it is sent again by its edge or by the sweep for forgotten spawns.
+      await this.#options.commands.submit({ ...submission, fresh: true })
+    }
+  }
 }

@@ -1,7 +1,7 @@
 /**
  * The sessions that this worker holds in memory: loaded when a command comes, dropped when idle.
  */
-import type { Acceptance, Claim, SessionRecord } from '../bus/bus.js'
+import type { AcceptedCommand, Claim, SessionRecord } from '../bus/bus.js'
 import type { Command, Submission } from '../bus/command.js'
 import { LOG_START } from '../protocol/ids.js'
 import { WriterLost } from './event-batch.js'
@@ -53,17 +53,16 @@ export class SessionHost {
   }
 
   /** Hands accepted commands to their sessions, in order. */
-  deliver(claim: Claim, submissions: readonly Submission[], acceptances: readonly Acceptance[]): void {
-    acceptances.forEach((acceptance, index) => {
-      const submission = submissions[index]
+  deliver(claim: Claim, commands: readonly AcceptedCommand[]): void {
+    for (const { submission, acceptance } of commands) {
       // `dup` without a result still waits: it is delivered too, in case the reply to its acceptance was lost.
       const waits = acceptance.status === 'new' || (acceptance.status === 'dup' && acceptance.detail === '')
-      if (!waits || !submission) return
+      if (!waits) continue
       const held = this.#held.get(submission.sessionId) ?? this.#open(claim, submission, acceptance.status === 'new')
       const command = JSON.parse(submission.body) as Command
       if (held.live) held.live.deliver(command)
       else void held.session.then((session) => session?.deliver(command))
-    })
+    }
   }
 
   /** Goes on with unfinished commands: of a former owner, or of ours after the store was out of reach. */

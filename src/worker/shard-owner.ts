@@ -5,7 +5,7 @@
  *   assigned ──claim──▶ owned ──release──▶ released      refused at any time ──▶ dropped, then checked in Postgres
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Claim, CommandReader, Refused, SessionLog } from '../bus/bus.js'
+import type { Claim, CommandBell, Refused, SessionLog } from '../bus/bus.js'
 import type { ControlMessage } from '../cluster/cluster.js'
 import type { Projector } from './projector.js'
 import type { SessionHost } from './session-host.js'
@@ -23,7 +23,7 @@ export interface OwnedShard {
 export interface ShardOwnerOptions {
   readonly node: string
   readonly log: SessionLog
-  readonly reader: CommandReader
+  readonly bell: CommandBell
   readonly host: SessionHost
   readonly projector: Projector
   readonly logger: Logger
@@ -170,7 +170,7 @@ export class ShardOwner {
   }
 
   async #install(claim: Claim, takeover: Takeover | undefined, isWanted: () => boolean): Promise<void> {
-    const { log, host, projector, reader } = this.options
+    const { log, host, projector, bell } = this.options
     const claimed = await log.claim(claim)
     // Given away while the store was asked: what was dropped must not come back to life.
     if (!isWanted()) return
@@ -181,7 +181,7 @@ export class ShardOwner {
     this.#claims.set(claim.shard, claim)
     projector.adopt(claim, claimed.unprojected)
     host.recover(claim, claimed.active, takeover)
-    reader.add(claim.shard, claimed.cursor)
+    bell.add(claim.shard)
   }
 
   async #releaseIdle(rows: readonly OwnedShard[]): Promise<void> {
@@ -200,7 +200,7 @@ export class ShardOwner {
     // Stop reading before releasing: a command read after the release would run under a lost epoch.
     for (const shard of shards) {
       this.#claims.delete(shard)
-      this.options.reader.remove(shard)
+      this.options.bell.remove(shard)
     }
     await this.options.host.drop(shards, reason)
     await this.options.projector.release(shards)

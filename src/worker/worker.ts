@@ -1,18 +1,18 @@
 /**
  * The worker role: owns shards and runs their sessions.
  *
- *   command-reader ─▶ session-host ─▶ session ─▶ turn ─▶ runtime
- *        ▲                               │
- *   shard-owner (claims)            event-batch ─▶ log ─▶ projector ─▶ Postgres
+ *   bell ─▶ command-reader ─▶ session-host ─▶ session ─▶ turn ─▶ runtime
+ *    ▲                                     │
+ *   shard-owner (claims)              event-batch ─▶ log ─▶ projector ─▶ Postgres
  */
-import type { Bus, Claim, CommandReader, StoredEvent } from '../bus/bus.js'
+import type { Bus, Claim, CommandBell, StoredEvent } from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
 import type { ControlChannel, Member } from '../cluster/cluster.js'
 import type { EventId } from '../protocol/ids.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Runtime } from '../runtimes/runtime.js'
 import type { WorkerMetrics } from '../telemetry/metrics.js'
-import { acceptBatch } from './command-reader.js'
+import { CommandReader } from './command-reader.js'
 import { WriterLost } from './event-batch.js'
 import { readHistory } from './history.js'
 import { type Project, Projector } from './projector.js'
@@ -74,6 +74,7 @@ export class Worker {
   readonly #options: WorkerOptions
   readonly #host: SessionHost
   readonly #projector: Projector
+  readonly #bell: CommandBell
   readonly #reader: CommandReader
   readonly #owner: ShardOwner
   #stopReceiving: (() => Promise<void>) | undefined
@@ -90,14 +91,23 @@ export class Worker {
       onLost: (claim, id, error) => this.#sessionLost(claim, id, error),
       onIdle: (claim, id) => this.#projector.forget(claim, id),
     })
-    this.#reader = bus.commands.openReader(
-      (batch) => this.#accept(batch),
+    this.#reader = new CommandReader({
+      commands: bus.commands,
+      host: this.#host,
+      claimOf: (shard) => this.#owner.claimOf(shard),
+      onRefused: (claim, refused) => this.#owner.refused(claim, refused),
+      onFailed: (shard) => this.#owner.reinstall(shard),
+      isUnborn: (id) => storage.isUnborn(id),
+    })
+    this.#bell = bus.commands.openBell(
+      member.id,
+      (shard) => this.#reader.read(shard),
       () => this.#owner.reinstallAll(),
     )
     this.#owner = new ShardOwner({
       node: member.id,
       log: bus.log,
-      reader: this.#reader,
+      bell: this.#bell,
       host: this.#host,
       projector: this.#projector,
       logger,
@@ -127,6 +137,7 @@ export class Worker {
     await this.#owner.drain().catch((error: unknown) => {
       this.#options.logger.warn({ err: error }, 'shards could not be given back; they are taken over instead')
     })
+    await this.#bell.stop()
     await this.#reader.stop()
     this.#host.stop()
     await this.#projector.stop()
@@ -153,22 +164,6 @@ export class Worker {
       quarantine: (letter) => storage.recordDeadLetter(letter),
       onTurnEnded: (outcome, seconds) => metrics.turnEnded(outcome, seconds),
       onTakeover: (seconds) => metrics.takeover(seconds),
-    }
-  }
-
-  async #accept(batch: Parameters<typeof acceptBatch>[1]): Promise<void> {
-    const options = {
-      commands: this.#options.bus.commands,
-      host: this.#host,
-      claimOf: (shard: number) => this.#owner.claimOf(shard),
-      onRefused: (claim: Claim, refused: { readonly status: string }) => this.#owner.refused(claim, refused),
-      isUnborn: (id: string) => this.#options.storage.isUnborn(id),
-    }
-    try {
-      await acceptBatch(options, batch)
-    } catch {
-      // The reply was lost, so nobody knows whether the batch was accepted: the shard is read again from its cursor.
-      await this.#owner.reinstall(batch.shard)
     }
   }
 

@@ -9,7 +9,6 @@ import {
   type Change,
   type Claim,
   type Committed,
-  type Cursor,
   type EdgeOutbox,
   type Flushed,
   LIMITS,
@@ -46,7 +45,6 @@ export class TestOwner {
   private constructor(
     readonly bus: Bus,
     readonly claimed: Claim,
-    readonly cursor: Cursor,
   ) {}
 
   /** Claims a shard, which must succeed. */
@@ -54,19 +52,20 @@ export class TestOwner {
     const claim = { shard, owner: newNodeId('worker'), epoch }
     const claimed = await bus.log.claim(claim)
     if (claimed.status === 'fenced') throw new Error(`shard ${shard} was claimed under epoch ${claimed.epoch}`)
-    return new TestOwner(bus, claim, claimed.cursor)
+    return new TestOwner(bus, claim)
   }
 
-  /** Accepts commands that never were in the stream: its cursor stays. */
-  accept(...submissions: readonly Submission[]): Promise<Accepted | Refused> {
-    return this.bus.commands.accept(this.claimed, { shard: this.claimed.shard, submissions, cursor: this.cursor })
+  /** Submits commands and accepts what waits then, at most a batch. */
+  async accept(...submissions: readonly Submission[]): Promise<Accepted | Refused> {
+    for (const it of submissions) await this.bus.commands.submit(it)
+    return await this.bus.commands.accept(this.claimed)
   }
 
   /** The answers to accepted commands, in order. */
   async acceptances(...submissions: readonly Submission[]): Promise<readonly Acceptance[]> {
     const accepted = await this.accept(...submissions)
     if (accepted.status !== 'ok') throw new Error(`accept was refused: ${accepted.status}`)
-    return accepted.acceptances
+    return accepted.commands.map((it) => it.acceptance)
   }
 
   async spawn(outbox: Outbox): Promise<SessionId> {

@@ -1,29 +1,53 @@
--- flush.lua: appends text to the message being streamed and shows it to the subscribed edges; no log entry.
--- KEYS 1 shard hash (epoch); derives, from ARGV 3, s:<sid>, its :part :subs, and out:<outbox> of each subscribed edge
--- ARGV 1 epoch  2 session  3 key base  4 message id  5 offset in bytes  6 text  7 seq of the head  8 chunk JSON
---   9 most out entries
--- Reply {"ok"} (also when the text is already there) | {"fenced"|"rollback", stored epoch} | {"gap", stored bytes}
-local epoch, base, offset = tonumber(ARGV[1]), ARGV[3], tonumber(ARGV[5])
-local stored = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
-if stored ~= epoch then return { stored > epoch and 'fenced' or 'rollback', tostring(stored) } end
-local session = base .. 's:' .. ARGV[2]
-local part = session .. ':part'
-local s = redis.call('HMGET', session, 'part', 'seq')
-if not s[2] then return { 'gap', '0' } end
-local same = s[1] == ARGV[4]
-local bytes = same and redis.call('STRLEN', part) or 0
-if bytes >= offset + #ARGV[6] and bytes > 0 then return { 'ok' } end
-if bytes ~= offset then return { 'gap', tostring(bytes) } end
+-- flush.lua: appends pieces of text, each to the message that its session streams, and shows them to the subscribed edges;
+--   no log entry. A piece that is refused has changed nothing, and the others go on.
+-- KEYS 1 hash of the first shard; derives from ARGV 1, per piece, sh:<n> (epoch), s:<sid>, its :part :subs, and
+--   out:<outbox> of each subscribed edge
+-- ARGV 1 key base  2 most out entries, then for each piece: shard, epoch, session, message id, offset in bytes, text,
+--   seq of the head, chunk JSON
+-- Reply for each piece {"ok"} (also when the text is already there) | {"fenced"|"rollback", stored epoch}
+--   | {"gap", stored bytes}
+local base, call, outs = ARGV[1], redis.call, {}
 
-if not same then
-  redis.call('HSET', session, 'part', ARGV[4])
-  redis.call('DEL', part)
-end
-redis.call('APPEND', part, ARGV[6])
-for _, outbox in ipairs(redis.call('SMEMBERS', session .. ':subs')) do
-  if not redis.call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[9], '*', 's', ARGV[2], 't', ARGV[4],
-    'o', ARGV[5], 'n', #ARGV[6], 'h', ARGV[7], 'j', ARGV[8]) then
-    redis.call('SREM', session .. ':subs', outbox)
+-- What edges must see goes out at the end: one entry for each edge.
+local function fanOut(session, sid, message, offset, bytes, head, json)
+  for _, outbox in ipairs(call('SMEMBERS', session .. ':subs')) do
+    local out = outs[outbox] or { fields = {}, sessions = {} }
+    outs[outbox] = out
+    for _, field in ipairs({ 's', sid, 't', message, 'o', offset, 'n', bytes, 'h', head, 'j', json }) do
+      out.fields[#out.fields + 1] = field
+    end
+    out.sessions[#out.sessions + 1] = session
   end
 end
-return { 'ok' }
+
+local function flush(shard, epoch, sid, message, offset, text, head, json)
+  local stored = tonumber(call('HGET', base .. 'sh:' .. shard, 'epoch') or '0')
+  if stored ~= epoch then return { stored > epoch and 'fenced' or 'rollback', tostring(stored) } end
+  local session = base .. 's:' .. sid
+  local part = session .. ':part'
+  local s = call('HMGET', session, 'part', 'seq')
+  if not s[2] then return { 'gap', '0' } end
+  local same = s[1] == message
+  local bytes = same and call('STRLEN', part) or 0
+  if bytes >= offset + #text and bytes > 0 then return { 'ok' } end
+  if bytes ~= offset then return { 'gap', tostring(bytes) } end
+  if not same then
+    call('HSET', session, 'part', message)
+    call('DEL', part)
+  end
+  call('APPEND', part, text)
+  fanOut(session, sid, message, offset, #text, head, json)
+  return { 'ok' }
+end
+
+local replies = {}
+for i = 3, #ARGV, 8 do
+  replies[#replies + 1] = flush(ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), ARGV[i + 5],
+    ARGV[i + 6], ARGV[i + 7])
+end
+for outbox, out in pairs(outs) do
+  if not call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', unpack(out.fields)) then
+    for _, session in ipairs(out.sessions) do call('SREM', session .. ':subs', outbox) end
+  end
+end
+return replies

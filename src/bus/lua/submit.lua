@@ -1,11 +1,44 @@
--- submit.lua: appends a client's command to its shard's stream, or refuses it when too much waits there.
--- KEYS 1 shard hash (queued = bytes not yet accepted); derives <1>:in, the shard's command stream
--- ARGV 1 most entries  2 most bytes  3 session  4 command id  5 type  6 tenant  7 outbox  8 fresh (1|0)  9 body
--- Reply {"ok"} | {"busy"}
-local stream = KEYS[1] .. ':in'
-local queued = tonumber(redis.call('HGET', KEYS[1], 'queued') or '0')
-if queued + #ARGV[9] > tonumber(ARGV[2]) or redis.call('XLEN', stream) >= tonumber(ARGV[1]) then return { 'busy' } end
-redis.call('HINCRBY', KEYS[1], 'queued', #ARGV[9])
-redis.call('XADD', stream, '*', 's', ARGV[3], 'c', ARGV[4], 't', ARGV[5], 'n', ARGV[6], 'e', ARGV[7], 'f', ARGV[8],
-  'b', ARGV[9])
-return { 'ok' }
+-- submit.lua: appends clients' commands to their shards' streams, or refuses those of a shard where too much waits, and
+--   rings once at each owner.
+-- KEYS 1 hash of the first shard; derives from ARGV 1, per shard, sh:<n> (queued = bytes not yet accepted, owner) and its
+--   command stream :in, and bell:<owner>
+-- ARGV 1 key base  2 most entries  3 most bytes  4 most rings in a bell, then for each command: shard, session, command id,
+--   meta ("type outbox tenant fresh"), body
+-- Reply for each command {"ok"} | {"busy"}
+local base, mostEntries, mostBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local call, shards, replies = redis.call, {}, {}
+
+local function shardOf(number)
+  local shard = shards[number]
+  if not shard then
+    local key = base .. 'sh:' .. number
+    local s = call('HMGET', key, 'queued', 'owner')
+    shard = { key = key, stream = key .. ':in', queued = tonumber(s[1] or '0'), owner = s[2], added = 0 }
+    shard.length = call('XLEN', shard.stream)
+    shards[number] = shard
+  end
+  return shard
+end
+
+for i = 5, #ARGV, 5 do
+  local shard, body = shardOf(ARGV[i]), ARGV[i + 4]
+  if shard.queued + shard.added + #body > mostBytes or shard.length >= mostEntries then
+    replies[#replies + 1] = { 'busy' }
+  else
+    call('XADD', shard.stream, '*', 's', ARGV[i + 1], 'c', ARGV[i + 2], 'm', ARGV[i + 3], 'b', body)
+    shard.added, shard.length = shard.added + #body, shard.length + 1
+    replies[#replies + 1] = { 'ok' }
+  end
+end
+
+local bells = {}
+for number, shard in pairs(shards) do
+  if shard.added > 0 then
+    call('HINCRBY', shard.key, 'queued', shard.added)
+    if shard.owner then bells[shard.owner] = (bells[shard.owner] and bells[shard.owner] .. ' ' or '') .. number end
+  end
+end
+for owner, numbers in pairs(bells) do
+  call('XADD', base .. 'bell:' .. owner, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[4], '*', 'n', numbers)
+end
+return replies

@@ -7,7 +7,6 @@ import {
   type Acceptance,
   type Claim,
   type Claimed,
-  type Cursor,
   type Fenced,
   LIMITS,
   type Projected,
@@ -19,7 +18,7 @@ import { MemorySession, newSessionRow } from './memory-session.js'
 import type { WriteGroup } from './write-group.js'
 
 interface Waiting {
-  /** Number of the command in the shard's stream; the text of a number is a cursor. */
+  /** Number of the command in the shard's stream. */
   readonly number: number
   readonly submission: Submission
   readonly bytes: number
@@ -65,7 +64,6 @@ export class MemoryShard {
     this.#save(group)
     return {
       status: 'ok',
-      cursor: String(this.#cursor),
       active: [...this.#active],
       unprojected: [...this.#unprojected],
     }
@@ -94,15 +92,9 @@ export class MemoryShard {
     return { status: 'ok' }
   }
 
-  /** At most `limit` submissions behind a cursor, and the cursor behind them; undefined when there are none. */
-  read(after: Cursor, limit: number): { submissions: readonly Submission[]; cursor: Cursor } | undefined {
-    const first = this.#waiting[0]
-    if (!first) return undefined
-    // Numbers have no gaps, so the distance to the first is an index.
-    const from = Math.max(0, Number(after) + 1 - first.number)
-    const found = this.#waiting.slice(from, from + limit)
-    const last = found.at(-1)
-    return last && { submissions: found.map((it) => it.submission), cursor: String(last.number) }
+  /** The oldest submissions that wait, at most `limit`. */
+  read(limit: number): readonly Submission[] {
+    return this.#waiting.slice(0, limit).map((it) => it.submission)
   }
 
   /** Decides about one command of a batch, and takes it in when it is new. */
@@ -123,11 +115,10 @@ export class MemoryShard {
     return { status: 'new', detail: '' }
   }
 
-  /** Forgets the submissions up to the cursor: what became of them is decided. */
-  moveCursor(cursor: Cursor, group: WriteGroup): void {
-    this.#cursor = Math.max(this.#cursor, Number(cursor))
-    const keep = this.#waiting.findIndex((it) => it.number > this.#cursor)
-    const gone = this.#waiting.splice(0, keep === -1 ? this.#waiting.length : keep)
+  /** Forgets the oldest `count` submissions: what became of them is decided. */
+  moveCursor(count: number, group: WriteGroup): void {
+    const gone = this.#waiting.splice(0, count)
+    this.#cursor = gone.at(-1)?.number ?? this.#cursor
     this.#waitingBytes -= gone.reduce((bytes, it) => bytes + it.bytes, 0)
     this.#save(group)
   }

@@ -1,7 +1,7 @@
 /**
  * A worker for tests of the edge: accepts what comes and plays fixed scripts, over the real bus.
  */
-import type { Bus, Change, Claim, CommandReader, SmallState } from '../../../src/bus/bus.js'
+import type { AcceptedCommand, Bus, Change, Claim, CommandBell, SmallState } from '../../../src/bus/bus.js'
 import type { Command, ExecuteCommand, SpawnCommand } from '../../../src/bus/command.js'
 import type { LoggedEvent, TaskUsage } from '../../../src/protocol/events.js'
 import { newMessageId, newNodeId, parseEventId, type SessionId, shardOfSession } from '../../../src/protocol/ids.js'
@@ -25,7 +25,9 @@ export class ScriptedWorker {
   readonly #bus: Bus
   readonly #claims = new Map<number, Claim>()
   readonly #held = new Map<SessionId, Held>()
-  #reader: CommandReader | undefined
+  #bell: CommandBell | undefined
+  /** One shard after the other, so that the order of acceptance is the order in `accepted`. */
+  #working: Promise<void> = Promise.resolve()
   #commits = 0
 
   constructor(bus: Bus) {
@@ -34,34 +36,41 @@ export class ScriptedWorker {
 
   async start(shardCount: number): Promise<void> {
     const owner = newNodeId('worker')
-    const reader = this.#bus.commands.openReader(
-      async (batch) => {
-        while (this.paused) await new Promise((resolve) => setTimeout(resolve, 5))
-        const claim = this.#claimOf(batch.shard)
-        const result = await this.#bus.commands.accept(claim, batch)
-        if (result.status !== 'ok') throw new Error(`accept: ${result.status}`)
-        for (const [index, acceptance] of result.acceptances.entries()) {
-          const submission = batch.submissions[index]
-          if (!submission || acceptance.status !== 'new') continue
-          this.accepted.push(acceptance.commandId)
-          await this.#play(submission.sessionId, submission.tenant, JSON.parse(submission.body) as Command)
-        }
+    const bell = this.#bus.commands.openBell(
+      owner,
+      (shard) => {
+        this.#working = this.#working.then(() => this.#acceptAll(shard))
       },
       () => undefined,
     )
-    this.#reader = reader
+    this.#bell = bell
     for (let shard = 0; shard < shardCount; shard++) {
       const claim = { shard, owner, epoch: 1 }
       const claimed = await this.#bus.log.claim(claim)
       if (claimed.status !== 'ok') throw new Error(`claim: ${claimed.status}`)
       this.#claims.set(shard, claim)
-      reader.add(shard, claimed.cursor)
+      bell.add(shard)
     }
   }
 
   async stop(): Promise<void> {
     this.paused = false
-    await this.#reader?.stop()
+    await this.#bell?.stop()
+    await this.#working
+  }
+
+  async #acceptAll(shard: number): Promise<void> {
+    while (this.paused) await new Promise((resolve) => setTimeout(resolve, 5))
+    const result = await this.#bus.commands.accept(this.#claimOf(shard))
+    if (result.status !== 'ok') throw new Error(`accept: ${result.status}`)
+    for (const it of result.commands) await this.#carryOut(it)
+    if (result.more) await this.#acceptAll(shard)
+  }
+
+  async #carryOut({ submission, acceptance }: AcceptedCommand): Promise<void> {
+    if (acceptance.status !== 'new') return
+    this.accepted.push(acceptance.commandId)
+    await this.#play(submission.sessionId, submission.tenant, JSON.parse(submission.body) as Command)
   }
 
   /** Appends events behind the head of a session, as one commit. */

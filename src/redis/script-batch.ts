@@ -1,0 +1,100 @@
+/**
+ * Gathers what is asked of one script within a turn of the event loop, and asks it all in one call. A call costs the
+ * server and this process more than the work of a small item, so gathering is most of what a busy node saves.
+ *
+ *   run(item) ─┐
+ *   run(item) ─┼─ end of the turn ─▶ one EVALSHA: head, then the arguments of each item ─▶ one reply for each
+ *   run(item) ─┘
+ */
+import { isServerError, type RedisClient } from './connect.js'
+import type { Argument, Script, ScriptReply } from './script.js'
+
+export interface BatchOptions {
+  /** Arguments that stand before those of the items, for a key base. */
+  readonly head: (base: string) => readonly Argument[]
+  /** Items in one call: bounds how long the server is busy with it. */
+  readonly items: number
+  /** Characters of arguments in one call; a single larger item goes alone. */
+  readonly chars: number
+  /** Whether an item may run twice: then one that the server refuses does not fail the others. */
+  readonly repeatable: boolean
+}
+
+interface Item {
+  readonly key: string
+  readonly args: readonly Argument[]
+  readonly resolve: (reply: ScriptReply) => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Group {
+  readonly items: Item[]
+  chars: number
+}
+
+export class ScriptBatch {
+  /** Groups that are open in this turn, by what their keys share. */
+  readonly #open = new Map<string, Group>()
+  #scheduled = false
+
+  constructor(
+    private readonly client: RedisClient,
+    private readonly script: Script,
+    private readonly options: BatchOptions,
+  ) {}
+
+  /**
+   * Runs the script for one item; its `key` and those of all items of a `base` share a hash tag. Items of a base run in
+   * the order of the calls, each as if it were alone.
+   * @throws what the connection or the server says; the item may then have run or not.
+   */
+  run(base: string, key: string, args: readonly Argument[]): Promise<ScriptReply> {
+    return new Promise((resolve, reject) => {
+      const chars = args.reduce<number>((sum, it) => sum + (typeof it === 'string' ? it.length : 0), 0)
+      const group = this.#roomFor(base, chars)
+      group.items.push({ key, args, resolve, reject })
+      group.chars += chars
+      if (group.items.length >= this.options.items) this.#send(base)
+    })
+  }
+
+  #roomFor(base: string, chars: number): Group {
+    const open = this.#open.get(base)
+    if (open && open.chars + chars <= this.options.chars) return open
+    if (open) this.#send(base)
+    const group = { items: [], chars: 0 }
+    this.#open.set(base, group)
+    if (!this.#scheduled) {
+      this.#scheduled = true
+      setImmediate(() => this.#sendAll())
+    }
+    return group
+  }
+
+  #sendAll(): void {
+    this.#scheduled = false
+    for (const base of [...this.#open.keys()]) this.#send(base)
+  }
+
+  #send(base: string): void {
+    const items = this.#open.get(base)?.items ?? []
+    this.#open.delete(base)
+    if (items.length > 0) void this.#call(base, items)
+  }
+
+  async #call(base: string, items: readonly Item[]): Promise<void> {
+    const [first] = items
+    if (!first) return
+    try {
+      const args = items.flatMap((it) => it.args)
+      const replies = await this.script.run(this.client, first.key, ...this.options.head(base), ...args)
+      items.forEach((it, index) => {
+        it.resolve(replies[index] as ScriptReply)
+      })
+    } catch (error) {
+      if (items.length > 1 && this.options.repeatable && isServerError(error)) {
+        for (const it of items) void this.#call(base, [it])
+      } else for (const it of items) it.reject(error)
+    }
+  }
+}
