@@ -27,6 +27,8 @@ export interface DaemonOptions {
   readonly onDead: () => void
   /** Told of every session that comes in at this node's edge and that a worker has accepted. */
   readonly onSpawned?: (sessionId: string, tenant: string) => void
+  /** Told of each part that has started, by its name: for whoever watches the start. */
+  readonly onStarted?: (part: string) => void
 }
 
 interface Planes extends ControlPlane {
@@ -45,7 +47,7 @@ export class Daemon {
 
   constructor(private readonly options: DaemonOptions) {
     const { config, log } = options
-    this.#lifecycle = new Lifecycle(log, config.server.shutdownTimeoutMs)
+    this.#lifecycle = new Lifecycle(log, config.server.shutdownTimeoutMs, options.onStarted)
     this.#health = new Health(config.monitoring.healthTimeoutMs)
     const node = newNodeId(config.server.name)
     this.#foundation = { config, node, version: VERSION, log, lifecycle: this.#lifecycle }

@@ -17,11 +17,13 @@ export class Lifecycle {
   constructor(
     private readonly log: Log,
     private readonly timeoutMs: number,
+    private readonly onStarted?: (part: string) => void,
   ) {}
 
   /** Notes how a part that has just started is stopped. */
   started(name: string, stop: () => Promise<void>, timeoutMs = this.timeoutMs): void {
     this.#parts.push({ name, stop, timeoutMs })
+    this.onStarted?.(name)
   }
 
   /** Stops everything; a part that fails or takes too long is logged and passed over. May be called twice. */

@@ -17,8 +17,11 @@ const NORMAL_CLOSE = 1000
 /** The server ended our right to connect: with the same token it would do so again. */
 const CLOSE_TOKEN_EXPIRED = 4001
 
-/** A token, or where to get a fresh one before each connection. */
-export type TokenSource = string | (() => string | Promise<string>)
+/**
+ * A token, or where to get a fresh one before each connection; none when there is nothing to show. A source that throws
+ * ends the client, with what it threw as the cause.
+ */
+export type TokenSource = string | (() => string | undefined | Promise<string | undefined>)
 
 export interface LinkOptions {
   readonly urls: readonly string[]
