@@ -65,7 +65,8 @@ export async function runtimes({ openai, anthropic, worker }: Config, metrics: M
     })
   const model = () => metered(select(), { costOf, onCall: (call) => metrics.modelCall(call) })
   const sandbox = await detectSandbox()
-  const tools = standardTools({ allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox })
+  const options = { allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox }
+  const tools = standardTools({ ...options, onCall: (call) => metrics.toolCall(call) })
   return new Runtimes({ echo: new Echo(), llm: new LlmLoop({ selectModel: model, costOf, tools }) })
 }
 

@@ -71,8 +71,8 @@ export class Connection implements Receiver, CommandClient {
 
   /** Takes one frame from the client. */
   receive(frame: string): void {
-    this.#handlers.metrics.received()
     const incoming = decode(frame)
+    this.#handlers.metrics.received(incoming.ok ? incoming.message.type : undefined, Buffer.byteLength(frame))
     this.#waiting ??= []
     if (!this.#working) this.#handle(incoming)
     else if (this.#waiting.length < MAX_WAITING_MESSAGES) this.#waiting.push(incoming)
@@ -161,7 +161,7 @@ export class Connection implements Receiver, CommandClient {
     this.#socket.cork(() => {
       for (const frame of frames) this.#socket.send(frame)
     })
-    this.#handlers.metrics.sent(frames.length)
+    this.#handlers.metrics.sent(frames)
     if (!this.#open) return
     this.#buffered = this.#socket.bufferedBytes()
     this.#tellRoom()

@@ -7,6 +7,7 @@ import type { DaemonStatus } from '../protocol/events.js'
 import type { EventId, NodeId, SessionId } from '../protocol/ids.js'
 import type { Session, SessionStatus, SessionType } from '../protocol/session.js'
 import type { PlacementStrategy } from '../shards/placement.js'
+import type { EdgeMetrics } from '../telemetry/metrics.js'
 
 export interface EdgeSettings {
   /** Name of the service, shown by `daemon_status`. */
@@ -112,13 +113,7 @@ export interface EdgeLog {
   error(fields: object, text: string): void
 }
 
-export interface EdgeMetrics {
-  connections(change: 1 | -1): void
-  received(): void
-  sent(frames: number): void
-  accepted(): void
-  busy(): void
-}
+export type { EdgeMetrics } from '../telemetry/metrics.js'
 
 export type EdgeBus = {
   readonly commands: Pick<CommandStream, 'submit'>

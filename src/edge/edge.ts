@@ -56,6 +56,7 @@ export class Edge {
     const queries = new Queries({ settings, sessions, directory, placement, view, status: deps.status })
     this.#subscriptions = subscriptions
     this.#submissions = submissions
+    metrics.watch({ subscriptions: () => subscriptions.size, waiting: () => submissions.waiting })
     this.#reader = new EventReader(bus.outboxes, submissions, subscriptions)
     this.#dispatch = new Dispatch({
       authenticator: this.#authenticator,

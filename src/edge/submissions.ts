@@ -24,6 +24,7 @@ const SWEEP_MS = 250
 const MAX_PER_CLIENT = 1_024
 /** Connections that may wait for one command id: the one that lost its reply, and the ones it came back with. */
 const MAX_ASKERS = 8
+const MS_PER_SECOND = 1_000
 
 /** Who sent a command and what to tell it. */
 export interface Asker {
@@ -57,7 +58,7 @@ interface Recent {
 export interface SubmissionDependencies {
   readonly commands: Pick<CommandStream, 'submit'>
   readonly trace: EdgeLog
-  readonly metrics: Pick<EdgeMetrics, 'accepted' | 'busy'>
+  readonly metrics: Pick<EdgeMetrics, 'submitted' | 'accepted' | 'busy' | 'dropped'>
   /** Called for every accepted command, after the answer. */
   readonly onAccepted: (submission: SubmissionRequest, status: 'new' | 'dup') => void
 }
@@ -74,6 +75,11 @@ export class Submissions {
 
   constructor(deps: SubmissionDependencies) {
     this.#deps = deps
+  }
+
+  /** Commands that no worker has accepted yet. */
+  get waiting(): number {
+    return this.#waiting.size
   }
 
   start(outbox: Outbox): void {
@@ -102,6 +108,7 @@ export class Submissions {
     const now = performance.now()
     const waiting: Waiting = { submission, askers: [asker], since: now, sentAt: now }
     this.#waiting.set(key, waiting)
+    this.#deps.metrics.submitted()
     this.#send(key, waiting, true)
   }
 
@@ -118,7 +125,7 @@ export class Submissions {
     this.#waiting.delete(key)
     if (acceptance.status === 'new' || acceptance.status === 'dup') {
       this.#remember(key, waiting.submission)
-      this.#deps.metrics.accepted()
+      this.#deps.metrics.accepted((performance.now() - waiting.since) / MS_PER_SECOND)
       this.#answer(waiting, (asker) => acceptedFrame(acceptance, asker))
       this.#deps.onAccepted(waiting.submission, acceptance.status)
       return
@@ -216,6 +223,7 @@ export class Submissions {
 
   #refuse(waiting: Waiting, error: ServiceError): void {
     if (error.code === 'busy') this.#deps.metrics.busy()
+    this.#deps.metrics.dropped(error.code)
     const { sessionId } = waiting.submission
     this.#answer(waiting, ({ requestId, commandId }) =>
       JSON.stringify(errorReply(error, { requestId, sessionId, commandId })),

@@ -76,6 +76,13 @@ export class Subscriptions {
     return this.#sessions.get(sessionId)?.has(receiver) ?? false
   }
 
+  /** Sessions that are watched, each counted once for every client that does. */
+  get size(): number {
+    let size = 0
+    for (const own of this.#byReceiver.values()) size += own.size
+    return size
+  }
+
   has(sessionId: SessionId): boolean {
     return this.#sessions.has(sessionId)
   }

@@ -4,6 +4,7 @@
 import type { AcceptedCommand, Claim, SessionRecord } from '../bus/bus.js'
 import type { Command, Submission } from '../bus/command.js'
 import { LOG_START } from '../protocol/ids.js'
+import type { BusySession } from '../telemetry/metrics.js'
 import { WriterLost } from './event-batch.js'
 import { LiveSession } from './session.js'
 import type { SessionServices } from './session-services.js'
@@ -50,6 +51,14 @@ export class SessionHost {
       queued += live?.waiting ?? 0
     }
     return { busy, queued }
+  }
+
+  /** Sessions with work that have been announced. */
+  *busySessions(): Iterable<BusySession> {
+    for (const { live } of this.#held.values()) {
+      const session = live?.busy ? live.writer.session : undefined
+      if (live && session) yield { orchestratorId: session.orchestratorId, type: session.type, isRunning: live.inTurn }
+    }
   }
 
   /** Hands accepted commands to their sessions, in order. */

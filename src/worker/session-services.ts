@@ -5,6 +5,7 @@ import type { Claim, SessionLog } from '../bus/bus.js'
 import type { LoggedEvent } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
+import type { SessionMeter } from '../telemetry/metrics.js'
 import type { WrittenEvents } from './change-builder.js'
 import type { TurnSlots } from './turn-slots.js'
 
@@ -46,6 +47,9 @@ export interface SessionServices {
   readHistory(sessionId: string): Promise<readonly LoggedEvent[]>
   /** Sets a command aside and returns the id of its dead letter. */
   quarantine(letter: DeadLetter): Promise<string>
+  /** Counts what happens in one session. */
+  openMeter(): SessionMeter
+  onTurnBegan(waitedSeconds: number): void
   onTurnEnded(outcome: 'completed' | 'failed' | 'cancelled', seconds: number): void
   onTakeover(seconds: number): void
 }

@@ -6,7 +6,8 @@ import type { Claim, Part, SessionRecord, SmallState } from '../bus/bus.js'
 import type { Command, SpawnCommand } from '../bus/command.js'
 import type { NewEvent } from '../protocol/events.js'
 import { parseEventId } from '../protocol/ids.js'
-import { isTerminal, type SessionStatus } from '../protocol/session.js'
+import { isTerminal, type Session, type SessionStatus } from '../protocol/session.js'
+import type { SessionMeter } from '../telemetry/metrics.js'
 import type { Entry } from './change-builder.js'
 import { Conversation } from './conversation.js'
 import { EventBatch, type WriterLost } from './event-batch.js'
@@ -30,6 +31,7 @@ export class SessionWriter {
   readonly sessionId: string
   readonly batch: EventBatch
   readonly conversation: Conversation
+  readonly meter: SessionMeter
   readonly #services: SessionServices
   #status: SessionStatus
   #state: SmallState | undefined
@@ -39,6 +41,7 @@ export class SessionWriter {
   constructor({ record, claim, services, fresh, onLost }: SessionWriterOptions) {
     const { sessionId } = record
     this.sessionId = sessionId
+    this.meter = services.openMeter()
     this.#services = services
     this.#status = record.status
     this.#state = record.state === '' ? undefined : (JSON.parse(record.state) as SmallState)
@@ -58,6 +61,11 @@ export class SessionWriter {
 
   get status(): SessionStatus {
     return this.#status
+  }
+
+  /** Undefined before the session has been announced. */
+  get session(): Session | undefined {
+    return this.#state?.session
   }
 
   get state(): SmallState {
@@ -98,6 +106,7 @@ export class SessionWriter {
     for (const event of events) {
       state = stateAfter(state, event)
       this.conversation.apply(event)
+      this.meter.recorded(state.session, event)
     }
     this.#state = state
     return this.batch.append({ ...along, events, status: this.#status, state })

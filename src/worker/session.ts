@@ -58,6 +58,11 @@ export class LiveSession implements TurnHost {
     return this.#working || this.#inbox.length > 0
   }
 
+  /** Whether a task is worked on, or waits for a slot to be. */
+  get inTurn(): boolean {
+    return this.#turn !== undefined
+  }
+
   get waiting(): number {
     return this.#inbox.length
   }
@@ -66,7 +71,7 @@ export class LiveSession implements TurnHost {
   deliver(command: Command): void {
     if (this.#known.has(command.id)) return
     this.#remember(command.id)
-    if (command.type === 'spawn' || command.type === 'execute') this.#inbox.push(command)
+    if (command.type === 'spawn' || command.type === 'execute') this.#enqueue(command)
     else this.#obeying = this.#obeying.then(() => this.#obey(command)).catch((error) => this.#fail(error))
     this.#work()
   }
@@ -90,6 +95,11 @@ export class LiveSession implements TurnHost {
     const takeover = this.#takeover
     this.#takeover = undefined
     return takeover
+  }
+
+  #enqueue(command: TaskCommand): void {
+    this.#inbox.push(command)
+    this.writer.meter.queued()
   }
 
   #remember(commandId: string): void {

@@ -20,6 +20,13 @@ export class TurnSlots {
     this.#free = capacity
   }
 
+  /** Turns that wait for a slot. */
+  get waiting(): number {
+    let waiting = 0
+    for (const queue of this.#waiting.values()) waiting += queue.size
+    return waiting
+  }
+
   /** Takes a slot that is free now. */
   tryAcquire(): ReleaseSlot | undefined {
     if (this.#free === 0) return undefined

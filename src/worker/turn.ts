@@ -107,7 +107,9 @@ async function carryOut(
   const journal = openJournal(host, command, progress.openMessage)
   let release = services.slots.tryAcquire()
   try {
+    const askedAt = performance.now()
     release ??= await services.slots.acquire(command.task.priority, signal)
+    services.onTurnBegan((performance.now() - askedAt) / 1_000)
     const { type } = host.writer.state.session
     const runtime = services.runtimeOf(type)
     const turn: Turn = {

@@ -77,6 +77,7 @@ export class Worker {
   readonly #bell: CommandBell
   readonly #reader: CommandReader
   readonly #owner: ShardOwner
+  readonly #slots: TurnSlots
   #stopReceiving: (() => Promise<void>) | undefined
   #loadTimer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
@@ -84,6 +85,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options
+    this.#slots = new TurnSlots(options.maxSessions)
     const { bus, storage, logger, member } = options
     this.#projector = new Projector(bus.log, storage.project, logger)
     this.#host = new SessionHost({
@@ -118,6 +120,12 @@ export class Worker {
   }
 
   async start(): Promise<void> {
+    this.#options.metrics.watch({
+      sessions: () => this.#host.busySessions(),
+      queued: () => this.#host.load.queued,
+      waitingTurns: () => this.#slots.waiting,
+      load: () => this.#host.load.busy / this.#options.maxSessions,
+    })
     this.#host.start()
     this.#projector.start()
     this.#stopReceiving = await this.#options.control?.receive((message) => this.#owner.obey(message))
@@ -144,10 +152,10 @@ export class Worker {
   }
 
   #services(): SessionServices {
-    const { bus, storage, member, metrics, workspaces, logger, now, runtimeOf, maxSessions } = this.#options
+    const { bus, storage, member, metrics, workspaces, logger, now, runtimeOf } = this.#options
     return {
       log: bus.log,
-      slots: new TurnSlots(maxSessions),
+      slots: this.#slots,
       workspaces,
       logger,
       now,
@@ -162,6 +170,8 @@ export class Worker {
       },
       readHistory: (id) => readHistory(bus.log, storage.pageEvents, id),
       quarantine: (letter) => storage.recordDeadLetter(letter),
+      openMeter: () => metrics.openMeter(),
+      onTurnBegan: (waitedSeconds) => metrics.turnBegan(waitedSeconds),
       onTurnEnded: (outcome, seconds) => metrics.turnEnded(outcome, seconds),
       onTakeover: (seconds) => metrics.takeover(seconds),
     }
@@ -189,7 +199,6 @@ export class Worker {
   #reportLoad(): void {
     const { load } = this.#host
     this.#options.member.setLoad({ ...load, capacity: this.#options.maxSessions })
-    this.#options.metrics.activeSessions(load.busy)
   }
 
   async #submitForgotten(): Promise<void> {

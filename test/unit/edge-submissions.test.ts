@@ -28,7 +28,7 @@ function fixture(answer: () => Promise<Submitted> = async () => ({ status: 'ok' 
       },
     },
     trace: { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() },
-    metrics: { accepted: vi.fn(), busy: vi.fn() },
+    metrics: { submitted: vi.fn(), accepted: vi.fn(), busy: vi.fn(), dropped: vi.fn() },
     onAccepted: ({ commandId }, status) => accepted.push(`${commandId} ${status}`),
   })
   submissions.start('edge@a-1')

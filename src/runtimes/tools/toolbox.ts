@@ -2,6 +2,8 @@
  * The tools that a session's model may call.
  */
 import type { ToolRequest, ToolSpec } from '../../models/model.js'
+import type { ToolCall } from '../../telemetry/metrics.js'
+import { statusOfTool } from '../../telemetry/tool-status.js'
 import type { EffectClass, ToolOutcome } from '../runtime.js'
 import { type BashOptions, bashExecute } from './bash.js'
 import { fileDelete, fileList } from './directories.js'
@@ -9,11 +11,22 @@ import { fileRead, fileWrite } from './files.js'
 import type { Tool, ToolContext } from './tool.js'
 import { type WebOptions, webFetch } from './web-fetch.js'
 
+export interface ToolboxOptions {
+  readonly onCall?: (call: ToolCall) => void
+}
+
+const MS_PER_SECOND = 1_000
+/** Names that a model made up are counted as one. */
+const UNKNOWN_TOOL = 'unknown'
+
 export class Toolbox {
   readonly #tools: ReadonlyMap<string, Tool>
+  readonly #onCall: (call: ToolCall) => void
 
-  constructor(tools: readonly Tool[]) {
+  /** `onCall` is told of every call that ended; an aborted one has not. */
+  constructor(tools: readonly Tool[], onCall: (call: ToolCall) => void = () => undefined) {
     this.#tools = new Map(tools.map((tool) => [tool.spec.name, tool]))
+    this.#onCall = onCall
   }
 
   get specs(): readonly ToolSpec[] {
@@ -27,6 +40,15 @@ export class Toolbox {
 
   /** Runs a call. Whatever is wrong with the call is a failed outcome; throws `AbortError` when aborted. */
   async run(call: ToolRequest, context: ToolContext): Promise<ToolOutcome> {
+    const startedAt = performance.now()
+    const outcome = await this.#outcomeOf(call, context)
+    const seconds = (performance.now() - startedAt) / MS_PER_SECOND
+    const name = this.#tools.has(call.name) ? call.name : UNKNOWN_TOOL
+    this.#onCall({ name, seconds, status: statusOfTool(outcome) })
+    return outcome
+  }
+
+  async #outcomeOf(call: ToolRequest, context: ToolContext): Promise<ToolOutcome> {
     const tool = this.#tools.get(call.name)
     if (tool !== undefined) return tool.run(call.input, context)
     const known = [...this.#tools.keys()].join(', ')
@@ -35,6 +57,7 @@ export class Toolbox {
 }
 
 /** The product's own six tools. */
-export function standardTools(options: BashOptions & WebOptions = {}): Toolbox {
-  return new Toolbox([fileRead, fileWrite, fileList, fileDelete, bashExecute(options), webFetch(options)])
+export function standardTools(options: BashOptions & WebOptions & ToolboxOptions = {}): Toolbox {
+  const tools = [fileRead, fileWrite, fileList, fileDelete, bashExecute(options), webFetch(options)]
+  return new Toolbox(tools, options.onCall)
 }

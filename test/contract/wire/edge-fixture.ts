@@ -140,10 +140,14 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
       connections: vi.fn(),
       received: vi.fn(),
       sent: (frames) => {
-        sent += frames
+        sent += frames.length
       },
+      refused: vi.fn(),
+      submitted: vi.fn(),
       accepted: vi.fn(),
       busy: vi.fn(),
+      dropped: vi.fn(),
+      watch: vi.fn(),
     },
   })
   await edge.start()

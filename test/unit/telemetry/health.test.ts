@@ -81,7 +81,7 @@ describe('the admin server', () => {
   test('shows what was counted, and the process, to Prometheus', async () => {
     const { metrics, get } = await started()
     metrics.edge.connections(1)
-    metrics.edge.accepted()
+    metrics.edge.accepted(0.2)
     metrics.worker.turnEnded('completed', 1.5)
     metrics.modelCall({
       provider: 'openai',
