@@ -6,6 +6,7 @@
  */
 import { Lifecycle } from './assembly/lifecycle.js'
 import { type ControlPlane, type Foundation, join, openBus, openStorage, usesRedis } from './assembly/planes.js'
+import { sharedLimits } from './assembly/shared-limits.js'
 import type { Bus } from './bus/bus.js'
 import type { Config } from './config/load.js'
 import type { Edge } from './edge/edge.js'
@@ -154,7 +155,9 @@ export class Daemon {
     const { config, node, log } = this.#foundation
     const { onSpawned } = this.options
     const [{ Edge }, { edgeParts }] = await Promise.all([import('./edge/edge.js'), import('./assembly/edge-parts.js')])
-    const edge = new Edge(edgeParts({ config, node, log, database, bus, view, metrics: this.#metrics.edge, onSpawned }))
+    const limits = await sharedLimits(this.#foundation)
+    const parts = { config, node, log, database, bus, view, metrics: this.#metrics.edge, sharedLimits: limits, onSpawned }
+    const edge = new Edge(edgeParts(parts))
     await edge.start()
     this.#edge = edge
     this.#lifecycle.started('edge', () => edge.stop())

@@ -4,6 +4,7 @@
 import type { Bus } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
+import { MAX_CONNECTIONS_PER_EDGE } from '../edge/connection-limit.js'
 import type { EdgeDependencies, SessionRows, StatusSource } from '../edge/dependencies.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
@@ -23,13 +24,14 @@ export interface EdgeFitting {
   readonly bus: Bus
   readonly view: ClusterView
   readonly metrics: EdgeMetrics
+  readonly sharedLimits: EdgeDependencies['sharedLimits']
   readonly onSpawned: EdgeDependencies['onSpawned']
 }
 
 const MS_PER_SECOND = 1_000
 
 export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
-  const { config, node, log, database, bus, view, metrics, onSpawned } = fitting
+  const { config, node, log, database, bus, view, metrics, sharedLimits, onSpawned } = fitting
   return {
     id: node,
     settings: edgeSettings(config),
@@ -40,6 +42,7 @@ export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
     status: statusSource(bus, database),
     log,
     metrics,
+    sharedLimits,
     onSpawned,
   }
 }
@@ -51,15 +54,23 @@ function edgeSettings({ server, monitoring, cluster, auth }: Config): EdgeDepend
     host: server.host,
     port: server.port,
     healthPath: monitoring.healthEnabled ? monitoring.healthPath : undefined,
+    corsOrigins: auth.corsEnabled ? auth.corsOrigins : undefined,
     maxPayloadBytes: server.maxMessageBytes,
     heartbeatIntervalMs: server.heartbeatIntervalMs,
     shutdownTimeoutMs: server.shutdownTimeoutMs,
     placement: cluster.strategy,
     auth: {
       secret: auth.jwtSecret,
+      apiKeys: auth.apiKeys,
+      mode: auth.mode,
+      allowLoopback: auth.allowLoopback,
       issuer: auth.issuer,
       audience: auth.audience,
       tokenLifetimeMs: auth.jwtExpirationSeconds * MS_PER_SECOND,
+    },
+    limits: {
+      messages: auth.rateLimitEnabled ? { max: auth.rateLimitMax, windowMs: auth.rateLimitWindowMs } : undefined,
+      connections: { perPrincipal: auth.maxConnections, perEdge: MAX_CONNECTIONS_PER_EDGE },
     },
   }
 }

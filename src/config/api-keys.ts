@@ -11,7 +11,8 @@ export interface ApiKey {
   readonly key: string
   /** Who comes with this key; each key has its own. */
   readonly clientId: string
-  readonly scopes: readonly string[]
+  /** Left out: all that the role may do. */
+  readonly scopes?: readonly string[] | undefined
   readonly role: ApiKeyRole
 }
 
@@ -21,12 +22,13 @@ const MAX_KEY_CHARACTERS = 512
 /** Every key is compared for every caller that brings one. */
 const MAX_KEYS = 1_000
 const MAX_SCOPES = 64
-const CLIENT_ID = /^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/
+/** A client id is a tenant too, and tenants have this alphabet. */
+const CLIENT_ID = /^[A-Za-z0-9_-]{1,64}$/
 
 const apiKey = z.strictObject({
   key: z.string().min(MIN_KEY_CHARACTERS).max(MAX_KEY_CHARACTERS),
   clientId: z.string().regex(CLIENT_ID),
-  scopes: z.array(z.string().min(1).max(128)).max(MAX_SCOPES).default([]),
+  scopes: z.array(z.string().min(1).max(128)).max(MAX_SCOPES).optional(),
   role: z.enum(API_KEY_ROLES).default('user'),
 })
 

@@ -8,6 +8,7 @@ import type { ClientMessage } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { Principal } from './auth.js'
 import type { EdgeMetrics } from './dependencies.js'
+import type { Admission, Allowance } from './rate-limit.js'
 import type { CommandClient } from './submissions.js'
 import type { Receiver } from './subscription.js'
 
@@ -19,6 +20,9 @@ const MAX_WITH_REPLIES_BYTES = 1024 * 1024
 const MAX_STALL_MS = 60_000
 /** Messages that wait for an earlier one of the same client to be carried out. */
 const MAX_WAITING_MESSAGES = 1_024
+/** The same in characters: large messages fill the memory before they are many. */
+const MAX_WAITING_CHARS = 4 * 1024 * 1024
+const CLOSE_POLICY = 1008
 
 /** The transport under a connection. It may not be touched after `Connection.closed`. */
 export interface Socket {
@@ -45,6 +49,11 @@ export interface ConnectionHandlers {
 /** What a client said wrong is answered before what it says next, like everything else. */
 type Incoming = ReturnType<typeof decode>
 
+interface Waiting {
+  readonly incoming: Incoming
+  readonly chars: number
+}
+
 export class Connection implements Receiver, CommandClient {
   pendingCommands = 0
   principal: Principal
@@ -57,12 +66,21 @@ export class Connection implements Receiver, CommandClient {
   /** Since when the buffer is full without progress, or undefined while there is room. */
   #stalledSince: number | undefined
   #working = false
-  #waiting: Incoming[] | undefined
+  #waiting: Waiting[] | undefined
+  #waitingChars = 0
+  readonly #allowance: Pick<Allowance, 'take'> | undefined
 
-  constructor(socket: Socket, principal: Principal, handlers: ConnectionHandlers) {
+  /** Without an allowance, a client may send as much as it likes. */
+  constructor(
+    socket: Socket,
+    principal: Principal,
+    handlers: ConnectionHandlers,
+    allowance?: Pick<Allowance, 'take'> | undefined,
+  ) {
     this.#socket = socket
     this.principal = principal
     this.#handlers = handlers
+    this.#allowance = allowance
   }
 
   get isOpen(): boolean {
@@ -73,10 +91,14 @@ export class Connection implements Receiver, CommandClient {
   receive(frame: string): void {
     const incoming = decode(frame)
     this.#handlers.metrics.received(incoming.ok ? incoming.message.type : undefined, Buffer.byteLength(frame))
-    this.#waiting ??= []
-    if (!this.#working) this.#handle(incoming)
-    else if (this.#waiting.length < MAX_WAITING_MESSAGES) this.#waiting.push(incoming)
-    else this.refuse(new ServiceError('busy', { retryAfterMs: LIMITS.busyRetryMs }), incoming.requestId)
+    this.#take(incoming, frame.length)
+  }
+
+  /** Takes one frame that is too large to be read: it is answered in its turn, and it counts. */
+  receiveOversize(limit: number): void {
+    const error = new ServiceError('message_too_large', { limit })
+    this.#handlers.metrics.received(undefined, limit)
+    this.#take({ ok: false, error, requestId: undefined }, 0)
   }
 
   /** Queues a frame; frames of one turn of the event loop leave together. */
@@ -89,6 +111,13 @@ export class Connection implements Receiver, CommandClient {
     if (this.#outgoing.length === 0) queueMicrotask(() => this.#flush())
     this.#outgoing.push(frame)
     this.#outgoingChars += frame.length
+  }
+
+  /** This connection was one more than its principal may have. */
+  exceed(): void {
+    const error = new ServiceError('connection_limit_exceeded')
+    this.refuse(error, undefined)
+    this.end(CLOSE_POLICY, error.code)
   }
 
   refuse(error: ServiceError, requestId: Incoming['requestId']): void {
@@ -136,12 +165,36 @@ export class Connection implements Receiver, CommandClient {
     this.#waiting = undefined
   }
 
+  #take(incoming: Incoming, chars: number): void {
+    this.#waiting ??= []
+    if (!this.#working) this.#handle(incoming)
+    else if (this.#waiting.length < MAX_WAITING_MESSAGES && this.#waitingChars + chars <= MAX_WAITING_CHARS) {
+      this.#waiting.push({ incoming, chars })
+      this.#waitingChars += chars
+    } else this.refuse(new ServiceError('busy', { retryAfterMs: LIMITS.busyRetryMs }), incoming.requestId)
+  }
+
+  /** The usual case, an allowance with points left and a message that waits for nothing, ends before this returns. */
   #handle(incoming: Incoming): void {
-    if (!incoming.ok) this.refuse(incoming.error, incoming.requestId)
-    const work = incoming.ok ? this.#handlers.onMessage(this, incoming.message) : undefined
+    const admission = this.#allowance?.take()
+    const work =
+      admission instanceof Promise
+        ? admission.then((decided) => this.#carryOut(incoming, decided))
+        : this.#carryOut(incoming, admission)
     if (!work) return
     this.#working = true
     void work.then(() => this.#continue())
+  }
+
+  #carryOut(incoming: Incoming, refusedForMs: Admission): Promise<void> | undefined {
+    if (!this.#open) return undefined
+    if (refusedForMs !== undefined) {
+      this.refuse(new ServiceError('rate_limit_exceeded', { retryAfterMs: refusedForMs }), incoming.requestId)
+      return undefined
+    }
+    if (incoming.ok) return this.#handlers.onMessage(this, incoming.message)
+    this.refuse(incoming.error, incoming.requestId)
+    return undefined
   }
 
   #continue(): void {
@@ -149,7 +202,8 @@ export class Connection implements Receiver, CommandClient {
     while (this.#open && !this.#working) {
       const next = this.#waiting?.shift()
       if (!next) return
-      this.#handle(next)
+      this.#waitingChars -= next.chars
+      this.#handle(next.incoming)
     }
   }
 

@@ -8,6 +8,7 @@ import type { EventId, NodeId, SessionId } from '../protocol/ids.js'
 import type { Session, SessionStatus, SessionType } from '../protocol/session.js'
 import type { PlacementStrategy } from '../shards/placement.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
+import type { ApiKey } from './api-keys.js'
 
 export interface EdgeSettings {
   /** Name of the service, shown by `daemon_status`. */
@@ -26,11 +27,37 @@ export interface EdgeSettings {
   readonly shutdownTimeoutMs: number
   readonly placement: PlacementStrategy
   readonly auth: AuthSettings
+  readonly limits: LimitSettings
+}
+
+export interface RateLimitSettings {
+  /** Messages per window and principal. */
+  readonly max: number
+  /** Counted from a principal's first message; rounded up to whole seconds. */
+  readonly windowMs: number
+}
+
+export interface ConnectionLimitSettings {
+  /** Per principal, wherever they are. */
+  readonly perPrincipal: number
+  /** Of all principals together, at this edge. */
+  readonly perEdge: number
+}
+
+export interface LimitSettings {
+  /** Undefined: clients may send as much as they like. */
+  readonly messages: RateLimitSettings | undefined
+  readonly connections: ConnectionLimitSettings
 }
 
 export interface AuthSettings {
-  /** HS256 key of the tokens. Undefined: only this machine may connect. */
+  /** HS256 key of the tokens. Without it and without API keys, only this machine may connect. */
   readonly secret: string | undefined
+  readonly apiKeys: readonly ApiKey[]
+  /** Which kind of credential opens the door. */
+  readonly mode: 'jwt' | 'api-key' | 'both'
+  /** Whether this machine needs no credential, where others do. */
+  readonly allowLoopback: boolean
   readonly issuer: string
   readonly audience: string
   /** Lifetime of a token made by `token_refresh`. */
@@ -51,6 +78,8 @@ export interface SessionSummary {
 /** A session's row, as far as an edge needs it. */
 export interface SessionRow extends SessionSummary {
   readonly tenant: string
+  /** The subject that spawned it. */
+  readonly owner: string
   /** The spawn command's JSON, byte-exact. */
   readonly spawn: string
   /** Whether a worker is known to hold the spawn. */
@@ -61,6 +90,7 @@ export interface NewSessionRow {
   readonly id: SessionId
   readonly shard: number
   readonly tenant: string
+  readonly owner: string
   readonly orchestratorId: string
   readonly type: SessionType
   readonly idemKey?: string
@@ -83,10 +113,14 @@ export interface SessionRows {
   /** Takes the idempotency key from a session, so that the next `reserve` may have it. Repeating it is allowed. */
   releaseKey(id: SessionId): Promise<void>
   find(id: SessionId): Promise<SessionRow | undefined>
-  /** Newest first; `cursor` continues where a former page ended. */
+  /** Newest first; `cursor` continues where a former page ended. With `owner`, only what that subject spawned. */
   listByTenant(
     tenant: string,
-    page: { readonly limit: number; readonly cursor?: string | undefined },
+    page: {
+      readonly limit: number
+      readonly cursor?: string | undefined
+      readonly owner?: string | undefined
+    },
   ): Promise<SessionPage>
   markSubmitted(id: SessionId): Promise<void>
 }
@@ -113,6 +147,27 @@ export interface EdgeLog {
   error(fields: object, text: string): void
 }
 
+export interface RateLimitStore {
+  /** A connection to Redis, opaque here: only the limiter's library speaks to it. */
+  readonly client: unknown
+  /** What the names of all counters begin with. */
+  readonly prefix: string
+}
+
+/** Connections of all edges, by principal. */
+export interface ConnectionCounts {
+  /** Writes how many connections an edge has of a principal; answers with the counts of all edges, dead ones too. */
+  write(principal: string, edge: NodeId, count: number): Promise<ReadonlyMap<NodeId, number>>
+  /** Notes who is full and who is no longer, and answers with all that some edge has noted lately. */
+  exchangeFull(full: readonly string[], freed: readonly string[]): Promise<readonly string[]>
+}
+
+/** Where edges count together. */
+export interface SharedLimits {
+  readonly messages: RateLimitStore
+  readonly connections: ConnectionCounts
+}
+
 export type { EdgeMetrics } from '../telemetry/metrics.js'
 
 export type EdgeBus = {
@@ -131,6 +186,8 @@ export interface EdgeDependencies {
   readonly status: StatusSource
   readonly log: EdgeLog
   readonly metrics: EdgeMetrics
+  /** Undefined: this edge is alone and counts for itself. */
+  readonly sharedLimits: SharedLimits | undefined
   /** Told of every session that came in here and that a worker has accepted. */
   readonly onSpawned?: ((sessionId: SessionId, tenant: string) => void) | undefined
 }

@@ -7,11 +7,12 @@ import { randomUUID } from 'node:crypto'
 import type { Command } from '../bus/command.js'
 import { errorReply } from '../protocol/codec.js'
 import type { ClientMessage, ClientMessageType, RequestId } from '../protocol/commands.js'
-import { type ErrorCode, ServiceError } from '../protocol/errors.js'
+import { ServiceError } from '../protocol/errors.js'
 import type { Reply } from '../protocol/events.js'
 import { newCommandId, parseEventId, type SessionId } from '../protocol/ids.js'
+import { maySend } from '../protocol/permissions.js'
 import { newTask } from '../protocol/session.js'
-import type { Authenticator, ClientRole } from './auth.js'
+import type { Authenticator, Principal } from './auth.js'
 import type { Connection } from './connection.js'
 import type { EdgeLog } from './dependencies.js'
 import { echo, type Queries } from './queries.js'
@@ -36,18 +37,6 @@ export interface DispatchDependencies {
 type Message<T extends ClientMessageType> = Extract<ClientMessage, { type: T }>
 type CommandMessage = Message<'execute_task' | 'stop_session' | 'pause_session' | 'resume_session' | 'cancel_task'>
 
-/** What a read-only credential may ask; everything else changes something. */
-const READ_ONLY: ReadonlySet<ClientMessageType> = new Set<ClientMessageType>([
-  'ping',
-  'health_check',
-  'session_status',
-  'list_sessions',
-  'daemon_status',
-  'token_refresh',
-  'subscribe',
-  'unsubscribe',
-])
-
 export class Dispatch {
   readonly #deps: DispatchDependencies
 
@@ -58,7 +47,7 @@ export class Dispatch {
   /** Carries out a message and answers it; what goes wrong becomes an `error` frame. Never throws or rejects. */
   handle(connection: Connection, message: ClientMessage): Promise<void> | undefined {
     try {
-      checkRole(connection.principal.role, message.type)
+      checkPermission(connection.principal, message.type)
       if (message.auth) this.#checkAuth(message.auth)
       const work = this.#carryOut(connection, message)
       return work?.catch((error: unknown) => this.#fail(connection, message, error))
@@ -69,7 +58,7 @@ export class Dispatch {
   }
 
   #carryOut(connection: Connection, message: ClientMessage): Promise<void> | undefined {
-    const { tenant } = connection.principal
+    const { principal } = connection
     const requestId = requestIdOf(message)
     switch (message.type) {
       case 'spawn_session':
@@ -85,15 +74,18 @@ export class Dispatch {
       case 'unsubscribe':
         return this.#unsubscribe(connection, message)
       case 'session_status':
-        return this.#answer(connection, this.#deps.queries.sessionStatus(message.payload.sessionId, tenant, requestId))
+        return this.#answer(
+          connection,
+          this.#deps.queries.sessionStatus(message.payload.sessionId, principal, requestId),
+        )
       case 'list_sessions':
-        return this.#answer(connection, this.#deps.queries.listSessions(message, tenant, requestId))
+        return this.#answer(connection, this.#deps.queries.listSessions(message, principal, requestId))
       case 'daemon_status':
         return this.#answer(connection, this.#deps.queries.daemonStatus(requestId))
       case 'token_refresh':
         return this.#refreshToken(connection, requestId)
       case 'route_task':
-        return reply(connection, this.#deps.queries.routeTask(message, tenant, requestId))
+        return reply(connection, this.#deps.queries.routeTask(message, principal.tenant, requestId))
       case 'health_check':
         return reply(connection, { type: 'health_check_response', healthy: true, ...echo(requestId) })
       case 'ping':
@@ -104,7 +96,7 @@ export class Dispatch {
   /** The usual case, a session that this client already watches, runs without waiting for anything. */
   #command(connection: Connection, message: CommandMessage): Promise<void> | undefined {
     const { sessionId } = message.payload
-    const known = this.#deps.directory.remembered(sessionId) === connection.principal.tenant
+    const known = this.#deps.directory.isKnownTo(connection.principal, sessionId)
     if (known && this.#deps.subscriptions.isSubscribed(sessionId, connection)) {
       this.#submit(connection, message)
       return undefined
@@ -114,7 +106,7 @@ export class Dispatch {
 
   /** Whoever gives a session work sees what comes of it. */
   async #watch(connection: Connection, sessionId: SessionId): Promise<void> {
-    await this.#deps.directory.checkOwner(sessionId, connection.principal.tenant)
+    await this.#deps.directory.checkAccess(sessionId, connection.principal)
     if (!connection.isOpen || this.#deps.subscriptions.isSubscribed(sessionId, connection)) return
     await this.#deps.subscriptions.subscribe(sessionId, connection, 'now')
   }
@@ -132,7 +124,7 @@ export class Dispatch {
 
   async #subscribe(connection: Connection, message: Message<'subscribe'>): Promise<void> {
     const { sessionId, from } = message.payload
-    await this.#deps.directory.checkOwner(sessionId, connection.principal.tenant)
+    await this.#deps.directory.checkAccess(sessionId, connection.principal)
     if (!connection.isOpen) return
     const place = from === undefined ? 'now' : placeOf(from)
     // Not awaited: history may be long, and the client's next message need not wait for it.
@@ -142,7 +134,7 @@ export class Dispatch {
   async #unsubscribe(connection: Connection, message: Message<'unsubscribe'>): Promise<void> {
     const { sessionId } = message.payload
     if (!this.#deps.subscriptions.unsubscribe(sessionId, connection)) {
-      await this.#deps.directory.checkOwner(sessionId, connection.principal.tenant)
+      await this.#deps.directory.checkAccess(sessionId, connection.principal)
     }
     reply(connection, { type: 'unsubscribed', sessionId, ...echo(requestIdOf(message)) })
   }
@@ -157,9 +149,9 @@ export class Dispatch {
 
   /** A message may bring a credential of its own: it must be good, but it does not change who the client is. */
   #checkAuth(auth: NonNullable<ClientMessage['auth']>): void {
-    if (this.#deps.authenticator.localOnly || auth.token === undefined) return
-    const verdict = this.#deps.authenticator.verify(auth.token)
-    if (!verdict.ok && verdict.reason !== 'api_key_invalid') throw new ServiceError(verdict.reason)
+    if (this.#deps.authenticator.localOnly || (auth.token === undefined && auth.apiKey === undefined)) return
+    const verdict = this.#deps.authenticator.verify(auth)
+    if (!verdict.ok) throw new ServiceError(verdict.reason)
   }
 
   async #answer(connection: Connection, question: Promise<Reply>): Promise<void> {
@@ -174,13 +166,12 @@ export class Dispatch {
     }
     const incident = randomUUID()
     this.#deps.trace.error({ err: error, incident, type: message.type, ...about }, 'a message could not be carried out')
-    const code: ErrorCode = 'internal'
-    connection.push(JSON.stringify(errorReply(new ServiceError(code, { incident }, { cause: error }), about)))
+    connection.push(JSON.stringify(errorReply(new ServiceError('internal', { incident }, { cause: error }), about)))
   }
 }
 
-function checkRole(role: ClientRole, type: ClientMessageType): void {
-  if (role === 'readonly' && !READ_ONLY.has(type)) throw new ServiceError('forbidden', { action: type })
+function checkPermission(principal: Principal, type: ClientMessageType): void {
+  if (!maySend(principal, type)) throw new ServiceError('forbidden', { action: type })
 }
 
 function reply(connection: Connection, frame: Reply): undefined {

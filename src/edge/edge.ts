@@ -7,11 +7,14 @@
  */
 import { Authenticator, type Principal } from './auth.js'
 import { Connection, type ConnectionHandlers, type Socket } from './connection.js'
+import { ConnectionLimit } from './connection-limit.js'
 import { Connections } from './connections.js'
 import type { EdgeDependencies } from './dependencies.js'
 import { Dispatch } from './dispatch.js'
+import { Door } from './door.js'
 import { EventReader } from './event-reader.js'
 import { Queries } from './queries.js'
+import { RateLimit } from './rate-limit.js'
 import { Server } from './server.js'
 import { SessionDirectory } from './session-directory.js'
 import { SessionPlacement } from './session-placement.js'
@@ -24,6 +27,8 @@ export class Edge {
   readonly #deps: EdgeDependencies
   readonly #authenticator: Authenticator
   readonly #connections: Connections
+  readonly #connectionLimit: ConnectionLimit
+  readonly #door: Door
   readonly #subscriptions: Subscriptions
   readonly #submissions: Submissions
   readonly #reader: EventReader
@@ -40,6 +45,8 @@ export class Edge {
     this.#deps = deps
     this.#authenticator = new Authenticator(settings.auth)
     this.#connections = new Connections(settings.heartbeatIntervalMs, metrics)
+    this.#connectionLimit = connectionLimit(deps)
+    this.#door = new Door(this.#authenticator, this.#connectionLimit, rateLimit(deps))
     const directory = new SessionDirectory(bus.log, sessions)
     const placement = new SessionPlacement(view, settings.placement)
     const snapshot = directory.snapshot.bind(directory)
@@ -74,7 +81,7 @@ export class Edge {
       metrics,
     }
     this.#server = new Server(settings, {
-      authenticate: (credentials) => this.#authenticator.authenticate(credentials),
+      admit: (credentials) => this.#door.admit(credentials),
       onOpen: (socket, principal) => this.#opened(socket, principal),
       onClose: (connection) => this.#closed(connection),
       trace,
@@ -94,13 +101,14 @@ export class Edge {
   /** @throws Error when the port is taken, or whatever the bus throws when it cannot be reached. */
   async start(): Promise<void> {
     if (this.#authenticator.localOnly) {
-      const advice = 'set DAEMON_JWT_SECRET to let others in'
-      this.#deps.log.warn({}, `no token secret is set: only clients on this machine may connect; ${advice}`)
+      const advice = 'set DAEMON_JWT_SECRET or DAEMON_AUTH_API_KEYS to let others in'
+      this.#deps.log.warn({}, `no secret is set: only clients on this machine may connect; ${advice}`)
     }
     const outbox = await this.#reader.start(this.#deps.id)
     this.#subscriptions.start(outbox)
     this.#submissions.start(outbox)
     this.#connections.start()
+    this.#connectionLimit.start()
     try {
       await this.#server.listen()
     } catch (error) {
@@ -154,19 +162,22 @@ export class Edge {
     this.#state = 'stopped'
     this.#server.close()
     this.#connections.stop()
+    this.#connectionLimit.stop()
     this.#submissions.stop()
     this.#subscriptions.stop()
     await this.#reader.stop()
   }
 
   #opened(socket: Socket, principal: Principal): Connection {
-    const connection = new Connection(socket, principal, this.#handlers)
+    const connection = new Connection(socket, principal, this.#handlers, this.#door.allowanceOf(principal))
     this.#connections.add(connection)
+    this.#door.opened(connection)
     return connection
   }
 
   #closed(connection: Connection): void {
     this.#connections.remove(connection)
+    this.#door.closed(connection)
     this.#ended(connection)
   }
 
@@ -184,4 +195,19 @@ export class Edge {
       this.#deps.log.warn({ err: error, sessionId }, 'a spawn could not be marked as submitted')
     })
   }
+}
+
+function connectionLimit({ id, settings, sharedLimits, view, log: trace }: EdgeDependencies): ConnectionLimit {
+  return new ConnectionLimit({
+    edge: id,
+    settings: settings.limits.connections,
+    counts: sharedLimits?.connections,
+    isLive: (node) => view.nodes().some((live) => live.id === node),
+    trace,
+  })
+}
+
+function rateLimit({ settings, sharedLimits, log }: EdgeDependencies): RateLimit | undefined {
+  const { messages } = settings.limits
+  return messages && new RateLimit(messages, sharedLimits?.messages, log)
 }

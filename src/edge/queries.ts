@@ -5,7 +5,9 @@ import type { ClusterView } from '../cluster/cluster.js'
 import type { ClientMessage, RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { DaemonStatus, Reply } from '../protocol/events.js'
+import { seesTenant } from '../protocol/permissions.js'
 import { newTask } from '../protocol/session.js'
+import type { Principal } from './auth.js'
 import type { EdgeSettings, SessionRows, StatusSource } from './dependencies.js'
 import { type SessionDirectory, sessionOfSummary } from './session-directory.js'
 import { isWorker, type SessionPlacement } from './session-placement.js'
@@ -34,17 +36,18 @@ export class Queries {
     this.#deps = deps
   }
 
-  /** @throws ServiceError `session_not_found`, also for a session of another tenant. */
-  async sessionStatus(sessionId: string, tenant: string, requestId: RequestId | undefined): Promise<Reply> {
-    await this.#deps.directory.checkOwner(sessionId, tenant)
+  /** @throws ServiceError `session_not_found`, also for a session that is not there for this principal. */
+  async sessionStatus(sessionId: string, principal: Principal, requestId: RequestId | undefined): Promise<Reply> {
+    await this.#deps.directory.checkAccess(sessionId, principal)
     const session = await this.#deps.directory.snapshot(sessionId)
     if (!session) throw new ServiceError('session_not_found', { sessionId })
     return { type: 'session_status_update', sessionId, session, ...echo(requestId) }
   }
 
-  async listSessions(message: ListMessage, tenant: string, requestId: RequestId | undefined): Promise<Reply> {
+  async listSessions(message: ListMessage, principal: Principal, requestId: RequestId | undefined): Promise<Reply> {
     const { limit = DEFAULT_PAGE, cursor } = message.payload ?? {}
-    const page = await this.#deps.sessions.listByTenant(tenant, { limit, cursor })
+    const owner = seesTenant(principal.role) ? undefined : principal.subject
+    const page = await this.#deps.sessions.listByTenant(principal.tenant, { limit, cursor, owner })
     const sessions = page.sessions.map(sessionOfSummary)
     return {
       type: 'sessions_list',

@@ -1,69 +1,84 @@
 /**
- * Which tenant a session belongs to, and what it looks like now. A session of another tenant and one that does not exist
- * are the same to a client.
+ * Whose a session is, and what it looks like now. A session that somebody may not see and one that does not exist are
+ * the same to them.
  */
 import type { SessionHead, SessionLog, SmallState } from '../bus/bus.js'
 import type { SpawnCommand } from '../bus/command.js'
 import { ServiceError } from '../protocol/errors.js'
 import { type SessionId, shardOfSession } from '../protocol/ids.js'
+import { type Holder, maySee } from '../protocol/permissions.js'
 import type { Session, SessionType } from '../protocol/session.js'
+import type { Principal } from './auth.js'
 import type { SessionRow, SessionRows, SessionSummary } from './dependencies.js'
 
-/** Tenants remembered: an owner never changes, and each entry is about 100 bytes. */
+/** Holders remembered: they never change, and each entry is about 200 bytes. */
 const MAX_REMEMBERED = 50_000
 
 export class SessionDirectory {
   readonly #log: Pick<SessionLog, 'peek'>
   readonly #rows: Pick<SessionRows, 'find'>
-  readonly #tenants = new Map<SessionId, string>()
+  readonly #holders = new Map<SessionId, Holder>()
 
   constructor(log: Pick<SessionLog, 'peek'>, rows: Pick<SessionRows, 'find'>) {
     this.#log = log
     this.#rows = rows
   }
 
-  /** The tenant, when it is known without asking anybody. */
-  remembered(id: SessionId): string | undefined {
-    return this.#tenants.get(id)
+  /** Whether a principal may see the session, as far as that is known without asking anybody. */
+  isKnownTo(principal: Principal, id: SessionId): boolean {
+    const holder = this.#holders.get(id)
+    return holder !== undefined && maySee(principal, holder)
   }
 
-  remember(id: SessionId, tenant: string): void {
+  remember(id: SessionId, { tenant, subject }: Holder): void {
     // The oldest goes first; asking again costs one read.
-    if (this.#tenants.size >= MAX_REMEMBERED) {
-      for (const oldest of this.#tenants.keys()) {
-        this.#tenants.delete(oldest)
+    if (this.#holders.size >= MAX_REMEMBERED) {
+      for (const oldest of this.#holders.keys()) {
+        this.#holders.delete(oldest)
         break
       }
     }
-    this.#tenants.set(id, tenant)
+    this.#holders.set(id, { tenant, subject })
   }
 
-  /** @throws ServiceError `session_not_found` when `tenant` has no such session. */
-  async checkOwner(id: SessionId, tenant: string): Promise<void> {
-    const owner = this.#tenants.get(id) ?? (await this.#lookUp(id))
-    if (owner !== tenant) throw new ServiceError('session_not_found', { sessionId: id })
+  /** @throws ServiceError `session_not_found` when there is no such session for this principal. */
+  async checkAccess(id: SessionId, principal: Principal): Promise<void> {
+    const holder = this.#holders.get(id) ?? (await this.#lookUp(id))
+    if (!holder || !maySee(principal, holder)) throw new ServiceError('session_not_found', { sessionId: id })
   }
 
   /** The session as it stands: from the store, else from Postgres. */
   async snapshot(id: SessionId): Promise<Session | undefined> {
     if (shardOfSession(id) === undefined) return undefined
     const head = await this.#log.peek(id)
-    const live = head && stateOf(head)
+    const live = head && stateOf(head)?.session
     if (live) return live
     const row = await this.#rows.find(id)
     return row && sessionOfRow(row)
   }
 
-  async #lookUp(id: SessionId): Promise<string | undefined> {
+  async #lookUp(id: SessionId): Promise<Holder | undefined> {
     if (shardOfSession(id) === undefined) return undefined
-    const owner = (await this.#log.peek(id))?.tenant ?? (await this.#rows.find(id))?.tenant
-    if (owner !== undefined) this.remember(id, owner)
-    return owner
+    const head = await this.#log.peek(id)
+    const holder = (head && holderOf(head)) ?? (await this.#holderInRow(id))
+    if (holder) this.remember(id, holder)
+    return holder
+  }
+
+  async #holderInRow(id: SessionId): Promise<Holder | undefined> {
+    const row = await this.#rows.find(id)
+    return row && { tenant: row.tenant, subject: row.owner }
   }
 }
 
-function stateOf(head: SessionHead): Session | undefined {
-  return head.state === '' ? undefined : (JSON.parse(head.state) as SmallState).session
+/** Undefined until a worker has begun the session: its state says who spawned it. */
+function holderOf(head: SessionHead): Holder | undefined {
+  const subject = stateOf(head)?.owner
+  return subject === undefined ? undefined : { tenant: head.tenant, subject }
+}
+
+function stateOf(head: SessionHead): SmallState | undefined {
+  return head.state === '' ? undefined : (JSON.parse(head.state) as SmallState)
 }
 
 /** A session as Postgres knows it: the last snapshot, or the spawn that no worker has begun yet. */

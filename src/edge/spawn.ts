@@ -7,6 +7,7 @@ import type { SpawnCommand } from '../bus/command.js'
 import type { ClientMessage } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import { newSessionId, type SessionId } from '../protocol/ids.js'
+import type { Holder } from '../protocol/permissions.js'
 import { isTerminal, newTask, type SessionType } from '../protocol/session.js'
 import type { Connection } from './connection.js'
 import type { NewSessionRow, SessionRow, SessionRows } from './dependencies.js'
@@ -52,7 +53,6 @@ export class Spawn {
 
   /** @throws ServiceError `idempotency_conflict`, or `max_sessions` when every worker is at work as much as it may. */
   async carryOut(connection: Connection, message: SpawnMessage): Promise<void> {
-    const { tenant } = connection.principal
     // Asked before the row is made: a refused spawn must leave nothing that a worker would find and run.
     this.#deps.submissions.checkRoom(connection)
     if (this.#deps.placement.isFull()) throw new ServiceError('max_sessions')
@@ -61,7 +61,7 @@ export class Spawn {
       requestId: message.requestId ?? message.id,
       commandId: message.commandId,
     }
-    const reservation = await this.#reserve(tenant, message, asker)
+    const reservation = await this.#reserve(connection.principal, message, asker)
     if (reservation.status === 'new') {
       this.#submit(reservation.id, reservation.spawn, true, connection, asker)
     } else if (reservation.row.submitted) {
@@ -73,7 +73,7 @@ export class Spawn {
 
   #submit(id: SessionId, spawn: string, fresh: boolean, connection: Connection, asker: Asker): void {
     const { tenant } = connection.principal
-    this.#deps.directory.remember(id, tenant)
+    this.#deps.directory.remember(id, connection.principal)
     // Before the command leaves: the first event may come back at once.
     if (connection.isOpen) this.#deps.subscriptions.expect(id, connection)
     this.#deps.submissions.submit({ sessionId: id, commandId: id, type: 'spawn', tenant, fresh, body: spawn }, asker)
@@ -89,10 +89,10 @@ export class Spawn {
     void this.#deps.subscriptions.subscribe(sessionId, connection, START)
   }
 
-  async #reserve(tenant: string, message: SpawnMessage, asker: Asker): Promise<Reservation> {
-    const key = keyOf(message)
+  async #reserve(holder: Holder, message: SpawnMessage, asker: Asker): Promise<Reservation> {
+    const key = keyOf(message, holder.subject)
     for (let round = 0; round < MAX_RESERVE_ROUNDS; round++) {
-      const row = this.#newRow(tenant, message, key, asker)
+      const row = this.#newRow(holder, message, key, asker)
       const reserved = await this.#deps.sessions.reserve(row)
       if (reserved.status === 'new') return { status: 'new', id: row.id, spawn: row.spawn }
       if (reserved.status === 'conflict') {
@@ -112,7 +112,8 @@ export class Spawn {
     return session === undefined || !isTerminal(session.status)
   }
 
-  #newRow(tenant: string, message: SpawnMessage, key: SpawnKey | undefined, asker: Asker): NewSessionRow {
+  #newRow(holder: Holder, message: SpawnMessage, key: SpawnKey | undefined, asker: Asker): NewSessionRow {
+    const { tenant, subject: owner } = holder
     const { payload } = message
     const now = new Date()
     const type = payload.sessionType ?? DEFAULT_TYPE
@@ -121,6 +122,7 @@ export class Spawn {
     const command: SpawnCommand = {
       id,
       type: 'spawn',
+      owner,
       orchestratorId: payload.orchestratorId,
       sessionType: type,
       task: newTask(payload.task, now),
@@ -130,19 +132,21 @@ export class Spawn {
     const { orchestratorId } = payload
     const spawn = JSON.stringify(command)
     const bodyHash = hashOf(message)
-    return { id, shard, tenant, orchestratorId, type, bodyHash, spawn, ...(key && { idemKey: key.text }) }
+    return { id, shard, tenant, owner, orchestratorId, type, bodyHash, spawn, ...(key && { idemKey: key.text }) }
   }
 }
 
 /**
  * What makes two spawns the same: the client's key, or else the id it gave its task. Under a task's id only the same
- * request counts as a retry, because clients reuse such ids for other work.
+ * request counts as a retry, because clients reuse such ids for other work. Keys of two subjects of a tenant never meet:
+ * nobody may join a session by guessing its key.
  */
-function keyOf(message: SpawnMessage): SpawnKey | undefined {
+function keyOf(message: SpawnMessage, subject: string): SpawnKey | undefined {
   const { idempotencyKey, orchestratorId, task } = message.payload
-  if (idempotencyKey !== undefined) return { text: `key:${idempotencyKey}`, explicit: true }
+  const whose = encodeURIComponent(subject)
+  if (idempotencyKey !== undefined) return { text: `key:${whose}/${idempotencyKey}`, explicit: true }
   if (typeof task === 'string' || task.id === undefined) return undefined
-  return { text: `task:${orchestratorId}/${task.id}/${hashOf(message)}`, explicit: false }
+  return { text: `task:${whose}/${orchestratorId}/${task.id}/${hashOf(message)}`, explicit: false }
 }
 
 /** The same for two requests that ask for the same work; times and status of the task say nothing about that. */

@@ -1,15 +1,18 @@
 /**
  * The raw WebSocket door: any path, text or binary frames with JSON. Credentials are judged before the upgrade.
  */
+
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket, WebSocketBehavior } from 'uWebSockets.js'
-import { errorReply } from '../protocol/codec.js'
-import { ServiceError } from '../protocol/errors.js'
-import type { Credentials, Principal, Verdict } from './auth.js'
+import { STATUS_CODES } from 'node:http'
+import { ERRORS, type ErrorCode } from '../protocol/errors.js'
+import type { Credentials, Principal } from './auth.js'
 import type { Connection, Socket } from './connection.js'
 import type { EdgeLog } from './dependencies.js'
+import type { DoorVerdict } from './door.js'
 
 export interface WebSocketHandlers {
-  authenticate(credentials: Credentials): Verdict
+  /** Whether whoever knocks comes in; answers at once. */
+  admit(credentials: Credentials): DoorVerdict
   onOpen(socket: Socket, principal: Principal): Connection
   onClose(connection: Connection): void
   readonly trace: EdgeLog
@@ -56,7 +59,7 @@ export function webSocketBehavior(
     message: (ws, message) => {
       const { connection } = ws.getUserData()
       if (!connection) return
-      if (message.byteLength > settings.maxPayloadBytes) refuseOversize(connection, settings.maxPayloadBytes)
+      if (message.byteLength > settings.maxPayloadBytes) connection.receiveOversize(settings.maxPayloadBytes)
       else connection.receive(Buffer.from(message).toString('utf8'))
     },
     drain: (ws) => ws.getUserData().connection?.drained(),
@@ -106,23 +109,14 @@ function idleSeconds(heartbeatIntervalMs: number): number {
   return Math.min(MAX_IDLE_SECONDS, Math.max(MIN_IDLE_SECONDS, seconds))
 }
 
-function refuseOversize(connection: Connection, limit: number): void {
-  const error = new ServiceError('message_too_large', { limit })
-  connection.push(JSON.stringify(errorReply(error)))
-}
-
 /**
  * Judged and answered within the handler, never later: an upgrade from a later tick may close the socket that it has just
  * opened (docs/decisions/0011-tokens-are-checked-at-once.md).
  */
 function upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t, handlers: WebSocketHandlers): void {
   const verdict = judge(handlers, credentialsOf(res, req))
-  if (!verdict) {
-    refuse(res, '500 Internal Server Error', 'internal')
-    return
-  }
   if (!verdict.ok) {
-    refuse(res, '401 Unauthorized', verdict.reason)
+    refuse(res, verdict.reason)
     return
   }
   res.upgrade<UserData>(
@@ -134,19 +128,20 @@ function upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context
   )
 }
 
-/** Undefined when judging failed, which is a bug of ours and lets nobody in. */
-function judge(handlers: WebSocketHandlers, credentials: Credentials): Verdict | undefined {
+/** When judging fails, that is a bug of ours and lets nobody in. */
+function judge(handlers: WebSocketHandlers, credentials: Credentials): DoorVerdict {
   try {
-    return handlers.authenticate(credentials)
+    return handlers.admit(credentials)
   } catch (error) {
     handlers.trace.error({ err: error }, 'a credential could not be judged, so it was refused')
-    return undefined
+    return { ok: false, reason: 'internal' }
   }
 }
 
-function refuse(res: HttpResponse, status: string, reason: string): void {
+function refuse(res: HttpResponse, reason: ErrorCode): void {
+  const { http } = ERRORS[reason]
   res
-    .writeStatus(status)
+    .writeStatus(`${http} ${STATUS_CODES[http] ?? ''}`)
     .writeHeader('content-type', 'application/json')
     .end(JSON.stringify({ error: reason }), true)
 }

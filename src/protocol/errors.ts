@@ -56,7 +56,19 @@ export const ERRORS = {
     retryable: true,
   },
   unavailable: { text: 'The service cannot do this right now: {reason}', http: 503, retryable: true },
-  forbidden: { text: 'This credential may not {action}', http: 403, retryable: false },
+  forbidden: {
+    text: 'This credential may not {action}; ask for one with another role or scope',
+    http: 403,
+    retryable: false,
+  },
+  // Clients of the reference compare these two texts.
+  rate_limit_exceeded: { text: 'rate_limit_exceeded', http: 429, retryable: true },
+  connection_limit_exceeded: { text: 'connection_limit_exceeded', http: 429, close: 1008, retryable: true },
+  edge_full: {
+    text: 'This node has as many connections as it can hold; try again, and another one may answer',
+    http: 503,
+    retryable: true,
+  },
   credentials_missing: { text: 'credentials_missing', http: 401, retryable: false },
   api_key_invalid: { text: 'api_key_invalid', http: 401, retryable: false },
   jwt_malformed: { text: 'jwt_malformed', http: 401, retryable: false },

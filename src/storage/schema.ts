@@ -54,6 +54,7 @@ interface SessionsTable {
   id: string
   shard: number
   tenant: string
+  owner: string
   orchestrator_id: string
   type: string
   status: SessionStatus

@@ -11,6 +11,8 @@ export interface NewSession {
   readonly id: SessionId
   readonly shard: number
   readonly tenant: string
+  /** The subject that spawned it; the tenant itself when left out. */
+  readonly owner?: string
   readonly orchestratorId: string
   readonly type: string
   /** Under which the same spawn is found again; without it only the id counts. */
@@ -36,6 +38,7 @@ export interface SessionSummary {
   readonly id: SessionId
   readonly shard: number
   readonly tenant: string
+  readonly owner: string
   readonly orchestratorId: string
   readonly type: string
   readonly status: SessionStatus
@@ -68,6 +71,7 @@ const COLUMNS = [
   'id',
   'shard',
   'tenant',
+  'owner',
   'orchestrator_id as orchestratorId',
   'type',
   'status',
@@ -91,13 +95,14 @@ export class Sessions {
    * another body than the first is a `conflict`. May be repeated with the same id.
    */
   async reserve(session: NewSession): Promise<Reservation> {
-    const { id, shard, tenant, type, spawn } = session
+    const { id, shard, tenant, owner = tenant, type, spawn } = session
     const [inserted] = await this.#database.sql
       .insertInto('sessions')
       .values({
         id,
         shard,
         tenant,
+        owner,
         orchestrator_id: session.orchestratorId,
         type,
         status: 'initializing',
@@ -133,19 +138,21 @@ export class Sessions {
   }
 
   /**
-   * A tenant's sessions, newest first, `limit` at a time. Throws ServiceError `invalid_payload` when `cursor` is not one
+   * A tenant's sessions, newest first, `limit` at a time; with `owner` only what that subject spawned. Throws ServiceError `invalid_payload` when `cursor` is not one
    * that this method returned.
    */
   async listByTenant(
     tenant: string,
-    { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+    page: { readonly limit: number; readonly cursor?: string | undefined; readonly owner?: string | undefined },
   ): Promise<SessionPage> {
+    const { limit, cursor, owner } = page
     const after = cursor === undefined ? undefined : readCursor(cursor)
-    // Index sessions_by_tenant. One row more than asked for tells whether there is a next page.
+    // Index sessions_by_owner or sessions_by_tenant. One row more than asked for tells whether there is a next page.
     const query = this.#database.sql
       .selectFrom('sessions')
       .select([...COLUMNS, spawnText])
       .where('tenant', '=', tenant)
+      .$if(owner !== undefined, (q) => q.where('owner', '=', owner ?? ''))
       .$if(after !== undefined, (q) =>
         q.where(sql<boolean>`(created_at, id) < (${after?.createdAt}::timestamptz, ${after?.id})`),
       )

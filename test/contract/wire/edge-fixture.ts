@@ -7,25 +7,37 @@ import { afterEach, expect, vi } from 'vitest'
 import WebSocket from 'ws'
 import type { Bus, StoredEvent } from '../../../src/bus/bus.js'
 import { createMemoryBus } from '../../../src/bus/memory-bus.js'
+import type { LiveNode } from '../../../src/cluster/cluster.js'
 import type {
   AuthSettings,
+  EdgeLog,
   EdgeSettings,
   EventRows,
+  LimitSettings,
   NewSessionRow,
   Reserved,
   SessionRow,
   SessionRows,
+  SharedLimits,
 } from '../../../src/edge/dependencies.js'
 import { Edge } from '../../../src/edge/edge.js'
-import { type EventId, newNodeId, parseEventId, type SessionId } from '../../../src/protocol/ids.js'
+import { type EventId, type NodeId, newNodeId, parseEventId, type SessionId } from '../../../src/protocol/ids.js'
 import { ScriptedWorker } from './scripted-worker.js'
 
 export const SECRET = 'a-secret-of-at-least-thirty-two-characters'
 export const AUTH: AuthSettings = {
   secret: SECRET,
+  apiKeys: [],
+  mode: 'both',
+  allowLoopback: false,
   issuer: 'wundr-orchestrator',
   audience: 'wundr-daemon',
   tokenLifetimeMs: 3_600_000,
+}
+/** Tests that are not about limits never reach them. */
+export const WIDE_LIMITS: LimitSettings = {
+  messages: { max: 1_000_000, windowMs: 60_000 },
+  connections: { perPrincipal: 1_000, perEdge: 10_000 },
 }
 const SHARDS = 4
 const ARRIVAL = { timeout: 10_000, interval: 5 } as const
@@ -56,8 +68,12 @@ export class RowsInMemory implements SessionRows {
     return this.rows.get(id)
   }
 
-  async listByTenant(tenant: string, { limit }: { limit: number }): Promise<{ sessions: SessionRow[] }> {
-    return { sessions: [...this.rows.values()].filter((row) => row.tenant === tenant).slice(0, limit) }
+  async listByTenant(
+    tenant: string,
+    { limit, owner }: { limit: number; owner?: string | undefined },
+  ): Promise<{ sessions: SessionRow[] }> {
+    const fits = (row: SessionRow): boolean => row.tenant === tenant && (owner === undefined || row.owner === owner)
+    return { sessions: [...this.rows.values()].filter(fits).slice(0, limit) }
   }
 
   async markSubmitted(id: SessionId): Promise<void> {
@@ -87,6 +103,7 @@ export class EventsInMemory implements EventRows {
 const seqOf = (eventId: string): number => parseEventId(eventId)?.seq ?? Number.NaN
 
 export interface Fixture {
+  readonly id: NodeId
   readonly edge: Edge
   readonly bus: Bus
   readonly worker: ScriptedWorker
@@ -108,6 +125,11 @@ afterEach(async () => {
 export interface EdgeOptions {
   readonly settings?: Partial<EdgeSettings>
   readonly auth?: AuthSettings
+  /** Where several edges count together; default each for itself. */
+  readonly sharedLimits?: SharedLimits
+  readonly log?: Partial<EdgeLog>
+  /** Ids of edges that live beside this one. */
+  readonly others?: () => readonly NodeId[]
   /** A cluster that stands already; default a new one. */
   readonly cluster?: Cluster
 }
@@ -117,11 +139,12 @@ export type Cluster = Pick<Fixture, 'bus' | 'worker' | 'rows' | 'events'>
 export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
   const { bus, worker, rows, events } = options.cluster ?? (await startCluster())
   let sent = 0
+  const id = newNodeId('edge')
   const edge = new Edge({
-    id: newNodeId('edge'),
+    id,
     settings: settingsWith(options.settings, options.auth),
     bus,
-    view: { nodes: () => [], owners: () => new Map(), shardCount: SHARDS },
+    view: { nodes: () => (options.others?.() ?? []).map(liveEdge), owners: () => new Map(), shardCount: SHARDS },
     sessions: rows,
     events,
     status: {
@@ -135,7 +158,8 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
       }),
       subsystems: async () => ({ bus: { status: 'running', lastCheck: new Date().toISOString() } }),
     },
-    log: { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() },
+    log: { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn(), ...options.log },
+    sharedLimits: options.sharedLimits,
     metrics: {
       connections: vi.fn(),
       received: vi.fn(),
@@ -154,6 +178,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
   cleanups.push(() => edge.stop())
   const url = `ws://127.0.0.1:${edge.port}`
   return {
+    id,
     edge,
     bus,
     worker,
@@ -164,6 +189,17 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
     client: (about = {}) => openClient(url, about),
   }
 }
+
+const liveEdge = (id: NodeId): LiveNode => ({
+  id,
+  role: 'edge',
+  version: '2.0.0',
+  weight: 1,
+  load: { busy: 0, capacity: 0, queued: 0 },
+  beatAt: 0,
+  status: 'live',
+  lagMs: 0,
+})
 
 /** A worker behind a bus, which is stopped with it; default an in-process one. */
 export async function startCluster(given?: Bus): Promise<Cluster> {
@@ -189,6 +225,7 @@ function settingsWith(settings: Partial<EdgeSettings> = {}, auth: AuthSettings |
     shutdownTimeoutMs: 2_000,
     placement: 'least-loaded',
     auth: auth ?? { ...AUTH, secret: undefined },
+    limits: WIDE_LIMITS,
     ...settings,
   }
 }

@@ -1,0 +1,19 @@
+/**
+ * Where all edges of a cluster count messages and connections of their clients together.
+ */
+import type { SharedLimits } from '../edge/dependencies.js'
+import { connectCommands, disconnect } from '../redis/connect.js'
+import { ConnectionCounts } from '../redis/connection-counts.js'
+import { rateLimitPrefix } from '../redis/keys.js'
+import { type Foundation, redisConfig, usesRedis } from './planes.js'
+
+/** Undefined without Redis: one process counts in its memory. The connection ends after the edge. */
+export async function sharedLimits({ config, log, lifecycle }: Foundation): Promise<SharedLimits | undefined> {
+  if (!usesRedis(config)) return undefined
+  const onError = (err: Error) => log.warn({ err }, 'Redis connection failed; connecting again')
+  // A connection of its own: a limit must not wait behind the work of sessions.
+  const client = await connectCommands(redisConfig(config), onError)
+  lifecycle.started('limits connection', async () => disconnect(client))
+  const { name } = config.cluster
+  return { messages: { client, prefix: rateLimitPrefix(name) }, connections: new ConnectionCounts(client, name) }
+}
