@@ -1,35 +1,199 @@
 /**
- * The command line: `orchestrator-daemon [start]` and what belongs to it.
+ * The command line: every command with its options. What a command does is loaded when it is called, so that `status`
+ * does not wait for the parts of a worker.
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { ConfigError } from '../config/load.js'
+import { hint } from '../config/nearest.js'
 import { ROLES } from '../config/schema.js'
 import { VERSION } from '../version.js'
-import { start } from './start.js'
+import { CommandFailure, EXIT } from './exit.js'
 
 /** Carries out one command line. Sets the exit code; returns when there is nothing more to do. */
 export async function runCli(argv: readonly string[]): Promise<void> {
-  const program = new Command('orchestrator-daemon')
+  try {
+    await program().parseAsync(argv)
+  } catch (error) {
+    process.stderr.write(`${sentenceOf(error)}\n`)
+    process.exitCode = error instanceof CommandFailure ? error.exitCode : EXIT.failed
+    // Whatever a failed start has left behind must not keep the process.
+    if (process.exitCode !== EXIT.ok) process.exit()
+  }
+}
+
+/** Never a stack: whoever wants one finds it in the log of the daemon. */
+function sentenceOf(error: unknown): string {
+  if (error instanceof ConfigError) {
+    return `The settings are not right:\n${error.mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`
+  }
+  return `error: ${error instanceof Error ? error.message : String(error)}`
+}
+
+function program(): Command {
+  const root = new Command('orchestrator-daemon')
     .description('Runs AI-agent sessions: in one process, or as a node of a cluster.')
     .version(VERSION)
-  program
-    .command('start', { isDefault: true })
-    .description('start a node in the foreground; it stops on SIGTERM or Ctrl-C')
+    .configureOutput({ outputError: (text, write) => write(`${text.trim().replaceAll('\n', ' ')}\n`) })
+  addStart(root)
+  addDaemonCommands(root)
+  addSessionCommands(root)
+  addToolCommands(root)
+  return root
+}
+
+function addStart(root: Command): void {
+  const start = root.command('start', { isDefault: true }).description('start a node in the foreground')
+  startOptions(start)
+    .allowExcessArguments()
+    .action(async (flags, command: Command) => {
+      refuseUnknownCommand(root, command.args[0])
+      await (await import('./start.js')).start(flags)
+    })
+  startOptions(root.command('restart').description('stop the daemon of these settings and start it anew')).action(
+    async (flags) => {
+      await (await import('./stop.js')).stop(undefined, flags)
+      await (await import('./start.js')).start(flags)
+    },
+  )
+}
+
+const startOptions = (command: Command): Command =>
+  settingOptions(command)
+    .option('--pid-file <path>', 'where to note the pid; default: where `stop` looks for it')
+    .addHelpText('after', '\nIt stops on SIGTERM (exit code 0) or Ctrl-C (130); a second signal ends it at once (1).')
+
+/** Options that stand for settings. */
+const settingOptions = (command: Command): Command =>
+  command
     .option('--role <role>', `one of ${ROLES.join(', ')}; all does everything in one process`)
     .option('-p, --port <port>', 'port for clients; 0 takes a free one', portNumber)
     .option('--host <address>', 'address to listen on')
+    .addOption(configOption())
     .option('--name <name>', 'name of this node')
     .option('--max-sessions <count>', 'sessions at work at one time')
-    .option('--log-level <level>', 'debug, info, warn or error')
+    .option('-l, --log-level <level>', 'debug, info, warn or error')
     .option('--log-format <format>', 'json or text')
     .option('-v, --verbose', 'log everything')
-    .action((flags) => start(flags))
-  await program.parseAsync(argv)
+
+// An unknown word would otherwise be an argument of `start`, and be refused without a proposal.
+function refuseUnknownCommand(root: Command, word: string | undefined): void {
+  if (word === undefined) return
+  const names = root.commands.map((command) => command.name())
+  root.error(`error: unknown command '${word}'${hint(word, names)}; see --help`)
 }
 
-const MAX_PORT = 65_535
+function addDaemonCommands(root: Command): void {
+  clientOptions(root.command('status'))
+    .description('whether a daemon runs, and its figures; exit code 0 running, 1 stopped')
+    .action(async (flags) => (await import('./status.js')).status(flags))
+  root
+    .command('health')
+    .description('ask the health page; exit code 0 healthy, 1 not')
+    .addOption(urlOption())
+    .option('-p, --port <port>', 'port to ask', portNumber)
+    .option('--host <address>', 'address to ask')
+    .option('--role <role>', 'a role without clients is asked on its metrics port')
+    .addOption(configOption())
+    .option('--timeout <ms>', 'for one try', wholeNumber(1, MAX_TIMEOUT_MS), DEFAULT_TIMEOUT_MS)
+    .option('--retries <count>', 'tries in all', wholeNumber(1, MAX_RETRIES), DEFAULT_RETRIES)
+    .option('-v, --verbose', 'show every try and the whole page')
+    .addOption(jsonOption())
+    .action(async (flags) => (await import('./health.js')).health(flags))
+  clientOptions(root.command('stop'))
+    .description('stop a session, or without one the daemon that was started on this machine')
+    .argument('[session]', 'id of a session')
+    .option('--role <role>', 'role of the daemon to stop')
+    .option('--name <name>', 'name of the daemon to stop')
+    .option('--pid-file <path>', 'the file that its start was given')
+    .addHelpText('after', '\nExit code 0 when it has stopped or did not run, 1 when it had to be killed after 15 s.')
+    .action(async (session, flags) => (await import('./stop.js')).stop(session, flags))
+}
 
-function portNumber(text: string): number {
-  const port = Number(text)
-  if (Number.isInteger(port) && port >= 0 && port <= MAX_PORT) return port
-  throw new InvalidArgumentError(`a port is a whole number from 0 to ${MAX_PORT}.`)
+function addSessionCommands(root: Command): void {
+  clientOptions(root.command('sessions'))
+    .description('list sessions, newest first')
+    .option('--status <status>', 'only those of this status, such as active')
+    .option('--limit <count>', 'at most so many', wholeNumber(1, MAX_LISTED), DEFAULT_LISTED)
+    .action(async (flags) => (await import('./sessions.js')).sessions(flags))
+  clientOptions(root.command('spawn'))
+    .description('start a session with a task and show it until the task has ended')
+    .argument('<task>', 'what is to be done')
+    .option('--type <type>', 'type of the session, such as llm or echo')
+    .option('--orchestrator <id>', 'the orchestrator that it belongs to')
+    .option('--detach', 'print the id of the session and leave')
+    .option('--idempotency-key <key>', 'the same key gives the same session')
+    .addHelpText(
+      'after',
+      '\nExit code 0 when the task is completed, 1 when it is not, 130 on Ctrl-C; the session goes on.',
+    )
+    .action(async (task, flags) => (await import('./spawn.js')).spawn(task, flags))
+  clientOptions(root.command('attach'))
+    .description('show what a session has done and goes on doing, also when the daemon restarts meanwhile')
+    .argument('<session>', 'id of the session')
+    .option('--from <position>', 'start, now, or the id of an event such as 7-42', 'start')
+    .addHelpText('after', '\nOn a terminal, lines that you type become tasks; /stop and /cancel do what they say.')
+    .action(async (session, flags) => (await import('./attach.js')).attach(session, flags))
+}
+
+function addToolCommands(root: Command): void {
+  root
+    .command('token')
+    .description('sign a token for a client with DAEMON_JWT_SECRET')
+    .option('--tenant <tenant>', 'whose sessions its holder may see', 'local')
+    .option('--subject <subject>', 'who the holder is; default the tenant')
+    .option('--role <role>', 'admin, user or readonly', 'user')
+    .option('--expires <time>', 'how long it holds, such as 90s, 15m, 24h or 7d; default DAEMON_JWT_EXPIRATION')
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .action(async (flags) => (await import('./token.js')).token(flags))
+  root
+    .command('migrate')
+    .description('bring the database at DATABASE_URL, or in DATA_DIR, to the structure of this version')
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .action(async (flags) => (await import('./migrate.js')).migrate(flags))
+  settingOptions(root.command('config'))
+    .description('print the settings that a start would use, without secrets, and where each came from')
+    .addOption(jsonOption())
+    .action(async (flags) => (await import('./config.js')).config(flags))
+}
+
+/** Options of all commands that talk to a running daemon. */
+const clientOptions = (command: Command): Command =>
+  command
+    .addOption(urlOption())
+    .option('-p, --port <port>', 'port of the daemon; default DAEMON_PORT', portNumber)
+    .option('--host <address>', 'address of the daemon; default DAEMON_HOST')
+    .addOption(configOption())
+    .option('--token <token>', 'token to identify with; default DAEMON_TOKEN')
+    .option('--api-key <key>', 'API key to identify with; default DAEMON_API_KEY')
+    .option('--tenant <tenant>', 'whose sessions, when this machine signs its own token; default local')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Without a token and a key, and where DAEMON_JWT_SECRET is set (environment, .env or --config), the command signs a token
+of 15 minutes for itself: on the daemon's own machine nothing more is needed. It is shown to that daemon only.`,
+    )
+
+const urlOption = (): Option => new Option('--url <address>', 'address of the daemon, such as ws://127.0.0.1:8787')
+const jsonOption = (): Option => new Option('--json', 'print JSON, one value per line')
+const configOption = (): Option => new Option('-c, --config <file>', 'settings file, JSON or YAML')
+
+const MAX_PORT = 65_535
+const MAX_TIMEOUT_MS = 600_000
+const DEFAULT_TIMEOUT_MS = 5_000
+const MAX_RETRIES = 100
+const DEFAULT_RETRIES = 3
+const MAX_LISTED = 10_000
+const DEFAULT_LISTED = 50
+
+const portNumber = (text: string): number => wholeNumber(0, MAX_PORT, 'a port is a')(text)
+
+function wholeNumber(min: number, max: number, what = 'it must be a'): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(`${what} whole number from ${min} to ${max}.`)
+  }
 }

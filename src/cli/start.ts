@@ -1,42 +1,56 @@
 /**
  * `orchestrator-daemon start`: runs a node in the foreground until a signal ends it.
  */
-import { ConfigError, type FlagValue, loadConfig } from '../config/load.js'
+import { type Config, type FlagValue, loadConfig } from '../config/load.js'
 import { Daemon } from '../daemon.js'
 import { createLog, type Log } from '../telemetry/log.js'
+import { CommandFailure, EXIT } from './exit.js'
+import { hasHeapLimit, heedParent, runWithHeapLimit } from './heap-limit.js'
+import { Output } from './output.js'
+import { PidFile } from './pid-file.js'
 
-/** Exit codes; the first two are those that shells expect. */
-const EXIT = { ok: 0, failed: 1, interrupted: 130, dead: 70 } as const
+export type StartFlags = Readonly<Record<string, FlagValue>> & { readonly pidFile?: string }
 
-export async function start(flags: Readonly<Record<string, FlagValue>>): Promise<void> {
-  const config = readConfig(flags)
-  if (!config) {
-    process.exitCode = EXIT.failed
-    return
+export async function start(flags: StartFlags): Promise<void> {
+  const config = loadConfig({ flags, env: process.env, cwd: process.cwd() })
+  const { maxHeapMb } = config.server
+  if (maxHeapMb !== undefined && !hasHeapLimit(maxHeapMb, process.env)) {
+    process.exit(await runWithHeapLimit(maxHeapMb))
   }
-  const { verbose, name, role } = config.server
-  const { level, format } = config.logging
-  const log = createLog({ level: verbose ? 'debug' : level, format, name, role })
-  const daemon = new Daemon({ config, log, onDead: () => process.exit(EXIT.dead) })
+  heedParent()
+  const log = logOf(config)
+  const output = new Output()
+  const pidFile = PidFile.claim(config.server, flags.pidFile, log)
+  const daemon = new Daemon({
+    config,
+    log,
+    onDead: () => process.exit(EXIT.dead),
+    onStarted: (part) => output.step(part),
+  })
   guard(log)
   const ended = untilSignal(daemon)
   try {
     await daemon.start()
   } catch (error) {
-    log.error({ err: error }, `could not start: ${error instanceof Error ? error.message : String(error)}`)
-    process.exit(EXIT.failed)
+    throw notStarted(error, log)
   }
+  pidFile.listensOn(daemon.port ?? 0)
+  output.step(`ready${daemon.port === undefined ? '' : ` on port ${daemon.port}`}; Ctrl-C stops it`)
   process.exit(await ended)
 }
 
-function readConfig(flags: Readonly<Record<string, FlagValue>>) {
-  try {
-    return loadConfig({ flags, env: process.env, cwd: process.cwd() })
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`The settings are not right:\n${error.mistakes.map((it) => `  - ${it}\n`).join('')}`)
-    return undefined
-  }
+function logOf({ server, logging }: Config): Log {
+  const { verbose, name, role } = server
+  const { level, format } = logging
+  return createLog({ level: verbose ? 'debug' : level, format, name, role })
+}
+
+/** The sentence goes to people; where it happened goes into the log of those who ask for everything. */
+function notStarted(error: unknown, log: Log): CommandFailure {
+  const reason = error instanceof Error ? error.message : String(error)
+  log.debug({ err: error }, 'why it could not start')
+  log.error({ reason }, `could not start: ${reason}`)
+  return new CommandFailure(`could not start: ${reason}`, EXIT.failed, { cause: error })
 }
 
 /** The first signal stops in order, a second one at once. */

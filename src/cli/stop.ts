@@ -1,0 +1,114 @@
+/**
+ * `orchestrator-daemon stop`: ends a session, or the daemon that was started on this machine.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ClientError, type SessionHandle } from '../client/client.js'
+import { loadConfig } from '../config/load.js'
+import { type ConnectionFlags, explained, findDaemon, openClient } from './connection.js'
+import { EXIT } from './exit.js'
+import { Output } from './output.js'
+import { type FoundNode, isRunning, pidFolder, runningNode, runningNodes } from './pid-files.js'
+
+export interface StopFlags extends ConnectionFlags {
+  readonly role?: string
+  readonly name?: string
+  readonly pidFile?: string
+  readonly json?: true
+}
+
+/** A daemon drains its clients and gives its shards away in this time; one that does not hangs. */
+const PATIENCE_MS = 15_000
+const LOOK_EVERY_MS = 50
+
+export const stop = (sessionId: string | undefined, flags: StopFlags): Promise<void> =>
+  sessionId === undefined ? stopDaemon(flags) : stopSession(sessionId, flags)
+
+async function stopSession(id: string, flags: StopFlags): Promise<void> {
+  const output = new Output()
+  const address = findDaemon(flags)
+  const client = await openClient(address)
+  try {
+    const session = await client.attach(id)
+    await session.stop()
+    await untilEnded(session)
+    if (flags.json) output.json({ sessionId: id, stopped: true })
+    else output.line(`session ${id} is stopped`)
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code !== 'session_not_running') throw explained(error, address.url)
+    if (flags.json) output.json({ sessionId: id, stopped: false })
+    else output.line(`session ${id} has ended before`)
+  } finally {
+    client.close()
+  }
+}
+
+/** The command is accepted at once, and the session ends when its worker has come to it. */
+async function untilEnded(session: SessionHandle): Promise<void> {
+  const late = setTimeout(() => session.close(), PATIENCE_MS)
+  const messages = session[Symbol.asyncIterator]()
+  while (!(await messages.next()).done);
+  clearTimeout(late)
+}
+
+async function stopDaemon(flags: StopFlags): Promise<void> {
+  const output = new Output()
+  const nodes = findNodes(flags)
+  const ended = await Promise.all(nodes.map((node) => end(node, flags, output)))
+  if (ended.some(({ killed }) => killed)) process.exitCode = EXIT.failed
+  if (flags.json) output.json({ stopped: ended })
+  else if (ended.length === 0) output.line('no daemon of these settings runs on this machine')
+}
+
+function findNodes(flags: StopFlags): FoundNode[] {
+  if (flags.pidFile !== undefined) {
+    const node = runningNode(flags.pidFile)
+    return node ? [node] : []
+  }
+  return runningNodes(pidFolder()).filter(matcherOf(flags))
+}
+
+/** A daemon with clients is known by its port, another one by its role and name. Settings fill what no option says. */
+export function matcherOf(flags: StopFlags): (node: FoundNode) => boolean {
+  const { config, role: asked, name: called, port: given } = flags
+  const { server } = loadConfig({ flags: { config }, env: process.env, cwd: process.cwd() })
+  const role = asked ?? server.role
+  const port = given ?? server.port
+  const byPort = (role === 'all' || role === 'edge') && called === undefined && port !== 0
+  if (byPort) return (node) => node.port === port && (asked === undefined || node.role === role)
+  const name = called ?? server.name
+  return (node) => node.role === role && node.name === name && (given === undefined || node.port === given)
+}
+
+interface Ended {
+  readonly pid: number
+  readonly killed: boolean
+}
+
+async function end(node: FoundNode, { json }: StopFlags, output: Output): Promise<Ended> {
+  const { pid, role, name } = node
+  output.step(`asking ${name} (${role}, pid ${pid}) to stop`)
+  signal(node, 'SIGTERM')
+  const killed = !(await isGone(node))
+  if (killed) signal(node, 'SIGKILL')
+  if (!json) {
+    output.line(
+      killed
+        ? `${name} (${role}, pid ${pid}) did not stop within ${PATIENCE_MS / 1_000} s and was killed`
+        : `${name} (${role}, pid ${pid}) has stopped`,
+    )
+  }
+  return { pid, killed }
+}
+
+// Looked at again right before: the process may have ended, and its pid may be somebody else's by now.
+function signal(node: FoundNode, name: NodeJS.Signals): void {
+  if (isRunning(node)) process.kill(node.pid, name)
+}
+
+async function isGone(node: FoundNode): Promise<boolean> {
+  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; ) {
+    if (!isRunning(node)) return true
+    await sleep(LOOK_EVERY_MS)
+  }
+  return false
+}
