@@ -1,7 +1,9 @@
 /**
  * A daemon inside a program: its methods do what clients' messages do, and its events tell what really happened.
  */
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
@@ -19,16 +21,19 @@ const folder = mkdtempSync(join(tmpdir(), 'library-'))
 const SECRET = 'a secret of at least thirty-two characters'
 const PATIENCE = { timeout: 10_000, interval: 20 }
 
-/** Alone in one process on free ports, whatever the environment of the developer says. */
-const settings = (name: string, more: OrchestratorDaemonConfig = {}): OrchestratorDaemonConfig => ({
+/**
+ * Alone in one process on free ports, whatever the environment of the developer says. All daemons of this file use the
+ * same folder, one after the other: a new database takes seconds.
+ */
+const settings = (more: OrchestratorDaemonConfig = {}): OrchestratorDaemonConfig => ({
   port: 0,
   METRICS_PORT: 0,
   REDIS_URL: '',
   DATABASE_URL: '',
   DAEMON_JWT_SECRET: '',
   DAEMON_RATE_LIMIT_ENABLED: false,
-  DATA_DIR: join(folder, name, 'data'),
-  WORKSPACE_ROOT: join(folder, name, 'workspaces'),
+  DATA_DIR: join(folder, 'data'),
+  WORKSPACE_ROOT: join(folder, 'workspaces'),
   ...more,
 })
 
@@ -52,7 +57,7 @@ function recorder(daemon: OrchestratorDaemon) {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('a running daemon', () => {
-  const daemon = new OrchestratorDaemon(settings('shared', { DAEMON_HEALTH_CHECK_INTERVAL: 1_000 }), quiet)
+  const daemon = new OrchestratorDaemon(settings({ DAEMON_HEALTH_CHECK_INTERVAL: 1_000 }), quiet)
   const eventsOf = recorder(daemon)
   beforeAll(() => daemon.start())
   afterAll(() => daemon.stop())
@@ -122,7 +127,7 @@ describe('a running daemon', () => {
 })
 
 test('behind a lock the daemon needs no token of its own and sees the sessions of its tenant only', async () => {
-  const daemon = new OrchestratorDaemon(settings('locked', { DAEMON_JWT_SECRET: SECRET }), { ...quiet, tenant: 'acme' })
+  const daemon = new OrchestratorDaemon(settings({ DAEMON_JWT_SECRET: SECRET }), { ...quiet, tenant: 'acme' })
   const eventsOf = recorder(daemon)
   await daemon.start()
   const [friend, stranger] = await Promise.all([
@@ -144,7 +149,7 @@ test('behind a lock the daemon needs no token of its own and sees the sessions o
 })
 
 test('a daemon that was stopped starts again with its sessions', async () => {
-  const daemon = new OrchestratorDaemon(settings('again'), quiet)
+  const daemon = new OrchestratorDaemon(settings(), quiet)
   const marks: string[] = []
   daemon.on('started', () => marks.push('started'))
   daemon.on('stopped', () => marks.push('stopped'))
@@ -164,16 +169,18 @@ test('a daemon that was stopped starts again with its sessions', async () => {
 })
 
 test('a port that is taken keeps the daemon from starting, and it can be tried again', async () => {
-  const first = new OrchestratorDaemon(settings('first'), quiet)
-  await first.start()
-  const second = new OrchestratorDaemon(settings('second', { port: first.port ?? 0 }), quiet)
+  const occupant = createServer().listen(0, '127.0.0.1')
+  await once(occupant, 'listening')
+  const { port } = occupant.address() as AddressInfo
+  const daemon = new OrchestratorDaemon(settings({ port }), quiet)
 
-  await expect(second.start()).rejects.toThrow(String(first.port))
-  await first.stop()
-  await second.start()
+  await expect(daemon.start()).rejects.toThrow(`cannot listen on 127.0.0.1:${port}`)
+  occupant.close()
+  await once(occupant, 'close')
+  await daemon.start()
 
-  expect(second.port).toBeGreaterThan(0)
-  await second.stop()
+  expect(daemon.port).toBe(port)
+  await daemon.stop()
 })
 
 async function tokenOf(tenant: string): Promise<string> {

@@ -1,0 +1,176 @@
+/**
+ * The package as a program finds it: packed, installed beside its dependencies, compiled against strictly, and run. The
+ * programs are those of the README, letter by letter.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
+import { connect } from '../../src/client/client.js'
+
+const run = promisify(execFile)
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const NAME = '@wundr.io/orchestrator-daemon'
+const PORT_OF_README = '8787'
+
+/** As strict as a user may be; declarations of the package are checked too. */
+const TSCONFIG = {
+  compilerOptions: {
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    skipLibCheck: false,
+    target: 'ES2023',
+    module: 'nodenext',
+    types: ['node'],
+    outDir: 'out',
+    rootDir: '.',
+  },
+  include: ['*.ts'],
+}
+
+/** A stranger's use of the second entry point. */
+const CLIENT_PROGRAM = `import { type Client, connect } from '${NAME}/client'
+const open = (url: string): Promise<Client> => connect({ url })
+console.log(typeof open)
+`
+
+const folder = mkdtempSync(join(tmpdir(), 'library-package-'))
+let model: ScriptedModel
+
+beforeAll(async () => {
+  if (process.env.TEST_BUILD_ERROR) throw new Error(`the build failed:\n${process.env.TEST_BUILD_ERROR}`)
+  model = await startScriptedModel()
+  await install()
+  mkdirSync(join(folder, 'cwd'))
+  const [readme, events] = programsOf(readFileSync(join(ROOT, 'README.md'), 'utf8'))
+  writeFileSync(join(folder, 'readme.ts'), readme ?? '')
+  writeFileSync(join(folder, 'events.ts'), events ?? '')
+  writeFileSync(join(folder, 'client.ts'), CLIENT_PROGRAM)
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(TSCONFIG))
+  await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc')], { cwd: folder }).catch(
+    ({ stdout }: { stdout: string }) => {
+      throw new Error(`the programs do not compile:\n${stdout}`)
+    },
+  )
+}, 60_000)
+
+afterAll(async () => {
+  await model?.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('the documented events come, and after stop the process ends by itself', async () => {
+  const program = startProgram(join(folder, 'out/events.js'))
+
+  expect(await program.ended, program.output()).toBe(0)
+  expect(program.output().trim().split('\n')).toEqual([
+    'spawned by my-orchestrator',
+    `done: ${numberedWords(3)}`,
+    `done: ${numberedWords(5)}`,
+    'true',
+    'sessions: 1',
+  ])
+})
+
+test('the documented example runs, serves clients and ends on SIGTERM', async () => {
+  const port = await freePort()
+  // Compiled as it stands; only run elsewhere, because this port may be in use on the machine of the test.
+  const path = join(folder, 'out/readme.js')
+  writeFileSync(path, readFileSync(path, 'utf8').replaceAll(PORT_OF_README, String(port)))
+  const program = startProgram(path)
+  await program.line(`Daemon is running on ws://127.0.0.1:${port}`)
+
+  const client = await connect({ url: `ws://127.0.0.1:${port}` })
+  const session = await client.spawn({ task: 'Count to 3', sessionType: 'llm' })
+  const end = await session.result()
+  client.close()
+  program.child.kill('SIGTERM')
+
+  expect(end).toMatchObject({ type: 'task_completed', result: { output: numberedWords(3) } })
+  expect(await program.ended).toBe(0)
+})
+
+test('the client can be imported alone', async () => {
+  const { stdout } = await run(process.execPath, [join(folder, 'out/client.js')])
+
+  expect(stdout.trim()).toBe('function')
+})
+
+/** Unpacks the package into the program's own `node_modules`, beside links to everything that it depends on. */
+async function install(): Promise<void> {
+  // Without scripts: they would build `dist` anew under the other tests.
+  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
+    cwd: ROOT,
+  })
+  const [packed] = JSON.parse(stdout) as { filename: string }[]
+  const target = join(folder, 'node_modules', NAME)
+  mkdirSync(target, { recursive: true })
+  await run('tar', ['xzf', join(folder, packed?.filename ?? ''), '-C', target, '--strip-components=1'])
+  const installed = join(ROOT, 'node_modules')
+  for (const name of readdirSync(installed)) {
+    if (!name.startsWith('.')) symlinkSync(join(installed, name), join(folder, 'node_modules', name))
+  }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'a-program', type: 'module' }))
+}
+
+/** The TypeScript programs of the section Library. */
+function programsOf(readme: string): string[] {
+  const section = /^## Library$([\s\S]*?)^## /m.exec(readme)?.[1] ?? ''
+  return [...section.matchAll(/^```typescript\n([\s\S]*?)^```$/gm)].map(([, program = '']) => program)
+}
+
+interface Program {
+  readonly child: ChildProcess
+  /** Exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals | null>
+  /** Resolves when the program has printed the line. */
+  line(text: string): Promise<void>
+  output(): string
+}
+
+/** All in one folder, one after the other: a new database takes seconds. */
+function startProgram(path: string): Program {
+  const child = spawn(process.execPath, [path], { cwd: join(folder, 'cwd'), env: environment() })
+  let text = ''
+  child.stderr.on('data', (data) => {
+    text += data
+  })
+  const lines = createInterface({ input: child.stdout })
+  lines.on('line', (line) => {
+    text += `${line}\n`
+  })
+  const ended = once(child, 'close').then(([code, signal]) => code ?? signal)
+  const line = (wanted: string): Promise<void> =>
+    Promise.race([
+      new Promise<void>((resolve) => lines.on('line', (found) => found === wanted && resolve())),
+      ended.then(() => Promise.reject(new Error(`the program ended before it said "${wanted}":\n${text}`))),
+    ])
+  return { child, ended, line, output: () => text }
+}
+
+/** Nothing of the developer's own settings; what a fresh shell has. */
+const environment = (): NodeJS.ProcessEnv => ({
+  PATH: process.env.PATH,
+  HOME: folder,
+  METRICS_PORT: '0',
+  OPENAI_BASE_URL: model.openaiUrl,
+  OPENAI_API_KEY: 'none',
+  OPENAI_MODEL: 'scripted',
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
