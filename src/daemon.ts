@@ -4,6 +4,7 @@
  *
  *   database ▶ bus ▶ membership ▶ worker ▶ coordinator ▶ edge ▶ admin server
  */
+import { HealthWatch } from './assembly/health-watch.js'
 import { Lifecycle } from './assembly/lifecycle.js'
 import { type ControlPlane, type Foundation, join, openBus, openStorage, usesRedis } from './assembly/planes.js'
 import { sharedLimits } from './assembly/shared-limits.js'
@@ -93,8 +94,18 @@ export class Daemon {
     if (planes.beats && (role === 'coordinator' || role === 'all')) await this.#startCoordinator(planes)
     if (role === 'edge' || role === 'all') await this.#startEdge(planes)
     if (config.monitoring.metricsEnabled) await this.#startAdmin()
+    this.#watchHealth()
     this.#health.setReadiness({ ready: true, message: 'ready' })
-    log.info({ node, port: this.port, metricsPort: this.metricsPort }, 'ready')
+    const { environment } = config.server
+    log.info({ node, port: this.port, metricsPort: this.metricsPort, environment }, 'ready')
+  }
+
+  #watchHealth(): void {
+    const { config, log } = this.#foundation
+    const intervalMs = config.monitoring.healthCheckIntervalMs
+    const watch = new HealthWatch({ health: this.#health, intervalMs, log })
+    watch.start()
+    this.#lifecycle.started('health watch', async () => watch.stop())
   }
 
   async #openPlanes(): Promise<Planes> {
@@ -156,7 +167,17 @@ export class Daemon {
     const { onSpawned } = this.options
     const [{ Edge }, { edgeParts }] = await Promise.all([import('./edge/edge.js'), import('./assembly/edge-parts.js')])
     const limits = await sharedLimits(this.#foundation)
-    const parts = { config, node, log, database, bus, view, metrics: this.#metrics.edge, sharedLimits: limits, onSpawned }
+    const parts = {
+      config,
+      node,
+      log,
+      database,
+      bus,
+      view,
+      metrics: this.#metrics.edge,
+      sharedLimits: limits,
+      onSpawned,
+    }
     const edge = new Edge(edgeParts(parts))
     await edge.start()
     this.#edge = edge

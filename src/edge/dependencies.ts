@@ -19,6 +19,8 @@ export interface EdgeSettings {
   readonly port: number
   /** Undefined: no health check is answered here. */
   readonly healthPath: string | undefined
+  /** Origins whose pages may read HTTP answers; undefined: none. */
+  readonly corsOrigins?: readonly string[] | undefined
   /** Largest frame that a client may send, in bytes. */
   readonly maxPayloadBytes: number
   /** Time between pings to each client. */

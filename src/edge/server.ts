@@ -2,6 +2,7 @@
  * The listening port of an edge: WebSocket at any path, the health check, and 404 for the rest.
  */
 import uWS, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
+import { answerPreflight, corsHeaders } from './cors.js'
 import { type WebSocketHandlers, type WebSocketSettings, webSocketBehavior } from './websocket.js'
 
 export interface ServerSettings extends WebSocketSettings {
@@ -10,6 +11,8 @@ export interface ServerSettings extends WebSocketSettings {
   readonly port: number
   /** Undefined: no health check is answered here. */
   readonly healthPath: string | undefined
+  /** Origins whose pages may read HTTP answers; undefined: none, and preflights are not answered. */
+  readonly corsOrigins?: readonly string[] | undefined
 }
 
 /** `LIBUS_LISTEN_EXCLUSIVE_PORT`, which is declared under another name than it has. */
@@ -33,12 +36,20 @@ export class Server {
     this.#settings = settings
     this.#app = uWS.App()
     if (settings.healthPath !== undefined) {
-      this.#app.any(settings.healthPath, (res) => {
-        res.writeHeader('content-type', 'application/json').end(healthBody())
-      })
+      this.#answer(settings.healthPath, '200 OK', 'application/json', healthBody)
     }
-    this.#app.ws('/*', webSocketBehavior(settings, handlers)).any('/*', (res) => {
-      res.writeStatus('404 Not Found').writeHeader('content-type', 'text/plain').end('Not Found')
+    this.#app.ws('/*', webSocketBehavior(settings, handlers))
+    this.#answer('/*', '404 Not Found', 'text/plain', () => 'Not Found')
+  }
+
+  /** Answers any method, and the question of a browser whether a page of another origin may ask. */
+  #answer(path: string, status: string, type: string, body: () => string): void {
+    const { corsOrigins } = this.#settings
+    this.#app.any(path, (res, req) => {
+      if (corsOrigins && answerPreflight(res, req, corsOrigins)) return
+      res.writeStatus(status).writeHeader('content-type', type)
+      for (const [name, value] of corsHeaders(req.getHeader('origin'), corsOrigins ?? [])) res.writeHeader(name, value)
+      res.end(body())
     })
   }
 
