@@ -14,6 +14,7 @@ export type ScriptEvent = { readonly type: LoggedEvent['type'] } & Readonly<Reco
 
 interface Held {
   session: Session
+  readonly owner?: string
   turn: number
 }
 
@@ -147,7 +148,7 @@ export class ScriptedWorker {
       metrics: { tokensUsed: 0, duration: 0, tasksCompleted: 0, errorsEncountered: 0, averageResponseTime: 0 },
       cost: 0,
     }
-    this.#held.set(sessionId, { session, turn: 0 })
+    this.#held.set(sessionId, { session, turn: 0, ...(command.owner !== undefined && { owner: command.owner }) })
     const metadata = { createdAt: command.createdAt }
     const spawned = {
       type: 'session_spawned',
