@@ -44,6 +44,7 @@ export class RedisSessionLog implements SessionLog {
   readonly #commit: ScriptBatch
   readonly #flush: ScriptBatch
   readonly #resume = new Script(new URL('./lua/resume.lua', import.meta.url))
+  readonly #unsubscribe = new Script(new URL('./lua/unsubscribe.lua', import.meta.url))
   readonly #trim = new Script(new URL('./lua/trim.lua', import.meta.url))
 
   constructor(
@@ -59,8 +60,9 @@ export class RedisSessionLog implements SessionLog {
   }
 
   async claim(claim: Claim): Promise<Claimed | Fenced> {
-    const key = this.lanes.ofShard(claim.shard).shard(claim.shard)
-    const reply = await this.#claim.run(this.redis, key, claim.owner, claim.epoch, KEY_LAYOUT)
+    const { base, shard } = this.lanes.ofShard(claim.shard)
+    const key = shard(claim.shard)
+    const reply = await this.#claim.run(this.redis, key, claim.owner, claim.epoch, KEY_LAYOUT, base)
     if (word(reply) === 'fenced') return { status: 'fenced', epoch: Number(reply[1]) }
     return {
       status: 'ok',
@@ -137,7 +139,7 @@ export class RedisSessionLog implements SessionLog {
   }
 
   async unsubscribe(sessionId: SessionId, outbox: Outbox): Promise<void> {
-    await this.redis.srem(`${this.lanes.sessionKey(sessionId)}:subs`, outbox)
+    await this.#unsubscribe.run(this.redis, this.lanes.sessionKey(sessionId), outbox)
   }
 
   async trim(claim: Claim, projected: readonly Projected[]): Promise<void> {

@@ -1,7 +1,8 @@
 -- accept.lua: takes the commands that wait in the streams of some shards: into the inboxes of their sessions, and each
 --   shard's cursor behind them.
--- KEYS 1 hash of the first shard; derives from ARGV 1, per shard, sh:<n> (epoch, cursor, queued), its :in :active, per
---   session s:<sid>, its :inbox :control :seen :seen-before :subs, and out:<outbox> of each submitting edge
+-- KEYS 1 hash of the first shard; derives from ARGV 1, per shard, sh:<n> (epoch, cursor, queued, bytes, behind = accepted and
+--   not trimmed), its :in :work, per session s:<sid>, its :inbox :control :seen :seen-before, and out:<outbox> of each
+--   submitting edge
 -- ARGV 1 key base  2 most commands  3 most inbox entries  4 most inbox bytes  5 ids per generation  6 most out entries,
 --   then for each shard: number, epoch
 -- Reply for each shard {"ok", more (1|0), then for each command: session, id, meta, body, status, detail}, in the order of
@@ -9,52 +10,74 @@
 local base, left = ARGV[1], tonumber(ARGV[2])
 local mostInbox, mostBytes, mostSeen = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local FINAL = { completed = true, terminated = true, failed = true }
-local CONTROL = { stop = true, cancel = true, pause = true, resume = true }
-local call, outs, now = redis.call, {}, redis.call('TIME')[1]
+local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control' }
+local DAY, TRIM_AFTER = 86400, 32
+local call, outs, now = redis.call, {}, tonumber(redis.call('TIME')[1])
 
-local function seenBefore(session, id, older)
+local function recall(session, id, older)
   local result = call('HGET', session .. ':seen', id)
   if not result and older then result = call('HGET', session .. ':seen-before', id) end
   return result
 end
 
-local function remember(session, id)
+-- Every id is kept for a day at least: the hash for two, renewed when less than one is left.
+local function keepSeen(session, accepted, keptUntil, patch)
   local seen = session .. ':seen'
-  call('HSET', seen, id, '')
-  call('EXPIRE', seen, 86400)
-  if call('HLEN', seen) >= mostSeen then
+  if accepted % mostSeen == 0 then
+    call('EXPIRE', seen, 2 * DAY)
     call('RENAME', seen, session .. ':seen-before')
-    call('HSET', session, 'older', '1')
+    patch[#patch + 1], patch[#patch + 2], patch[#patch + 3], patch[#patch + 4] = 'older', '1', 'kept', '0'
+  elseif keptUntil - now < DAY then
+    call('EXPIRE', seen, 2 * DAY)
+    patch[#patch + 1], patch[#patch + 2] = 'kept', now + 2 * DAY
   end
 end
 
-local function decide(session, list, id, kind, fresh, body)
-  local s = call('HMGET', session, 'status', 'waiting', 'older')
+-- nil when the command is new; its id is then noted.
+local function refusal(session, s, id, kind, fresh, waits, bytes)
   if not s[1] then
     if kind ~= 'spawn' then return 'unknown', '' end
-    return fresh == '1' and 'new' or 'check', ''
+    if fresh ~= '1' then return 'check', '' end
+    call('HSET', session .. ':seen', id, '')
+    return nil
   end
-  local result = seenBefore(session, id, s[3])
-  if result or kind == 'spawn' then return 'dup', result or '' end
-  if FINAL[s[1]] then return 'final', s[1] end
-  if call('LLEN', list) >= mostInbox or tonumber(s[2] or '0') + #body > mostBytes then return 'busy', '' end
-  return 'new', ''
+  local full = waits >= mostInbox or bytes > mostBytes
+  if kind == 'spawn' or full or FINAL[s[1]] then
+    local result = recall(session, id, s[5])
+    if result or kind == 'spawn' then return 'dup', result or '' end
+    if FINAL[s[1]] then return 'final', s[1] end
+    return 'busy', ''
+  end
+  if s[5] then
+    local result = call('HGET', session .. ':seen-before', id)
+    if result then return 'dup', result end
+  end
+  if call('HSETNX', session .. ':seen', id, '') == 0 then return 'dup', call('HGET', session .. ':seen', id) end
+  return nil
 end
 
 local function take(shard, sid, id, meta, body)
   local kind, outbox, tenant, fresh = string.match(meta, '^(%S+) (%S+) (%S+) (%S+)$')
-  local session = base .. 's:' .. sid
-  local list = session .. (CONTROL[kind] and ':control' or ':inbox')
-  local status, detail = decide(session, list, id, kind, fresh, body)
-  if status == 'new' then
-    if kind == 'spawn' then
-      call('HSET', session, 'epoch', '0', 'seq', '0', 'status', 'initializing', 'tenant', tenant)
-      call('SADD', session .. ':subs', outbox)
+  local session, list = base .. 's:' .. sid, LIST[kind] or 'inbox'
+  local s = call('HMGET', session, 'status', 'waiting', list, 'accepted', 'older', 'kept', 'work')
+  local waits, bytes = tonumber(s[3] or '0'), tonumber(s[2] or '0') + #body
+  local status, detail = refusal(session, s, id, kind, fresh, waits, bytes)
+  if not status then
+    status, detail = 'new', ''
+    local accepted = tonumber(s[4] or '0') + 1
+    local patch = { 'waiting', bytes, list, waits + 1, 'accepted', accepted }
+    keepSeen(session, accepted, tonumber(s[6] or '0'), patch)
+    if not s[1] then
+      for _, it in ipairs({ 'epoch', '0', 'seq', '0', 'status', 'initializing', 'tenant', tenant, 'subs', outbox }) do
+        patch[#patch + 1] = it
+      end
     end
-    call('RPUSH', list, body)
-    call('HINCRBY', session, 'waiting', #body)
-    remember(session, id)
-    call('ZADD', shard .. ':active', now, sid)
+    if not s[7] then
+      call('SADD', shard .. ':work', sid)
+      patch[#patch + 1], patch[#patch + 2] = 'work', '1'
+    end
+    call('HSET', session, unpack(patch))
+    call('RPUSH', session .. ':' .. list, body)
   end
   if status ~= 'check' then
     local out = outs[outbox] or { 'a', '' }
@@ -67,24 +90,29 @@ end
 
 local function acceptShard(number, epoch)
   local shard = base .. 'sh:' .. number
-  local s = call('HMGET', shard, 'epoch', 'cursor', 'queued')
+  local s = call('HMGET', shard, 'epoch', 'cursor', 'queued', 'bytes', 'behind')
   local stored = tonumber(s[1] or '0')
   if stored ~= epoch then return { stored > epoch and 'fenced' or 'rollback', tostring(stored) } end
   if left == 0 then return { 'ok', '1' } end
   local entries = call('XRANGE', shard .. ':in', '(' .. (s[2] or '0-0'), '+', 'COUNT', left)
-  if #entries == 0 then return { 'ok', '0' } end
-  local reply, bytes = { 'ok', #entries == left and '1' or '0' }, 0
+  local count = #entries
+  if count == 0 then return { 'ok', '0' } end
+  local reply, freed, n = { 'ok', count == left and '1' or '0' }, 0, 2
   for _, entry in ipairs(entries) do
     local f = entry[2]
     local status, detail = take(shard, f[2], f[4], f[6], f[8])
-    local n = #reply
     reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5], reply[n + 6] = f[2], f[4], f[6], f[8], status, detail
-    bytes = bytes + #f[8]
+    n = n + 6
+    freed = freed + #f[8]
   end
-  local cursor = entries[#entries][1]
-  call('HSET', shard, 'cursor', cursor, 'queued', math.max(0, tonumber(s[3] or '0') - bytes))
-  call('XTRIM', shard .. ':in', 'MINID', '~', cursor)
-  left = left - #entries
+  local cursor, behind = entries[count][1], tonumber(s[5] or '0') + count
+  if behind >= TRIM_AFTER then
+    call('XTRIM', shard .. ':in', 'MINID', '~', cursor)
+    behind = 0
+  end
+  call('HSET', shard, 'cursor', cursor, 'queued', math.max(0, tonumber(s[3] or '0') - count),
+    'bytes', math.max(0, tonumber(s[4] or '0') - freed), 'behind', behind)
+  left = left - count
   return reply
 end
 

@@ -1,20 +1,19 @@
 -- submit.lua: appends clients' commands to their shards' streams, or refuses those of a shard where too much waits, and
 --   rings once at each owner.
--- KEYS 1 hash of the first shard; derives from ARGV 1, per shard, sh:<n> (queued = bytes not yet accepted, owner) and its
---   command stream :in, and bell:<owner>
--- ARGV 1 key base  2 most entries  3 most bytes  4 most rings in a bell, then for each command: shard, session, command id,
+-- KEYS 1 hash of the first shard; derives from ARGV 1, per shard, sh:<n> (queued and bytes = commands not yet accepted,
+--   owner) and its command stream :in, and bell:<owner>
+-- ARGV 1 key base  2 most commands  3 most bytes  4 most rings in a bell, then for each command: shard, session, command id,
 --   meta ("type outbox tenant fresh"), body
 -- Reply for each command {"ok"} | {"busy"}
-local base, mostEntries, mostBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local base, mostCommands, mostBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local call, shards, replies = redis.call, {}, {}
 
 local function shardOf(number)
   local shard = shards[number]
   if not shard then
     local key = base .. 'sh:' .. number
-    local s = call('HMGET', key, 'queued', 'owner')
-    shard = { key = key, stream = key .. ':in', queued = tonumber(s[1] or '0'), owner = s[2], added = 0 }
-    shard.length = call('XLEN', shard.stream)
+    local s = call('HMGET', key, 'queued', 'bytes', 'owner')
+    shard = { key = key, stream = key .. ':in', queued = tonumber(s[1] or '0'), bytes = tonumber(s[2] or '0'), owner = s[3] }
     shards[number] = shard
   end
   return shard
@@ -22,19 +21,19 @@ end
 
 for i = 5, #ARGV, 5 do
   local shard, body = shardOf(ARGV[i]), ARGV[i + 4]
-  if shard.queued + shard.added + #body > mostBytes or shard.length >= mostEntries then
+  if shard.bytes + #body > mostBytes or shard.queued >= mostCommands then
     replies[#replies + 1] = { 'busy' }
   else
     call('XADD', shard.stream, '*', 's', ARGV[i + 1], 'c', ARGV[i + 2], 'm', ARGV[i + 3], 'b', body)
-    shard.added, shard.length = shard.added + #body, shard.length + 1
+    shard.bytes, shard.queued, shard.added = shard.bytes + #body, shard.queued + 1, true
     replies[#replies + 1] = { 'ok' }
   end
 end
 
 local bells = {}
 for number, shard in pairs(shards) do
-  if shard.added > 0 then
-    call('HINCRBY', shard.key, 'queued', shard.added)
+  if shard.added then
+    call('HSET', shard.key, 'queued', shard.queued, 'bytes', shard.bytes)
     if shard.owner then bells[shard.owner] = (bells[shard.owner] and bells[shard.owner] .. ' ' or '') .. number end
   end
 end

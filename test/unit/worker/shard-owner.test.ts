@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
-import type { Claim, Claimed, CommandReader, SessionLog } from '../../../src/bus/bus.js'
+import type { Claim, Claimed, CommandBell, SessionLog } from '../../../src/bus/bus.js'
 import type { Projector } from '../../../src/worker/projector.js'
 import type { SessionHost } from '../../../src/worker/session-host.js'
 import { type OwnedShard, ShardOwner } from '../../../src/worker/shard-owner.js'
@@ -22,7 +22,7 @@ function fixture() {
   const owner = new ShardOwner({
     node: 'w@1',
     log: { claim, release: async () => undefined } as unknown as SessionLog,
-    reader: reader as unknown as CommandReader,
+    bell: reader as unknown as CommandBell,
     host: { recover: vi.fn(), drop: async () => undefined, isBusy: () => false } as unknown as SessionHost,
     projector: { adopt: vi.fn(), release: async () => undefined } as unknown as Projector,
     logger,
