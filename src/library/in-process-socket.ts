@@ -10,7 +10,7 @@ interface Inside {
 }
 
 /** The side of the edge that lets clients of its own process in. What it gives out is what it takes back. */
-export interface Door<I extends Inside> {
+export interface Entrance<I extends Inside> {
   enter(socket: Socket, principal: Principal): I
   leave(connection: I): void
 }
@@ -23,10 +23,10 @@ const NORMAL_CLOSE = 1000
 const DROPPED = 1006
 
 /** A constructor for `connect({ webSocket })`. Its sockets belong to `principal`, whatever address they are given. */
-export function inProcessSocket<I extends Inside>(door: Door<I>, principal: Principal): WebSocketConstructor {
+export function inProcessSocket<I extends Inside>(entrance: Entrance<I>, principal: Principal): WebSocketConstructor {
   return class extends InProcessSocket<I> {
     constructor() {
-      super(door, principal)
+      super(entrance, principal)
     }
   }
 }
@@ -37,9 +37,9 @@ class InProcessSocket<I extends Inside> implements WebSocketLike {
   readonly #leave: () => void
   readonly #inside: I
 
-  constructor(door: Door<I>, principal: Principal) {
-    this.#inside = door.enter(this.#transport(), principal)
-    this.#leave = () => door.leave(this.#inside)
+  constructor(entrance: Entrance<I>, principal: Principal) {
+    this.#inside = entrance.enter(this.#transport(), principal)
+    this.#leave = () => entrance.leave(this.#inside)
     // Later, as every WebSocket does: its user has yet to add listeners.
     queueMicrotask(() => this.#open())
   }

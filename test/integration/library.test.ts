@@ -7,7 +7,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { connect } from '../../src/client/client.js'
 import {
   OrchestratorDaemon,
@@ -127,7 +127,7 @@ describe('a running daemon', () => {
 })
 
 test('behind a lock the daemon needs no token of its own and sees the sessions of its tenant only', async () => {
-  const daemon = new OrchestratorDaemon(settings({ DAEMON_JWT_SECRET: SECRET }), { ...quiet, tenant: 'acme' })
+  const daemon = stopped(new OrchestratorDaemon(settings({ DAEMON_JWT_SECRET: SECRET }), { ...quiet, tenant: 'acme' }))
   const eventsOf = recorder(daemon)
   await daemon.start()
   const [friend, stranger] = await Promise.all([
@@ -145,11 +145,10 @@ test('behind a lock the daemon needs no token of its own and sees the sessions o
   expect(daemon.webSocketServer.isAuthEnabled()).toBe(true)
   friend.close()
   stranger.close()
-  await daemon.stop()
 })
 
 test('a daemon that was stopped starts again with its sessions', async () => {
-  const daemon = new OrchestratorDaemon(settings(), quiet)
+  const daemon = stopped(new OrchestratorDaemon(settings(), quiet))
   const marks: string[] = []
   daemon.on('started', () => marks.push('started'))
   daemon.on('stopped', () => marks.push('stopped'))
@@ -172,7 +171,7 @@ test('a port that is taken keeps the daemon from starting, and it can be tried a
   const occupant = createServer().listen(0, '127.0.0.1')
   await once(occupant, 'listening')
   const { port } = occupant.address() as AddressInfo
-  const daemon = new OrchestratorDaemon(settings({ port }), quiet)
+  const daemon = stopped(new OrchestratorDaemon(settings({ port }), quiet))
 
   await expect(daemon.start()).rejects.toThrow(`cannot listen on 127.0.0.1:${port}`)
   occupant.close()
@@ -180,11 +179,16 @@ test('a port that is taken keeps the daemon from starting, and it can be tried a
   await daemon.start()
 
   expect(daemon.port).toBe(port)
-  await daemon.stop()
 })
 
+/** Stops the daemon however its test ends: the next one uses its folder. */
+function stopped(daemon: OrchestratorDaemon): OrchestratorDaemon {
+  onTestFinished(() => daemon.stop())
+  return daemon
+}
+
 async function tokenOf(tenant: string): Promise<string> {
-  return new SignJWT({ claims: { tenant, role: 'user' } })
+  return new SignJWT({ claims: { tenant, role: 'admin' } })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setSubject('tester')
     .setIssuer('wundr-orchestrator')
