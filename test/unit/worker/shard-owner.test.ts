@@ -17,7 +17,7 @@ function fixture() {
   }
   const claim = vi.fn(async (_claim: Claim): Promise<Claimed> => {
     await gates.claim
-    return { status: 'ok', cursor: '0-0', active: [], unprojected: [] }
+    return { status: 'ok', active: [], unprojected: [] }
   })
   const owner = new ShardOwner({
     node: 'w@1',
