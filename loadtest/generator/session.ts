@@ -51,10 +51,11 @@ export class LoadSession implements Listener {
       }
     })
     ready.catch(() => {}) // Opening the socket may fail first, with the same reason.
-    this.#socket = await LoadSocket.open(target, dialect.path, token, {
+    this.#socket = new LoadSocket(target, {
       onText: (text) => dialect.read(text, this),
       onLost: (reason) => this.failed(reason),
     })
+    await this.#socket.open(dialect.path, token)
     dialect.open(this)
     await ready
   }

@@ -32,9 +32,12 @@ export class LoadSocket {
   /** The answer to the upgrade, until it is complete. */
   #header: string | undefined = ''
   #closing = false
+  readonly #target: Target
   #opened: () => void = () => {}
+  #failed: (error: Error) => void = () => {}
 
-  private constructor(target: Target, handlers: SocketHandlers) {
+  constructor(target: Target, handlers: SocketHandlers) {
+    this.#target = target
     this.#handlers = handlers
     const onread = { buffer: readMemory, callback: (bytes: number) => this.#read(readMemory.subarray(0, bytes)) }
     this.#socket = connect({ ...target, noDelay: true, onread })
@@ -42,24 +45,15 @@ export class LoadSocket {
     this.#socket.on('close', () => this.#lost('the server closed the connection'))
   }
 
-  /** @throws Error when the server does not upgrade the connection. */
-  static async open(target: Target, path: string, token: string, handlers: SocketHandlers): Promise<LoadSocket> {
-    let failed: (error: Error) => void = () => {}
-    const lost = (reason: string): void => {
-      failed(new Error(reason))
-      handlers.onLost(reason)
-    }
-    const socket = new LoadSocket(target, { onText: (text) => handlers.onText(text), onLost: lost })
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`no upgrade within ${CONNECT_TIMEOUT_MS} ms`)),
-        CONNECT_TIMEOUT_MS,
-      )
-      socket.#opened = () => resolve(clearTimeout(timer))
-      failed = (error) => reject(error)
-      socket.#socket.write(upgradeRequest(target, path, token), 'latin1')
+  /** Resolves when messages may be sent; the first of the server may come before. @throws Error when it is refused. */
+  async open(path: string, token: string): Promise<void> {
+    const timer = setTimeout(() => this.#lost(`no upgrade within ${CONNECT_TIMEOUT_MS} ms`), CONNECT_TIMEOUT_MS)
+    const opened = new Promise<void>((resolve, reject) => {
+      this.#opened = resolve
+      this.#failed = reject
     })
-    return socket
+    this.#socket.write(upgradeRequest(this.#target, path, token), 'latin1')
+    await opened.finally(() => clearTimeout(timer))
   }
 
   /** Sends one text message of ASCII characters. */
@@ -105,6 +99,7 @@ export class LoadSocket {
   #lost(reason: string): void {
     if (this.#closing) return
     this.close()
+    this.#failed(new Error(reason))
     this.#handlers.onLost(reason)
   }
 }

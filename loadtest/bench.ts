@@ -1,0 +1,24 @@
+/**
+ * `npm run bench`: the same load on the bare parts, on this service and on Socket.IO, in one run.
+ */
+import { parseOptions, USAGE } from './options.js'
+import { EXIT, perform } from './performance.js'
+import { bench } from './scenarios/bench.js'
+
+async function main(args: readonly string[]): Promise<number> {
+  const parsed = parseOptions(args)
+  if (typeof parsed === 'string' || parsed.words.length > 0) {
+    const problem = typeof parsed === 'string' ? parsed : `bench takes options only, not ${parsed.words.join(' ')}`
+    process.stderr.write(`${problem}\n\n${USAGE}`)
+    return EXIT.usage
+  }
+  return perform(
+    'bench',
+    ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' '),
+    parsed.options,
+    bench,
+  )
+}
+
+// What is still open (a timer, a socket of a killed process) must not hold the process.
+process.exit(await main(process.argv.slice(2)))

@@ -1,0 +1,108 @@
+/**
+ * The same load, in one run on one machine, on four subjects: a bare uWebSockets.js echo (no job at all), bare Redis Streams
+ * (the same hops, no guarantees), this service (everything on), and Socket.IO with its Redis Streams adapter (the same
+ * hops, delivery at most once).
+ */
+import { Teardown } from '../../scripts/demo/teardown.js'
+import { startRedis } from '../../scripts/servers/servers.js'
+import { type RunningBaseline, startBaseline } from '../baselines/ready.js'
+import { startCluster } from '../cluster/cluster.js'
+import type { DialectName } from '../generator/dialect.js'
+import type { Plan } from '../generator/plan.js'
+import { benchTable, type SubjectFigures } from '../measure/bench-table.js'
+import { type LoadFigures, measureLoad } from '../measure/load-figures.js'
+import type { Members } from '../measure/processes.js'
+import type { Outcome, Stage } from './scenario.js'
+
+const DEFAULTS = { connections: 200, seconds: 10, rate: 10_000 }
+const WARMUP_SECONDS = 2
+
+/** Something under load: where it listens, how one speaks to it, and which processes it is made of. */
+interface Subject {
+  readonly dialect: DialectName
+  readonly targets: Plan['targets']
+  readonly tokens: readonly string[]
+  readonly members: Members
+}
+
+interface Candidate {
+  readonly name: string
+  open(teardown: Teardown, stage: Stage): Promise<Subject>
+}
+
+const CANDIDATES: readonly Candidate[] = [
+  { name: 'uWebSockets.js echo', open: openEcho },
+  { name: 'Redis Streams', open: (teardown) => openPair(teardown, 'mirror', 'streams') },
+  { name: 'this service', open: openService },
+  { name: 'Socket.IO + Redis Streams adapter', open: (teardown) => openPair(teardown, 'socket-io', 'socket-io') },
+]
+
+export async function bench(stage: Stage): Promise<Outcome> {
+  const { connections = DEFAULTS.connections, rate = DEFAULTS.rate, seconds = DEFAULTS.seconds } = stage.options
+  const measured = new Map<string, SubjectFigures>(CANDIDATES.map(({ name }) => [name, { name, closed: [], open: [] }]))
+  for (let round = 0; round < stage.options.repeat; round++) {
+    for (const candidate of CANDIDATES) await measure(candidate, stage, measured, { connections, rate, seconds })
+  }
+  const subjects = [...measured.values()]
+  return {
+    summary: `${connections} connections, ${seconds} s in a closed loop and ${seconds} s at ${rate} messages/s; same generator.`,
+    versions: {},
+    tables: [benchTable(subjects)],
+    notes: [
+      'Socket.IO: over uWebSockets.js, one server takes the clients and one does the work; both ways go through the ' +
+        "adapter's stream. It answers with one message, this service with two durable events.",
+    ],
+    figures: subjects,
+    faults: subjects.flatMap(faultsOfService),
+  }
+}
+
+/** Each subject runs alone: what it needs is started for it and stopped after it. */
+async function measure(
+  candidate: Candidate,
+  stage: Stage,
+  measured: ReadonlyMap<string, SubjectFigures>,
+  load: typeof DEFAULTS,
+): Promise<void> {
+  const teardown = new Teardown()
+  stage.teardown.add(candidate.name, (hurry) => teardown.run(hurry))
+  try {
+    const { members, ...subject } = await candidate.open(teardown, stage)
+    const { connections, seconds, rate } = load
+    const plan: Plan = { ...subject, connections, seconds, warmupSeconds: WARMUP_SECONDS }
+    const closed = await measureLoad(plan, members)
+    const open = await measureLoad({ ...plan, rate }, members)
+    measured.get(candidate.name)?.closed.push(closed)
+    measured.get(candidate.name)?.open.push(open)
+    stage.say(`${candidate.name}: ${shortly(closed)}; at ${rate}/s ${shortly(open)}`)
+  } finally {
+    await teardown.run(true)
+  }
+}
+
+const shortly = ({ report }: LoadFigures): string =>
+  `${report.roundTripsPerSecond} round trips/s, p99 ${report.latency.p99} ms`
+
+/** The others promise nothing, so what they lose is a figure; what this service loses is a fault. */
+const faultsOfService = ({ name, closed, open }: SubjectFigures): string[] =>
+  name === 'this service' ? [...closed, ...open].flatMap((run) => run.faults) : []
+
+async function openEcho(teardown: Teardown): Promise<Subject> {
+  const echo = await startBaseline(teardown, './uws-echo.ts')
+  return { dialect: 'mirror', targets: targetsOf(echo), tokens: [], members: { server: [echo.pid] } }
+}
+
+async function openPair(teardown: Teardown, dialect: DialectName, program: string): Promise<Subject> {
+  const redis = await teardown.open('Redis', startRedis({ own: true }))
+  const worker = await startBaseline(teardown, `./${program}-worker.ts`, [redis.url])
+  const gateway = await startBaseline(teardown, `./${program}-gateway.ts`, [redis.url])
+  const members = { redis: redis.pid === undefined ? [] : [redis.pid], worker: [worker.pid], edge: [gateway.pid] }
+  return { dialect, targets: targetsOf(gateway), tokens: [], members }
+}
+
+async function openService(teardown: Teardown, { options }: Stage): Promise<Subject> {
+  const { targets, tokens, members } = await startCluster(teardown, options)
+  return { dialect: 'service', targets, tokens, members }
+}
+
+const targetsOf = ({ port }: RunningBaseline): Plan['targets'] => [{ host: '127.0.0.1', port }]
