@@ -16,10 +16,12 @@ import type { Database } from './storage/database.js'
 import { LeaderLease } from './storage/leader.js'
 import { Nodes } from './storage/nodes.js'
 import { ShardAssignments } from './storage/shard-assignments.js'
-import { AdminServer, createPages } from './telemetry/admin-server.js'
+import { AdminServer } from './telemetry/admin-server.js'
 import { Health } from './telemetry/health.js'
 import type { Log } from './telemetry/log.js'
+import type { LogLevelSwitch } from './telemetry/log-level.js'
 import { createMetrics, type Metrics } from './telemetry/metrics.js'
+import { Pages } from './telemetry/pages.js'
 import { VERSION } from './version.js'
 
 export interface DaemonOptions {
@@ -27,6 +29,8 @@ export interface DaemonOptions {
   readonly log: Log
   /** The cluster has declared this process dead: it must exit at once, because another one does its work now. */
   readonly onDead: () => void
+  /** Turns the level of `log` while the process runs; undefined where that is not for an operator to do. */
+  readonly logLevel?: LogLevelSwitch
   /** Told of every session that comes in at this node's edge and that a worker has accepted. */
   readonly onSpawned?: (sessionId: string, tenant: string) => void
   /** Told of each part that has started, by its name: for whoever watches the start. */
@@ -41,7 +45,8 @@ interface Planes extends ControlPlane {
 
 export class Daemon {
   readonly #foundation: Foundation
-  readonly #metrics: Metrics = createMetrics()
+  readonly #metrics: Metrics
+  readonly #pages: Pages
   readonly #health: Health
   readonly #lifecycle: Lifecycle
   #edge: Edge | undefined
@@ -51,6 +56,11 @@ export class Daemon {
     const { config, log } = options
     this.#lifecycle = new Lifecycle(log, config.server.shutdownTimeoutMs, options.onStarted)
     this.#health = new Health(config.monitoring.healthTimeoutMs)
+    this.#metrics = createMetrics(config.server.name)
+    this.#pages = new Pages({
+      ...{ metrics: this.#metrics, health: this.#health, version: VERSION, logLevel: options.logLevel },
+      metricsPath: config.monitoring.metricsPath,
+    })
     const node = newNodeId(config.server.name)
     this.#foundation = { config, node, version: VERSION, log, lifecycle: this.#lifecycle }
   }
@@ -66,7 +76,7 @@ export class Daemon {
   }
 
   get metricsPort(): number | undefined {
-    return this.#admin?.port
+    return this.#admin?.port ?? (this.#sharesPort ? this.#edge?.port : undefined)
   }
 
   /** Resolves when clients may come. @throws what kept a part from starting, after stopping the others. */
@@ -83,21 +93,30 @@ export class Daemon {
   async stop(): Promise<void> {
     this.#health.setReadiness({ ready: false, message: 'draining' })
     await this.#lifecycle.stop()
+    this.#metrics.stop()
   }
 
   async #start(): Promise<void> {
     const { config, log, node } = this.#foundation
+    this.#metrics.start()
     for (const warning of config.warnings) log.warn({}, warning)
     const { role } = config.server
     const planes = await this.#openPlanes()
     if (role === 'worker' || role === 'all') await this.#startWorker(planes)
     if (planes.beats && (role === 'coordinator' || role === 'all')) await this.#startCoordinator(planes)
     if (role === 'edge' || role === 'all') await this.#startEdge(planes)
-    if (config.monitoring.metricsEnabled) await this.#startAdmin()
+    if (config.monitoring.metricsEnabled && !this.#sharesPort) await this.#startAdmin()
     this.#watchHealth()
     this.#health.setReadiness({ ready: true, message: 'ready' })
     const { environment } = config.server
     log.info({ node, port: this.port, metricsPort: this.metricsPort, environment }, 'ready')
+  }
+
+  /** One port for clients and operators, which the edge serves; a role without an edge has the port to itself. */
+  get #sharesPort(): boolean {
+    const { server, monitoring } = this.#foundation.config
+    const isEdge = server.role === 'edge' || server.role === 'all'
+    return monitoring.metricsEnabled && isEdge && server.port !== 0 && server.port === monitoring.metricsPort
   }
 
   #watchHealth(): void {
@@ -175,6 +194,7 @@ export class Daemon {
       bus,
       view,
       metrics: this.#metrics.edge,
+      pages: this.#sharesPort ? this.#pages : undefined,
       sharedLimits: limits,
       onSpawned,
     }
@@ -185,10 +205,9 @@ export class Daemon {
   }
 
   async #startAdmin(): Promise<void> {
-    const { config, log, version } = this.#foundation
-    const { metricsHost: host, metricsPort: port, metricsPath } = config.monitoring
-    const pages = createPages({ metrics: this.#metrics, health: this.#health, metricsPath, version })
-    const admin = new AdminServer({ host, port, pages, log })
+    const { config, log } = this.#foundation
+    const { metricsHost: host, metricsPort: port } = config.monitoring
+    const admin = new AdminServer({ host, port, pages: this.#pages, log })
     await admin.start()
     this.#admin = admin
     this.#lifecycle.started('admin server', () => admin.stop())

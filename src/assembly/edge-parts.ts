@@ -5,16 +5,16 @@ import type { Bus } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
 import { MAX_CONNECTIONS_PER_EDGE } from '../edge/connection-limit.js'
-import type { EdgeDependencies, SessionRows, StatusSource } from '../edge/dependencies.js'
+import type { EdgeDependencies, SessionRows } from '../edge/dependencies.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
 import type { Database } from '../storage/database.js'
 import { Events } from '../storage/events.js'
 import { Sessions } from '../storage/sessions.js'
-import { clusterTotals } from '../storage/totals.js'
 import type { Log } from '../telemetry/log.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
 import { VERSION } from '../version.js'
+import { statusSource } from './status-source.js'
 
 export interface EdgeFitting {
   readonly config: Config
@@ -24,6 +24,7 @@ export interface EdgeFitting {
   readonly bus: Bus
   readonly view: ClusterView
   readonly metrics: EdgeMetrics
+  readonly pages: EdgeDependencies['pages']
   readonly sharedLimits: EdgeDependencies['sharedLimits']
   readonly onSpawned: EdgeDependencies['onSpawned']
 }
@@ -31,7 +32,7 @@ export interface EdgeFitting {
 const MS_PER_SECOND = 1_000
 
 export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
-  const { config, node, log, database, bus, view, metrics, sharedLimits, onSpawned } = fitting
+  const { config, node, log, database, bus, view, metrics, pages, sharedLimits, onSpawned } = fitting
   return {
     id: node,
     settings: edgeSettings(config),
@@ -39,9 +40,10 @@ export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
     view,
     sessions: sessionRows(database),
     events: new Events(database),
-    status: statusSource(bus, database),
+    status: statusSource({ config, bus, database, view }),
     log,
     metrics,
+    pages,
     sharedLimits,
     onSpawned,
   }
@@ -95,22 +97,4 @@ async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
     if (cause instanceof ServiceError) throw cause
     throw new ServiceError('unavailable', { reason: 'the database does not answer' }, { cause })
   }
-}
-
-function statusSource(bus: Bus, database: Database): StatusSource {
-  return {
-    totals: () => clusterTotals(database),
-    subsystems: async () => ({
-      bus: await statusOf(bus.ping()),
-      database: await statusOf(database.ping()),
-    }),
-  }
-}
-
-async function statusOf(probe: Promise<void>): Promise<{ readonly status: string; readonly lastCheck: string }> {
-  const status = await probe.then(
-    () => 'running',
-    () => 'unreachable',
-  )
-  return { status, lastCheck: new Date().toISOString() }
 }

@@ -4,6 +4,8 @@
 import { type Config, type FlagValue, loadConfig } from '../config/load.js'
 import { Daemon } from '../daemon.js'
 import { createLog, type Log } from '../telemetry/log.js'
+import { openLogFile } from '../telemetry/log-file.js'
+import { LogLevelSwitch } from '../telemetry/log-level.js'
 import { CommandFailure, EXIT } from './exit.js'
 import { hasHeapLimit, heedParent, runWithHeapLimit } from './heap-limit.js'
 import { Output } from './output.js'
@@ -18,12 +20,14 @@ export async function start(flags: StartFlags): Promise<void> {
     process.exit(await runWithHeapLimit(maxHeapMb))
   }
   heedParent()
-  const log = logOf(config)
+  const logLevel = new LogLevelSwitch(config.server.verbose ? 'debug' : config.logging.level)
+  const log = await openLog(config, logLevel)
   const output = new Output()
   const pidFile = PidFile.claim(config.server, flags.pidFile, log)
   const daemon = new Daemon({
     config,
     log,
+    logLevel,
     onDead: () => process.exit(EXIT.dead),
     onStarted: (part) => output.step(part),
   })
@@ -39,10 +43,16 @@ export async function start(flags: StartFlags): Promise<void> {
   process.exit(await ended)
 }
 
-function logOf({ server, logging }: Config): Log {
-  const { verbose, name, role } = server
-  const { level, format } = logging
-  return createLog({ level: verbose ? 'debug' : level, format, name, role })
+/** Lines go to standard output, where containers and supervisors look, and to the file as well when there is one. */
+async function openLog({ server, logging }: Config, level: LogLevelSwitch): Promise<Log> {
+  const { name, role } = server
+  const { format, file: path, ...rotation } = logging
+  const file = path === undefined ? undefined : await openLogFile({ path, ...rotation, onError: sayLogFileFailed })
+  return createLog({ level, format, name, role, file })
+}
+
+function sayLogFileFailed(error: Error): void {
+  process.stderr.write(`Lines are missing from the log file from here on: ${error.message}\n`)
 }
 
 /** The sentence goes to people; where it happened goes into the log of those who ask for everything. */

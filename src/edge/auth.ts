@@ -17,6 +17,8 @@ export interface Principal {
   readonly scopes?: readonly string[] | undefined
   /** ms since 1970; undefined when the right does not end by itself: an API key, or this machine. */
   readonly expiresAt: number | undefined
+  /** How they showed who they are; undefined for a client inside the process. */
+  readonly method?: 'jwt' | 'api-key' | 'loopback'
   /** True for the user of this machine where nobody else may come: there is nobody to protect from them. */
   readonly unlimited?: true
 }
@@ -37,7 +39,7 @@ export interface Credentials extends RequestOrigin {
 }
 
 /** Whoever sits at this machine, where that is enough. */
-const LOCAL: Principal = { tenant: 'local', subject: 'local', role: 'admin', expiresAt: undefined }
+const LOCAL: Principal = { tenant: 'local', subject: 'local', role: 'admin', expiresAt: undefined, method: 'loopback' }
 
 export class Authenticator {
   readonly #settings: AuthSettings
@@ -102,14 +104,14 @@ export class Authenticator {
     const claims = readToken(token, this.#key, this.#settings)
     if (typeof claims === 'string') return refused(claims)
     const { tenant, subject, role, scopes, expiresAt } = claims
-    return granted({ tenant, subject, role, scopes, expiresAt })
+    return granted({ tenant, subject, role, scopes, expiresAt, method: 'jwt' })
   }
 
   #judgeKey(apiKey: string): Verdict {
     const holder = this.#apiKeys.find(apiKey)
     if (!holder) return refused('api_key_invalid')
     const { clientId, role, scopes } = holder
-    return granted({ tenant: clientId, subject: clientId, role, scopes, expiresAt: undefined })
+    return granted({ tenant: clientId, subject: clientId, role, scopes, expiresAt: undefined, method: 'api-key' })
   }
 }
 

@@ -54,7 +54,7 @@ export class Connections {
   add(connection: Connection): void {
     this.#joined += 1
     this.#members.set(connection, { beat: this.#joined % this.#beats, expiry: undefined })
-    this.#metrics.connections(1)
+    this.#metrics.connections(1, connection.principal.method)
     this.watchExpiry(connection)
   }
 

@@ -8,6 +8,7 @@ import type { EventId, NodeId, SessionId } from '../protocol/ids.js'
 import type { Session, SessionStatus, SessionType } from '../protocol/session.js'
 import type { PlacementStrategy } from '../shards/placement.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
+import type { Pages } from '../telemetry/pages.js'
 import type { ApiKey } from './api-keys.js'
 
 export interface EdgeSettings {
@@ -170,6 +171,9 @@ export interface SharedLimits {
   readonly connections: ConnectionCounts
 }
 
+/** Answers at paths of its own, beside the health check. */
+export type OperatorPages = Pick<Pages, 'answer' | 'openPaths'>
+
 export type { EdgeMetrics } from '../telemetry/metrics.js'
 
 export type EdgeBus = {
@@ -188,6 +192,8 @@ export interface EdgeDependencies {
   readonly status: StatusSource
   readonly log: EdgeLog
   readonly metrics: EdgeMetrics
+  /** Pages for operators, where they have no port of their own. */
+  readonly pages?: OperatorPages | undefined
   /** Undefined: this edge is alone and counts for itself. */
   readonly sharedLimits: SharedLimits | undefined
   /** Told of every session that came in here and that a worker has accepted. */

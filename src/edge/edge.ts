@@ -5,13 +5,13 @@
  *   websocket → connection → dispatch → submissions ⇒ shard's command stream
  *   edge's outbox ⇒ event-reader → subscriptions → connection → websocket
  */
-import { Authenticator, type Principal } from './auth.js'
+import { Authenticator, type Credentials, type Principal } from './auth.js'
 import { Connection, type ConnectionHandlers, type Socket } from './connection.js'
 import { ConnectionLimit } from './connection-limit.js'
 import { Connections } from './connections.js'
 import type { EdgeDependencies } from './dependencies.js'
 import { Dispatch } from './dispatch.js'
-import { Door } from './door.js'
+import { Door, type DoorVerdict } from './door.js'
 import { EventReader } from './event-reader.js'
 import { Queries } from './queries.js'
 import { RateLimit } from './rate-limit.js'
@@ -22,6 +22,7 @@ import { Spawn } from './spawn.js'
 import { type SubmissionRequest, Submissions } from './submissions.js'
 import type { Receiver } from './subscription.js'
 import { Subscriptions } from './subscriptions.js'
+import type { WebSocketHandlers } from './websocket.js'
 
 export class Edge {
   readonly #deps: EdgeDependencies
@@ -80,12 +81,13 @@ export class Edge {
       onRoom: (reader) => this.#subscriptions.roomAgain(reader),
       metrics,
     }
-    this.#server = new Server(settings, {
-      admit: (credentials) => this.#door.admit(credentials),
+    const handlers: WebSocketHandlers = {
+      admit: (credentials) => this.#admit(credentials),
       onOpen: (socket, principal) => this.#opened(socket, principal),
       onClose: (connection) => this.#closed(connection),
       trace,
-    })
+    }
+    this.#server = new Server(settings, handlers, deps.pages)
   }
 
   /** The port it listens on. */
@@ -166,6 +168,12 @@ export class Edge {
     this.#submissions.stop()
     this.#subscriptions.stop()
     await this.#reader.stop()
+  }
+
+  #admit(credentials: Credentials): DoorVerdict {
+    const verdict = this.#door.admit(credentials)
+    if (!verdict.ok) this.#deps.metrics.refused(verdict.reason)
+    return verdict
   }
 
   #opened(socket: Socket, principal: Principal): Connection {

@@ -7,6 +7,7 @@ import { ServiceError } from '../protocol/errors.js'
 import type { DaemonStatus, Reply } from '../protocol/events.js'
 import { seesTenant } from '../protocol/permissions.js'
 import { newTask } from '../protocol/session.js'
+import { CpuMeter } from '../telemetry/cpu-meter.js'
 import type { Principal } from './auth.js'
 import type { EdgeSettings, SessionRows, StatusSource } from './dependencies.js'
 import { type SessionDirectory, sessionOfSummary } from './session-directory.js'
@@ -30,7 +31,7 @@ type RouteMessage = Extract<ClientMessage, { type: 'route_task' }>
 export class Queries {
   readonly #deps: QueryDependencies
   readonly #startedAt = performance.now()
-  #cpu = { usage: process.cpuUsage(), at: performance.now() }
+  readonly #cpu = new CpuMeter()
 
   constructor(deps: QueryDependencies) {
     this.#deps = deps
@@ -80,20 +81,11 @@ export class Queries {
       maxSessions: loads.reduce((sum, load) => sum + load.capacity, 0),
       queuedTasks: loads.reduce((sum, load) => sum + load.queued, 0),
       memoryUsageMB: Math.round(process.memoryUsage.rss() / 1024 / 1024),
-      cpuUsagePercent: this.#cpuPercent(),
+      cpuUsagePercent: this.#cpu.percent(),
       metrics,
       subsystems,
     }
     return { type: 'daemon_status_response', status, ...echo(requestId) }
-  }
-
-  /** CPU time of this process since the last question, in percent of one core. */
-  #cpuPercent(): number {
-    const now = { usage: process.cpuUsage(), at: performance.now() }
-    const usedMs = (now.usage.user + now.usage.system - this.#cpu.usage.user - this.#cpu.usage.system) / 1000
-    const elapsedMs = Math.max(1, now.at - this.#cpu.at)
-    this.#cpu = now
-    return Math.round((usedMs / elapsedMs) * 1000) / 10
   }
 }
 

@@ -1,8 +1,12 @@
 /**
  * The listening port of an edge: WebSocket at any path, the health check, and 404 for the rest.
  */
-import uWS, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
+
+import uWS, { type HttpRequest, type HttpResponse, type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
+import { STATUS_CODES } from 'node:http'
+import type { Page } from '../telemetry/pages.js'
 import { answerPreflight, corsHeaders } from './cors.js'
+import type { OperatorPages } from './dependencies.js'
 import { type WebSocketHandlers, type WebSocketSettings, webSocketBehavior } from './websocket.js'
 
 export interface ServerSettings extends WebSocketSettings {
@@ -32,12 +36,14 @@ export class Server {
   #listening: us_listen_socket | undefined
   #port = 0
 
-  constructor(settings: ServerSettings, handlers: WebSocketHandlers) {
+  /** `pages` are those for operators, where they have no port of their own. */
+  constructor(settings: ServerSettings, handlers: WebSocketHandlers, pages?: OperatorPages) {
     this.#settings = settings
     this.#app = uWS.App()
     if (settings.healthPath !== undefined) {
       this.#answer(settings.healthPath, '200 OK', 'application/json', healthBody)
     }
+    for (const path of pages?.openPaths ?? []) this.#app.any(path, (res, req) => show(pages, path, res, req))
     this.#app.ws('/*', webSocketBehavior(settings, handlers))
     this.#answer('/*', '404 Not Found', 'text/plain', () => 'Not Found')
   }
@@ -90,3 +96,25 @@ export class Server {
 }
 
 const healthBody = (): string => JSON.stringify({ status: 'healthy', timestamp: new Date().toISOString() })
+
+/** The page comes later than the handler ends, and the client may have gone by then. */
+function show(pages: OperatorPages | undefined, path: string, res: HttpResponse, req: HttpRequest): void {
+  const method = req.getMethod().toUpperCase()
+  let isOpen = true
+  res.onAborted(() => {
+    isOpen = false
+  })
+  const send = (page: Page): void => {
+    if (isOpen) res.cork(() => sendPage(res, page, method))
+  }
+  pages?.answer({ method, path, body: '', isLocal: false }).then(send, () => send(BROKEN))
+}
+
+function sendPage(res: HttpResponse, { status, type, body }: Page, method: string): void {
+  res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`).writeHeader('content-type', type)
+  res.writeHeader('cache-control', 'no-store')
+  if (method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body))
+  else res.end(body)
+}
+
+const BROKEN: Page = { status: 500, type: 'application/json', body: '{"error":"Internal error"}' }

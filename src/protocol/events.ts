@@ -208,7 +208,15 @@ export interface DaemonStatus {
     readonly activeSessions: number
     readonly successRate: number
   }
-  readonly subsystems: Readonly<Record<string, { readonly status: string; readonly lastCheck: string }>>
+  readonly subsystems: Readonly<Record<string, Subsystem>>
+}
+
+export interface Subsystem {
+  /** `running`, `degraded` or `unreachable`. */
+  readonly status: string
+  readonly lastCheck: string
+  /** What is wrong, and what to do about it. */
+  readonly errors?: readonly string[]
 }
 
 export type Reply =

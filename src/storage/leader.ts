@@ -33,6 +33,15 @@ export class LeaderLease {
       .executeTakeFirst()
   }
 
+  /** Who leads now; undefined while nobody does. */
+  async current(): Promise<Leadership | undefined> {
+    return await this.#database.sql
+      .selectFrom('leader')
+      .select(['holder', 'term'])
+      .where('expires_at', '>', sql<Date>`now()`)
+      .executeTakeFirst()
+  }
+
   /** Prolongs the lease from now; false when it has run out or passed on: the holder must stop leading at once. */
   async renew(holder: string, term: number, leaseMs: number): Promise<boolean> {
     const renewed = await this.#held(holder, term)

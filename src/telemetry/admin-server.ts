@@ -1,66 +1,22 @@
 /**
- * Pages for operators and machines on a port of their own: metrics, /health, /ready, /live.
+ * The port for operators and machines, beside the one for clients.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Health } from './health.js'
 import type { Log } from './log.js'
-import type { Metrics } from './metrics.js'
-import { redactText } from './redact.js'
-
-export interface Page {
-  readonly status: number
-  readonly type: string
-  readonly body: string
-}
-
-export interface PageSources {
-  readonly metrics: Pick<Metrics, 'page'>
-  readonly health: Health
-  readonly metricsPath: string
-  readonly version: string
-}
-
-/** Answers a path; undefined when there is no such page. The edge serves the same pages when both ports are one. */
-export type Pages = (path: string) => Promise<Page | undefined>
-
-const JSON_TYPE = 'application/json'
-
-export function createPages({ metrics, health, metricsPath, version }: PageSources): Pages {
-  const pages = new Map<string, () => Promise<Page>>([
-    ['/health', () => healthPage(health, version)],
-    ['/ready', () => readyPage(health)],
-    ['/live', async () => jsonPage(200, { alive: true, timestamp: now() })],
-    [metricsPath, async () => ({ status: 200, ...(await metrics.page()) })],
-  ])
-  return async (path) => pages.get(path)?.()
-}
-
-async function healthPage(health: Health, version: string): Promise<Page> {
-  const { status, checks } = await health.check()
-  const uptime = Math.floor(process.uptime())
-  // Messages of drivers may name the address that they failed to reach, with its password.
-  const body = redactText(JSON.stringify({ status, version, uptime, checks, timestamp: now() }))
-  return { status: status === 'unhealthy' ? 503 : 200, type: JSON_TYPE, body }
-}
-
-async function readyPage(health: Health): Promise<Page> {
-  const { ready, message } = await health.readiness()
-  return jsonPage(ready ? 200 : 503, { ready, timestamp: now(), message })
-}
-
-const jsonPage = (status: number, body: object): Page => ({ status, type: JSON_TYPE, body: JSON.stringify(body) })
-const now = (): string => new Date().toISOString()
+import { jsonPage, type Page, type Pages } from './pages.js'
 
 export interface AdminServerOptions {
   readonly host: string
   /** 0 takes a free port. */
   readonly port: number
-  readonly pages: Pages
+  readonly pages: Pick<Pages, 'answer'>
   readonly log: Log
 }
 
 /** A scrape that takes longer is given up; the header limit also ends clients that send nothing. */
 const REQUEST_TIMEOUT_MS = 10_000
+/** The longest body that says anything here has some thirty bytes. */
+const MAX_BODY_BYTES = 1_024
 
 export class AdminServer {
   readonly #options: AdminServerOptions
@@ -103,21 +59,41 @@ export class AdminServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      send(response, request.method === 'GET' || request.method === 'HEAD' ? await this.#page(request) : NOT_ALLOWED)
+      send(response, await this.#page(request))
     } catch (err) {
+      if (request.destroyed && !request.complete) return
       this.#options.log.error({ err, path: request.url }, 'an admin page failed')
       send(response, jsonPage(500, { error: 'Internal error' }))
     }
   }
 
   async #page(request: IncomingMessage): Promise<Page> {
-    const path = (request.url ?? '/').split('?')[0] ?? '/'
-    return (await this.#options.pages(path)) ?? NOT_FOUND
+    const body = await bodyOf(request)
+    if (body === undefined) return jsonPage(413, { error: `Send no more than ${MAX_BODY_BYTES} bytes` })
+    const { method = 'GET', url = '/' } = request
+    return await this.#options.pages.answer({ method, path: url.split('?')[0] ?? '/', body, isLocal: isLocal(request) })
   }
 }
 
-const NOT_FOUND = jsonPage(404, { error: 'Not found' })
-const NOT_ALLOWED = jsonPage(405, { error: 'Method not allowed' })
+/** Undefined when it is too long. @throws when the client goes away in the middle. */
+async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request) {
+    bytes += (chunk as Buffer).length
+    if (bytes > MAX_BODY_BYTES) return undefined
+    chunks.push(chunk as Buffer)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+const LOOPBACK = /^(::1|(::ffff:)?127\.\d+\.\d+\.\d+)$/
+/** A proxy on this machine speaks for others; a browser on this machine speaks for any page that it shows. */
+const SPEAKS_FOR_OTHERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'origin', 'sec-fetch-site']
+
+function isLocal({ socket, headers }: IncomingMessage): boolean {
+  return LOOPBACK.test(socket.remoteAddress ?? '') && SPEAKS_FOR_OTHERS.every((name) => headers[name] === undefined)
+}
 
 function send(response: ServerResponse, { status, type, body }: Page): void {
   response.writeHead(status, {

@@ -3,6 +3,7 @@
  */
 import { type Logger, pino } from 'pino'
 import type { LogFormat, LogLevel } from '../config/schema.js'
+import { LogLevelSwitch } from './log-level.js'
 import { type LogOutput, textWriter } from './log-text.js'
 import { redact, redactText } from './redact.js'
 
@@ -17,44 +18,57 @@ export interface Log {
 }
 
 export interface LogOptions {
-  readonly level: LogLevel
+  /** A switch can be turned later, for this log and all its children. */
+  readonly level: LogLevel | LogLevelSwitch
   readonly format: LogFormat
   /** Name of the node. */
   readonly name: string
   readonly role: string
   /** Where lines go; default standard output. */
   readonly output?: LogOutput
+  /** Where each line goes as well: people look at the output, the file keeps it. */
+  readonly file?: LogOutput | undefined
 }
 
 export function createLog(options: LogOptions): Log {
-  const output = options.output ?? process.stdout
+  const { level, format, name, role, output = process.stdout, file } = options
+  const outputs = file === undefined ? [output] : [output, file]
   const logger = pino(
     {
-      level: options.level,
-      base: { name: options.name, role: options.role },
+      // The switch decides, before anything is taken apart for the line.
+      level: 'debug',
+      base: { name, role },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       // Errors are plain objects by the time pino sees them.
       serializers: { err: (value: unknown) => value },
     },
-    options.format === 'text' ? textWriter(output) : output,
+    writerTo(outputs.map((each) => (format === 'text' ? textWriter(each) : each))),
   )
-  return withoutSecrets(logger)
+  return withoutSecrets(logger, typeof level === 'string' ? new LogLevelSwitch(level) : level)
+}
+
+function writerTo(writers: readonly { write(line: string): unknown }[]): { write(line: string): void } {
+  return {
+    write(line) {
+      for (const writer of writers) writer.write(line)
+    },
+  }
 }
 
 // Not done by pino's own redaction: that one knows only fixed paths, and neither sentences nor shapes of values.
-function withoutSecrets(logger: Logger): Log {
+function withoutSecrets(logger: Logger, levels: LogLevelSwitch): Log {
   const write =
     (level: LogLevel) =>
     (fields: object, text: string): void => {
-      if (logger.isLevelEnabled(level)) logger[level](redact(fields) as object, redactText(text))
+      if (levels.allows(level)) logger[level](redact(fields) as object, redactText(text))
     }
   return {
     debug: write('debug'),
     info: write('info'),
     warn: write('warn'),
     error: write('error'),
-    child: (fields) => withoutSecrets(logger.child(redact(fields) as object)),
+    child: (fields) => withoutSecrets(logger.child(redact(fields) as object), levels),
   }
 }
 

@@ -5,15 +5,23 @@
 export const REDACTED = '[redacted]'
 
 const SECRET_NAMES =
-  /^(authorization|cookie|set-cookie|x-api-key|password|passwd|secret|token|credentials?)$|(api[-_]?key|secret|password|access[-_]?token|refresh[-_]?token|jwt)$/i
+  /^(authorization|proxy-authorization|cookie|set-cookie|x-api-key|passwd|passphrase|credentials?|bearer|token)$|(api[-_]?key|private[-_]?key|secret|secret[-_]?key|password|[a-z][-_]?token|jwt)$/i
+
+/** Field names that hold a secret where they stand in a sentence, in JSON or in a query: `password=x`, `"token":"x"`. */
+const ASSIGNED =
+  /((?:[\w-]*(?:api[-_]?key|private[-_]?key|secret|password|passwd|passphrase)|(?:[\w-]+[-_])?token|jwt)\\?["']?\s*[=:]\s*\\?["']?)(?!\[redacted\])[^\s"'&,;\\}\])]+/gi
 
 /** Credentials that are known by how they begin, JSON Web Tokens, and passwords in URLs. */
 const SECRET_SHAPES: readonly (readonly [RegExp, string])[] = [
-  [/\bBearer\s+[\w.~+/=-]+/gi, `Bearer ${REDACTED}`],
+  [/\b(Bearer|Basic)\s+[\w.~+/=-]{6,}/gi, `$1 ${REDACTED}`],
+  [/\b((?:proxy-)?authorization\\?["']?\s*[=:]\s*\\?["']?)(?!(?:Bearer|Basic) \[)[^\r\n"'\\]+/gi, `$1${REDACTED}`],
+  [/\b((?:set-)?cookie\\?["']?\s*[=:]\s*\\?["']?)[^\r\n"'\\]+/gi, `$1${REDACTED}`],
   [/\bsk-[\w-]{8,}/g, REDACTED],
   [/\bvp_\w{8,}/g, REDACTED],
   [/\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*/g, REDACTED],
-  [/(:\/\/[^\s:/@]*:)[^\s/@]+@/g, `$1${REDACTED}@`],
+  // Up to the last @ before the path: an @ in a password is a mistake that people make.
+  [/(:\/\/[^\s:/@"']*:)[^\s/"']+@/g, `$1${REDACTED}@`],
+  [ASSIGNED, `$1${REDACTED}`],
 ]
 
 /** Deeper objects are no log fields any more; the bound also ends cycles. */
@@ -33,17 +41,19 @@ export function redact(value: unknown, depth = 0): unknown {
   if (depth >= MAX_DEPTH) return '[deeper]'
   if (value instanceof Error) return redactError(value, depth)
   if (value instanceof Date) return value
+  if (value instanceof URL) return redactText(value.href)
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`
   if (Array.isArray(value)) return redactList(value, depth)
   if (value instanceof Map) return redactFields(Object.fromEntries(value), depth)
-  if (value instanceof Set) return redactList([...value], depth)
+  if (value instanceof Set || value instanceof URLSearchParams) return redactList([...value], depth)
+  if (value instanceof Headers) return redactFields(Object.fromEntries(value), depth)
   return redactFields(value, depth)
 }
 
 function redactFields(fields: object, depth: number): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [
-      name,
+      redactText(name),
       SECRET_NAMES.test(name) && typeof value !== 'number' && value ? REDACTED : redact(value, depth + 1),
     ]),
   )
@@ -62,5 +72,6 @@ function redactError(error: Error, depth: number): Record<string, unknown> {
     ...(code === undefined ? {} : { code }),
     stack: redactText(error.stack ?? ''),
     ...(error.cause === undefined ? {} : { cause: redact(error.cause, depth + 1) }),
+    ...(error instanceof AggregateError ? { errors: redactList(error.errors, depth + 1) } : {}),
   }
 }

@@ -66,6 +66,7 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   '@anthropic-ai/claude-agent-sdk': ['runtimes'],
   '@modelcontextprotocol/sdk': ['runtimes'],
   pino: ['telemetry'],
+  'pino-roll': ['telemetry'],
   'prom-client': ['telemetry'],
   '@opentelemetry/api': ['telemetry'],
   commander: ['cli'],

@@ -3,10 +3,12 @@
  */
 import { createServer } from 'node:http'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { AdminServer, createPages } from '../../../src/telemetry/admin-server.js'
+import { AdminServer } from '../../../src/telemetry/admin-server.js'
 import { Health } from '../../../src/telemetry/health.js'
 import { silentLog } from '../../../src/telemetry/log.js'
+import { LogLevelSwitch } from '../../../src/telemetry/log-level.js'
 import { createMetrics } from '../../../src/telemetry/metrics.js'
+import { jsonPage, Pages } from '../../../src/telemetry/pages.js'
 
 const works = async (): Promise<void> => {}
 const fails = async (): Promise<void> => {
@@ -67,13 +69,15 @@ describe('health', () => {
 
 describe('the admin server', () => {
   async function started(health = new Health(), metrics = createMetrics()) {
-    const pages = createPages({ metrics, health, metricsPath: '/metrics', version: '1.2.3' })
+    const logLevel = new LogLevelSwitch('info')
+    const pages = new Pages({ metrics, health, metricsPath: '/metrics', version: '1.2.3', logLevel })
     const server = new AdminServer({ host: '127.0.0.1', port: 0, pages, log: silentLog })
     await server.start()
     onTestFinished(() => server.stop())
     return {
       server,
       metrics,
+      logLevel,
       get: (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${server.port}${path}`, init),
     }
   }
@@ -128,8 +132,60 @@ describe('the admin server', () => {
   test('answers other paths with 404 and other methods with 405', async () => {
     const { get } = await started()
 
-    expect((await get('/')).status).toBe(404)
-    expect((await get('/live', { method: 'POST' })).status).toBe(405)
+    const [missing, forbidden] = [await get('/'), await get('/live', { method: 'POST' })]
+
+    expect([missing.status, await missing.json()]).toEqual([404, { error: 'Not found' }])
+    expect([forbidden.status, await forbidden.json()]).toEqual([405, { error: 'Method not allowed' }])
+  })
+
+  test('changes the level of the log for somebody at this machine, and resets it', async () => {
+    const { get, logLevel } = await started()
+    const post = (body: string, headers = {}) => get('/loglevel', { method: 'POST', body, headers })
+
+    expect(await (await get('/loglevel')).json()).toEqual({ level: 'info' })
+    expect(await (await post('{"level":"debug"}')).json()).toEqual({ level: 'debug' })
+    expect(logLevel.current).toBe('debug')
+    expect(await (await post('{"reset":true}')).json()).toEqual({ level: 'info' })
+  })
+
+  test.each(['', 'debug', '{"level":"loud"}', '{"reset":false}', '[]', 'null'])(
+    'refuses %j as a change of the level, and says what it expects',
+    async (body) => {
+      const { get, logLevel } = await started()
+
+      const response = await get('/loglevel', { method: 'POST', body })
+
+      expect(response.status).toBe(400)
+      expect(await response.text()).toContain('reset')
+      expect(logLevel.current).toBe('info')
+    },
+  )
+
+  test.each(['x-forwarded-for', 'origin', 'forwarded'])(
+    'keeps the level of the log from whoever speaks through this machine, as %s tells',
+    async (name) => {
+      const { get, logLevel } = await started()
+      const headers = { [name]: 'http://elsewhere.example' }
+
+      const response = await get('/loglevel', { method: 'POST', body: '{"level":"debug"}', headers })
+
+      expect(response.status).toBe(403)
+      expect(logLevel.current).toBe('info')
+    },
+  )
+
+  test('reads no more of a body than a change of the level needs', async () => {
+    const { get } = await started()
+
+    expect((await get('/loglevel', { method: 'POST', body: 'x'.repeat(2_000) })).status).toBe(413)
+  })
+
+  test('answers HEAD like GET, without the page', async () => {
+    const { get } = await started()
+
+    const response = await get('/live', { method: 'HEAD' })
+
+    expect([response.status, await response.text()]).toEqual([200, ''])
   })
 
   test('says in one sentence that its port is taken', async () => {
@@ -137,13 +193,23 @@ describe('the admin server', () => {
     await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void blocker.close())
     const { port } = blocker.address() as { port: number }
-    const server = new AdminServer({ host: '127.0.0.1', port, pages: async () => undefined, log: silentLog })
+    const server = new AdminServer({
+      host: '127.0.0.1',
+      port,
+      pages: { answer: async () => jsonPage(200, {}) },
+      log: silentLog,
+    })
 
     await expect(server.start()).rejects.toThrow(`cannot listen on 127.0.0.1:${port} for metrics: it is in use`)
   })
 
   test('stops at once with a request under way, and twice', async () => {
-    const server = new AdminServer({ host: '127.0.0.1', port: 0, pages: () => new Promise(() => {}), log: silentLog })
+    const server = new AdminServer({
+      host: '127.0.0.1',
+      port: 0,
+      pages: { answer: () => new Promise(() => {}) },
+      log: silentLog,
+    })
     await server.start()
     const request = fetch(`http://127.0.0.1:${server.port}/slow`).catch(() => 'cut')
 

@@ -1,0 +1,133 @@
+/**
+ * Pages for operators and machines: metrics, /health, /ready, /live, /loglevel. Served on a port of their own, or by the
+ * edge where both ports are one.
+ */
+import { LOG_LEVELS } from '../config/schema.js'
+import type { Health } from './health.js'
+import { isLogLevel, type LogLevelSwitch } from './log-level.js'
+import type { Metrics } from './metrics.js'
+import { redactText } from './redact.js'
+
+export interface Page {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+}
+
+export interface PageRequest {
+  readonly method: string
+  /** Without the query. */
+  readonly path: string
+  readonly body: string
+  /** Somebody at this machine asks, and nobody through them. */
+  readonly isLocal: boolean
+}
+
+export interface PageSources {
+  readonly metrics: Pick<Metrics, 'page' | 'pageServed'>
+  readonly health: Health
+  readonly metricsPath: string
+  readonly version: string
+  /** Undefined where the level of the log is not ours to change: there is no page then. */
+  readonly logLevel?: LogLevelSwitch | undefined
+}
+
+interface Entry {
+  readonly methods: readonly string[]
+  readonly answer: (request: PageRequest) => Page | Promise<Page>
+}
+
+const JSON_TYPE = 'application/json'
+const READING = ['GET', 'HEAD']
+const MS_PER_SECOND = 1_000
+
+export class Pages {
+  readonly #entries: ReadonlyMap<string, Entry>
+  readonly #sources: PageSources
+
+  constructor(sources: PageSources) {
+    const { metrics, health, metricsPath, version, logLevel } = sources
+    this.#sources = sources
+    this.#entries = new Map<string, Entry>([
+      ['/health', { methods: READING, answer: () => healthPage(health, version) }],
+      ['/ready', { methods: READING, answer: () => readyPage(health) }],
+      ['/live', { methods: READING, answer: () => jsonPage(200, { alive: true, timestamp: now() }) }],
+      [metricsPath, { methods: READING, answer: async () => ({ status: 200, ...(await metrics.page()) }) }],
+      ...levelEntry(logLevel),
+    ])
+  }
+
+  /** What the client port shows too where it is the only one; its /health is another, and the log is nobody's there. */
+  get openPaths(): readonly string[] {
+    return ['/ready', '/live', this.#sources.metricsPath]
+  }
+
+  /** Answers in JSON what is not there or not allowed; rejects only for a bug of ours. */
+  async answer(request: PageRequest): Promise<Page> {
+    const entry = this.#entries.get(request.path)
+    if (!entry) return jsonPage(404, { error: 'Not found' })
+    if (!entry.methods.includes(request.method)) return jsonPage(405, { error: 'Method not allowed' })
+    const startedAt = performance.now()
+    const page = await entry.answer(request)
+    const seconds = (performance.now() - startedAt) / MS_PER_SECOND
+    this.#sources.metrics.pageServed(request.method, request.path, seconds)
+    return page
+  }
+}
+
+async function healthPage(health: Health, version: string): Promise<Page> {
+  const { status, checks } = await health.check()
+  const uptime = Math.floor(process.uptime())
+  // Messages of drivers may name the address that they failed to reach, with its password.
+  const body = redactText(JSON.stringify({ status, version, uptime, checks, timestamp: now() }))
+  return { status: status === 'unhealthy' ? 503 : 200, type: JSON_TYPE, body }
+}
+
+async function readyPage(health: Health): Promise<Page> {
+  const { ready, message } = await health.readiness()
+  return jsonPage(ready ? 200 : 503, { ready, timestamp: now(), message })
+}
+
+function levelEntry(logLevel: LogLevelSwitch | undefined): [string, Entry][] {
+  if (!logLevel) return []
+  const answer = (request: PageRequest): Page => levelPage(logLevel, request)
+  return [['/loglevel', { methods: ['GET', 'POST'], answer }]]
+}
+
+/** Reads or changes how much is logged. Only from this machine: debug lines cost time, and nobody else's business. */
+function levelPage(logLevel: LogLevelSwitch, { method, body, isLocal }: PageRequest): Page {
+  if (!isLocal) return jsonPage(403, { error: 'The log level is read and changed from this machine only' })
+  if (method === 'POST') {
+    const change = changeIn(body)
+    if (!change) {
+      const expected = `{"level": "${LOG_LEVELS.join('" | "')}"} or {"reset": true}`
+      return jsonPage(400, { error: `Expected ${expected}` })
+    }
+    if (change === 'reset') logLevel.reset()
+    else logLevel.set(change)
+  }
+  return jsonPage(200, { level: logLevel.current })
+}
+
+function changeIn(body: string) {
+  const asked = parsed(body)
+  if (typeof asked !== 'object' || asked === null) return undefined
+  if ('reset' in asked && asked.reset === true) return 'reset'
+  return 'level' in asked && isLogLevel(asked.level) ? asked.level : undefined
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Not JSON is one more thing that is not as expected.
+    return undefined
+  }
+}
+
+export const jsonPage = (status: number, body: object): Page => ({
+  status,
+  type: JSON_TYPE,
+  body: JSON.stringify(body),
+})
+const now = (): string => new Date().toISOString()
