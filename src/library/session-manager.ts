@@ -31,8 +31,6 @@ export class SessionManager extends EventEmitter<SessionEvents> {
   /** Creates a session, which starts on its task at once. @throws ClientError when the service refuses. */
   async spawnSession(orchestratorId: string, task: TaskInput, type?: SessionType): Promise<Session> {
     const handle = await this.#client.spawn({ orchestratorId, task, ...(type !== undefined && { sessionType: type }) })
-    // The task's id was used before: this is the session of that time.
-    if (this.#watched.has(handle.id)) return handle.status()
     const announced = this.#announcementOf(handle.id)
     this.#follow(handle, undefined)
     return (await announced) ?? handle.status()
