@@ -6,8 +6,11 @@ import { parseOptions, SCENARIOS, type Scenario, USAGE } from './options.js'
 import { EXIT, perform } from './performance.js'
 import { peak, smoke } from './scenarios/peak.js'
 import type { Outcome, Stage } from './scenarios/scenario.js'
+import { tenThousand } from './scenarios/ten-thousand.js'
 
-const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = { peak, smoke }
+const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = {
+  ...{ smoke, peak, '10k': tenThousand },
+}
 
 async function main(args: readonly string[]): Promise<number> {
   const parsed = parseOptions(args)

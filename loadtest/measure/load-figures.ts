@@ -63,7 +63,8 @@ export async function measureCluster(cluster: LoadCluster, plan: Plan, eventsBef
   return { ...figures, backlog, faults: [...figures.faults, ...stuck, ...ended] }
 }
 
-async function waitForProjection(stores: LoadStores, expected: number): Promise<Backlog> {
+/** Waits until Postgres has `expected` events, and says how far behind it was. */
+export async function waitForProjection(stores: LoadStores, expected: number): Promise<Backlog> {
   const startedAt = performance.now()
   const commands = await stores.unfinishedCommands()
   const redisMb = Math.round((await stores.redisBytes()) / BYTES_PER_MB)
