@@ -45,8 +45,8 @@
 {{- end }}
 {{- if .root.Values.postgres.bundled }}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "POSTGRES_PASSWORD") }}
-- name: DATABASE_URL
-  value: postgresql://orchestrator:$(POSTGRES_PASSWORD)@{{ $name }}-postgres:5432/orchestrator
+- name: POSTGRES_HOST
+  value: {{ $name }}-postgres
 {{- else }}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "DATABASE_URL") }}
 {{- end }}

@@ -1,0 +1,143 @@
+/**
+ * The files that deploy the service agree with the service and with each other. Needs no tool: it runs everywhere.
+ */
+import { expect, test } from 'vitest'
+import { SETTINGS } from '../../../src/config/schema.js'
+import { Health } from '../../../src/telemetry/health.js'
+import { createMetrics } from '../../../src/telemetry/metrics.js'
+import { Pages } from '../../../src/telemetry/pages.js'
+import { VERSION } from '../../../src/version.js'
+import { filesUnder, parseYaml, readText, settingNames } from '../../support/deployment-files.js'
+import { isPinned } from '../../support/manifest-faults.js'
+
+interface Service {
+  readonly image: string
+  readonly environment?: Readonly<Record<string, string | number>>
+  readonly read_only?: boolean
+  readonly cap_drop?: readonly string[]
+  readonly security_opt?: readonly string[]
+  readonly ports?: readonly string[]
+}
+
+const COMPOSE = 'docker-compose.cluster.yml'
+const clientPort = SETTINGS.server.port.fallback
+const metricsPort = SETTINGS.monitoring.metricsPort.fallback
+
+function services(): [string, Service][] {
+  const [file] = parseYaml(readText(COMPOSE)) as { services: Record<string, Service> }[]
+  return Object.entries(file?.services ?? {})
+}
+
+const daemons = () => services().filter(([, { environment }]) => environment?.DAEMON_ROLE !== undefined)
+const imageLines = (path: string) => readText(path).match(/(?<=^\s*image:\s+)[^\s{]\S*$/gm) ?? []
+
+const YAML_FILES = [
+  COMPOSE,
+  'helm/Chart.yaml',
+  'helm/values.yaml',
+  ...filesUnder('helm/ci', '.yaml'),
+  ...filesUnder('k8s', '.yaml'),
+]
+
+test.each(YAML_FILES)('%s is YAML without a key that stands there twice', (path) => {
+  expect(parseYaml(readText(path)).length).toBeGreaterThan(0)
+})
+
+test('the compose cluster runs each role, with settings that exist', () => {
+  const known = settingNames()
+  const names = daemons().flatMap(([, { environment = {} }]) => Object.keys(environment))
+
+  expect(daemons().map(([name, { environment }]) => [name, environment?.DAEMON_ROLE])).toEqual([
+    ['edge', 'edge'],
+    ['worker', 'worker'],
+    ['coordinator', 'coordinator'],
+  ])
+  expect(names.filter((name) => !known.has(name))).toEqual([])
+})
+
+test('settings that the image and the chart name exist', () => {
+  const known = settingNames()
+  const inImage = readText('deploy/Dockerfile').match(/(?<=^(?:ENV| {3}) ?)[A-Z][A-Z_]+(?==)/gm) ?? []
+  const inChart = readText('helm/templates/_environment.tpl').match(/(?<=- name: |"key" ")[A-Z][A-Z_]+/g) ?? []
+  const refused = readText('helm/values.schema.json').match(/(?<=")[A-Z][A-Z_]+(?=")/g) ?? []
+
+  expect(inImage).toContain('DAEMON_HOST')
+  expect(inChart).toEqual(expect.arrayContaining(['DAEMON_ROLE', 'DAEMON_JWT_SECRET']))
+  expect(refused).toContain('DATABASE_URL')
+  expect([...inImage, ...inChart, ...refused].filter((name) => !known.has(name))).toEqual([])
+})
+
+test('each role of the compose cluster gets only the secrets that it needs', () => {
+  const empty = daemons().map(([name, { environment = {} }]) => [
+    name,
+    ['DAEMON_JWT_SECRET', 'DAEMON_AUTH_API_KEYS', 'OPENAI_API_KEY', 'ANTHROPIC_API_KEY'].filter(
+      (secret) => environment[secret] === '',
+    ),
+  ])
+
+  expect(Object.fromEntries(empty)).toEqual({
+    edge: ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY'],
+    worker: ['DAEMON_JWT_SECRET', 'DAEMON_AUTH_API_KEYS'],
+    coordinator: ['DAEMON_JWT_SECRET', 'DAEMON_AUTH_API_KEYS', 'OPENAI_API_KEY', 'ANTHROPIC_API_KEY'],
+  })
+})
+
+test('containers of the compose cluster cannot write to their image or gain rights, and only the balancer is open', () => {
+  for (const [name, service] of services()) {
+    expect(service, name).toMatchObject({
+      read_only: true,
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+    })
+  }
+  expect(services().filter(([, { ports }]) => ports)).toMatchObject([['balancer', { ports: [expect.any(String)] }]])
+})
+
+test('the ports are those of the settings everywhere', () => {
+  const balancer = readText('deploy/haproxy.cfg')
+  const [, service] = services().find(([name]) => name === 'balancer') ?? []
+
+  expect(readText('deploy/Dockerfile')).toContain(`\nEXPOSE ${clientPort} ${metricsPort}\n`)
+  expect(service?.ports).toEqual([`\${DAEMON_PORT:-${clientPort}}:${clientPort}`])
+  for (const [, { environment }] of daemons()) {
+    expect(environment).toMatchObject({ DAEMON_PORT: Number(clientPort), METRICS_PORT: Number(metricsPort) })
+  }
+  expect(balancer).toContain(`bind :${clientPort}\n`)
+  expect(balancer).toMatch(new RegExp(`server-template edge \\d+ edge:${clientPort}$`, 'm'))
+  expect(balancer).toContain(`check port ${metricsPort} `)
+  const chart = readText('helm/templates/edge.yaml')
+  expect(chart).toContain(`{ name: clients, containerPort: ${clientPort} }`)
+  expect(chart).toContain(`{ name: metrics, containerPort: ${metricsPort} }`)
+})
+
+test('health checks ask for pages that the metrics port has', () => {
+  const metricsPath = SETTINGS.monitoring.metricsPath.fallback ?? ''
+  const pages = new Pages({ metrics: createMetrics(), health: new Health(), metricsPath, version: VERSION })
+  const asked = [
+    ...readText('deploy/haproxy.cfg').matchAll(/send meth GET uri (\S+)/g),
+    ...readText('deploy/health-check.mjs').matchAll(/\}(\/\w+)`/g),
+    ...readText('helm/templates/_pod.tpl').matchAll(/httpGet: \{ path: (\S+),/g),
+    ...readText('k8s/base/every-role.yaml').matchAll(/httpGet: \{ path: (\S+),/g),
+  ].map(([, path = '']) => path)
+
+  expect(asked).toHaveLength(1 + 1 + 3 + 3)
+  expect(pages.openPaths).toEqual(expect.arrayContaining(asked))
+})
+
+test('every file names this version of the service', () => {
+  const [chart] = parseYaml(readText('helm/Chart.yaml')) as { appVersion: string }[]
+  const own = daemons().map(([, { image }]) => image)
+
+  expect(chart?.appVersion).toBe(VERSION)
+  expect(new Set(own)).toEqual(new Set([`orchestrator-daemon:${VERSION}`]))
+  expect(readText('k8s/base/kustomization.yaml')).toContain(`name: orchestrator-daemon, newTag: ${VERSION} `)
+})
+
+test('images of others are pinned to a version', () => {
+  const bases = readText('deploy/Dockerfile').match(/(?<=^FROM )\S+/gm) ?? []
+  const images = [COMPOSE, 'helm/values.yaml', ...filesUnder('k8s/components', '.yaml')].flatMap(imageLines)
+
+  expect(bases).toHaveLength(2)
+  expect(images.length).toBeGreaterThan(5)
+  expect([...bases, ...images].filter((image) => !isPinned(image))).toEqual([])
+})
