@@ -81,7 +81,7 @@ openai:
       expect(config.server).toMatchObject({ port: 9091, maxSessions: 8, heartbeatIntervalMs: 15_000 })
       expect(config.cluster).toMatchObject({ name: 'blue', shardCount: 16 })
       expect(config.redis.clusterNodes).toEqual(['a:7000', 'b:7001'])
-      expect(config.auth.apiKeys).toEqual([{ key: 'k'.repeat(32), clientId: 'ci', scopes: [], role: 'user' }])
+      expect(config.auth.apiKeys).toEqual([{ key: 'k'.repeat(32), clientId: 'ci', role: 'user' }])
       expect(config.openai.model).toBe('4.10')
     },
   )
