@@ -130,6 +130,7 @@ export class Worker {
     this.#projector.start()
     this.#stopReceiving = await this.#options.control?.receive((message) => this.#owner.obey(message))
     await this.#owner.start()
+    this.#reportLoad()
     this.#loadTimer = setInterval(() => this.#reportLoad(), LOAD_MS)
     this.#sweepTimer = setInterval(() => void this.#submitForgotten(), UNSUBMITTED_MS)
   }
