@@ -105,7 +105,8 @@ function addDaemonCommands(root: Command): void {
     .option('--role <role>', 'role of the daemon to stop')
     .option('--name <name>', 'name of the daemon to stop')
     .option('--pid-file <path>', 'the file that its start was given')
-    .addHelpText('after', '\nExit code 0 when it has stopped or did not run, 1 when it had to be killed after 15 s.')
+    .option('--timeout <ms>', 'how long to wait before it is killed; default 15000', wholeNumber(1, MAX_TIMEOUT_MS))
+    .addHelpText('after', '\nExit code 0 when it has stopped or did not run, 1 when it had to be killed.')
     .action(async (session, flags) => (await import('./stop.js')).stop(session, flags))
 }
 

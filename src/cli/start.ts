@@ -1,11 +1,10 @@
 /**
  * `orchestrator-daemon start`: runs a node in the foreground until a signal ends it.
  */
-import { type Config, type FlagValue, loadConfig } from '../config/load.js'
+import { logLevelOf, openNodeLog } from '../assembly/node-log.js'
+import { type FlagValue, loadConfig } from '../config/load.js'
 import { Daemon } from '../daemon.js'
-import { createLog, type Log } from '../telemetry/log.js'
-import { openLogFile } from '../telemetry/log-file.js'
-import { LogLevelSwitch } from '../telemetry/log-level.js'
+import type { Log } from '../telemetry/log.js'
 import { CommandFailure, EXIT } from './exit.js'
 import { hasHeapLimit, heedParent, runWithHeapLimit } from './heap-limit.js'
 import { Output } from './output.js'
@@ -20,8 +19,8 @@ export async function start(flags: StartFlags): Promise<void> {
     process.exit(await runWithHeapLimit(maxHeapMb))
   }
   heedParent()
-  const logLevel = new LogLevelSwitch(config.server.verbose ? 'debug' : config.logging.level)
-  const log = await openLog(config, logLevel)
+  const logLevel = logLevelOf(config)
+  const log = await openNodeLog(config, logLevel)
   const output = new Output()
   const pidFile = PidFile.claim(config.server, flags.pidFile, log)
   const daemon = new Daemon({
@@ -41,18 +40,6 @@ export async function start(flags: StartFlags): Promise<void> {
   pidFile.listensOn(daemon.port ?? 0)
   output.step(`ready${daemon.port === undefined ? '' : ` on port ${daemon.port}`}; Ctrl-C stops it`)
   process.exit(await ended)
-}
-
-/** Lines go to standard output, where containers and supervisors look, and to the file as well when there is one. */
-async function openLog({ server, logging }: Config, level: LogLevelSwitch): Promise<Log> {
-  const { name, role } = server
-  const { format, file: path, ...rotation } = logging
-  const file = path === undefined ? undefined : await openLogFile({ path, ...rotation, onError: sayLogFileFailed })
-  return createLog({ level, format, name, role, file })
-}
-
-function sayLogFileFailed(error: Error): void {
-  process.stderr.write(`Lines are missing from the log file from here on: ${error.message}\n`)
 }
 
 /** The sentence goes to people; where it happened goes into the log of those who ask for everything. */

@@ -6,22 +6,26 @@ import { ClientError, type SessionHandle } from '../client/client.js'
 import { loadConfig } from '../config/load.js'
 import { type ConnectionFlags, explained, findDaemon, openClient } from './connection.js'
 import { EXIT } from './exit.js'
-import { Output } from './output.js'
+import { duration, Output } from './output.js'
 import { type FoundNode, isRunning, pidFolder, runningNode, runningNodes } from './pid-files.js'
 
 export interface StopFlags extends ConnectionFlags {
   readonly role?: string
   readonly name?: string
   readonly pidFile?: string
+  /** How long to wait for the end, in ms. */
+  readonly timeout?: number
   readonly json?: true
 }
 
 /** A daemon drains its clients and gives its shards away in this time; one that does not hangs. */
-const PATIENCE_MS = 15_000
+export const STOP_TIMEOUT_MS = 15_000
 const LOOK_EVERY_MS = 50
 
 export const stop = (sessionId: string | undefined, flags: StopFlags): Promise<void> =>
   sessionId === undefined ? stopDaemon(flags) : stopSession(sessionId, flags)
+
+const timeoutOf = ({ timeout }: StopFlags): number => timeout ?? STOP_TIMEOUT_MS
 
 async function stopSession(id: string, flags: StopFlags): Promise<void> {
   const output = new Output()
@@ -30,7 +34,7 @@ async function stopSession(id: string, flags: StopFlags): Promise<void> {
   try {
     const session = await client.attach(id)
     await session.stop()
-    await untilEnded(session)
+    await untilEnded(session, timeoutOf(flags))
     if (flags.json) output.json({ sessionId: id, stopped: true })
     else output.line(`session ${id} is stopped`)
   } catch (error) {
@@ -43,8 +47,8 @@ async function stopSession(id: string, flags: StopFlags): Promise<void> {
 }
 
 /** The command is accepted at once, and the session ends when its worker has come to it. */
-async function untilEnded(session: SessionHandle): Promise<void> {
-  const late = setTimeout(() => session.close(), PATIENCE_MS)
+async function untilEnded(session: SessionHandle, timeoutMs: number): Promise<void> {
+  const late = setTimeout(() => session.close(), timeoutMs)
   const messages = session[Symbol.asyncIterator]()
   while (!(await messages.next()).done);
   clearTimeout(late)
@@ -84,16 +88,17 @@ interface Ended {
   readonly killed: boolean
 }
 
-async function end(node: FoundNode, { json }: StopFlags, output: Output): Promise<Ended> {
+async function end(node: FoundNode, flags: StopFlags, output: Output): Promise<Ended> {
   const { pid, role, name } = node
+  const timeoutMs = timeoutOf(flags)
   output.step(`asking ${name} (${role}, pid ${pid}) to stop`)
   signal(node, 'SIGTERM')
-  const killed = !(await isGone(node))
+  const killed = !(await isGone(node, timeoutMs))
   if (killed) signal(node, 'SIGKILL')
-  if (!json) {
+  if (!flags.json) {
     output.line(
       killed
-        ? `${name} (${role}, pid ${pid}) did not stop within ${PATIENCE_MS / 1_000} s and was killed`
+        ? `${name} (${role}, pid ${pid}) did not stop within ${duration(timeoutMs)} and was killed`
         : `${name} (${role}, pid ${pid}) has stopped`,
     )
   }
@@ -105,8 +110,8 @@ function signal(node: FoundNode, name: NodeJS.Signals): void {
   if (isRunning(node)) process.kill(node.pid, name)
 }
 
-async function isGone(node: FoundNode): Promise<boolean> {
-  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; ) {
+async function isGone(node: FoundNode, timeoutMs: number): Promise<boolean> {
+  for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; ) {
     if (!isRunning(node)) return true
     await sleep(LOOK_EVERY_MS)
   }

@@ -6,9 +6,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { ClusterProcess } from '../support/cluster-process.js'
+import { Shell } from '../support/command-line.js'
+import { createServerDatabase } from '../support/databases.js'
 
 /** Nothing of another test listens there, and nothing of this one stays. */
 const ANY_PORT = { DAEMON_PORT: '0', METRICS_PORT: '0' }
+
+/** Made in a moment, where the built-in one takes seconds. */
+async function ownDatabase(): Promise<{ readonly DATABASE_URL: string }> {
+  const { url, remove } = await createServerDatabase()
+  onTestFinished(remove)
+  return { DATABASE_URL: url }
+}
 
 async function run(args: readonly string[], env: Record<string, string> = {}, files: Record<string, string> = {}) {
   const cwd = await mkdtemp(join(tmpdir(), 'command-line-'))
@@ -36,7 +45,7 @@ test('the bare command starts a daemon that answers health checks and ends with 
 })
 
 test('Ctrl-C ends it with 130', async () => {
-  const daemon = await run(['start'])
+  const daemon = await run(['start'], await ownDatabase())
   await portOf(daemon)
 
   daemon.kill('SIGINT')
@@ -48,7 +57,7 @@ test('a flag counts more than the environment, and the environment more than .en
   const files = { '.env': 'DAEMON_NAME=from-file\nLOG_LEVEL=debug\n' }
   const daemon = await run(
     ['start', '--name', 'from-flag'],
-    { DAEMON_NAME: 'from-environment', LOG_LEVEL: 'info' },
+    { DAEMON_NAME: 'from-environment', LOG_LEVEL: 'info', ...(await ownDatabase()) },
     files,
   )
   const [line] = await daemon.waitForLine(/^.*"msg":"ready".*$/)
@@ -81,20 +90,50 @@ test('a role of its own names the store that it misses', async () => {
   expect(daemon.tail()).toContain('DATABASE_URL is missing')
 })
 
-test('a port that is taken ends it with 1 and a sentence that says what to do', async () => {
-  const first = await run([])
-  const port = await portOf(first)
-  const second = await run(['start', '--port', String(port)])
+test('bad input ends every command with 1 and one line that says what would be right', async () => {
+  const shell = await Shell.open()
+  onTestFinished(() => shell.close())
+  const table: readonly (readonly [readonly string[], RegExp])[] = [
+    [['statsu'], /unknown command 'statsu' \(did you mean status\?\)/],
+    [['start', '--colour'], /unknown option '--colour'/],
+    [['start', '--prot', '1'], /unknown option '--prot' \(Did you mean --port\?\)/],
+    [['start', '--port', '70000'], /a port is a whole number from 0 to 65535/],
+    [['start', '--config', 'missing.json'], /missing\.json/],
+    [['start', '--log-level', 'loud'], /--log-level must be one of/],
+    [['status', '--url', 'nowhere'], /an address looks like ws:\/\//],
+    [['health', '--timeout', 'soon'], /whole number from 1/],
+    [['sessions', '--status', 'activ'], /--status must be one of initializing, active/],
+    [['spawn'], /missing required argument 'task'/],
+    [['spawn', ' '], /the task is empty/],
+    [['spawn', 'x', '--type', 'robot'], /--type must be one of llm, echo/],
+    [['attach', 'session_1', '--from', 'noon'], /--from must be start, now or the id of an event/],
+    [['token'], /openssl rand -base64 48/],
+    [['token', '--role', 'king'], /--role must be one of admin, user, readonly/],
+    [['token', '--tenant', 'a b'], /--tenant must be 1 to 64 letters/],
+  ]
+  // One after the other in two lanes: a start takes most of a core.
+  const outcomes = await inLanes(table, ([args]) => shell.run(...args))
 
-  expect(await second.ended).toBe(1)
-  expect(second.tail()).toContain(`cannot listen on 127.0.0.1:${port}`)
+  for (const [index, [args, expected]] of table.entries()) {
+    const { code, stdout, stderr } = outcomes[index] ?? { code: 'missing', stdout: '', stderr: '' }
+    expect({ args, code, stdout }).toEqual({ args, code: 1, stdout: '' })
+    expect(stderr, args.join(' ')).toMatch(expected)
+    expect(stderr, args.join(' ')).not.toMatch(/\n\s+at /)
+  }
 })
 
-test('an unknown option ends it with 1 and names the option', async () => {
-  const daemon = await run(['start', '--colour'])
+test('config prints every setting with its source, and no secret', async () => {
+  const shell = await Shell.open({ DAEMON_JWT_SECRET: 'a secret that nobody may ever read', DAEMON_PORT: '9123' })
+  onTestFinished(() => shell.close())
+  const { code, stdout } = await shell.run('config', '--json', '--name', 'mine')
+  const settings: readonly { name: string; value?: string; source: string }[] = JSON.parse(stdout)
+  const of = (name: string) => settings.find((setting) => setting.name === name)
 
-  expect(await daemon.ended).toBe(1)
-  expect(daemon.tail()).toContain("unknown option '--colour'")
+  expect(code).toBe(0)
+  expect(of('DAEMON_PORT')).toMatchObject({ value: '9123', source: '.env' })
+  expect(of('DAEMON_NAME')).toMatchObject({ value: 'mine', source: 'flag' })
+  expect(of('DAEMON_JWT_SECRET')).toMatchObject({ source: '.env' })
+  expect(stdout).not.toContain('nobody may ever read')
 })
 
 test('DATABASE_URL alone is one process that holds the database', async () => {
@@ -106,3 +145,15 @@ test('DATABASE_URL alone is one process that holds the database', async () => {
   expect(await second.ended).toBe(1)
   expect(second.tail()).toContain('another process runs alone on this database')
 })
+
+const LANES = 2
+
+async function inLanes<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  const queue = [...items.entries()]
+  const lane = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) results[next[0]] = await work(next[1])
+  }
+  await Promise.all(Array.from({ length: LANES }, lane))
+  return results
+}

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { forget, watch } from '../../scripts/servers/watchdog.js'
 
-const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+export const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 const DEFAULT_WAIT_MS = 15_000
 const STOP_TIMEOUT_MS = 10_000
@@ -126,6 +126,7 @@ export class ClusterProcess {
   }
 }
 
-function cleanEnvironment(): NodeJS.ProcessEnv {
+/** The environment of the developer without the settings in it. */
+export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !SETTING.test(name)))
 }

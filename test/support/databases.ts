@@ -41,6 +41,13 @@ const server: Server = {
   },
 }
 
+/** The address of an empty database of its own on the PostgreSQL server, for a process under test. */
+export async function createServerDatabase(): Promise<{ readonly url: string; remove(): Promise<void> }> {
+  const config = await server.create()
+  if (config.kind !== 'postgres') throw new Error('the server is no PostgreSQL')
+  return { url: config.url, remove: () => server.remove(config) }
+}
+
 /** A migrated database of its own on the PostgreSQL server, and how to remove it. */
 export async function openServerDatabase(): Promise<{ readonly database: Database; remove(): Promise<void> }> {
   const config = await server.create()
