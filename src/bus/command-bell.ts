@@ -73,6 +73,8 @@ export class RedisCommandBell implements CommandBell {
   async #listen(lane: number): Promise<BlockingRead | undefined> {
     try {
       await this.#hang(lane)
+      // What came before the bell was there has rung at nobody.
+      for (const shard of this.#shards) if (this.#options.lanes.laneOfShard(shard) === lane) this.#tell(shard)
       const client = await this.#options.connect()
       const key = this.#key(lane)
       const read = new BlockingRead({

@@ -47,14 +47,11 @@ export class RedisCommandStream implements CommandStream {
       head: (base) => [base, LIMITS.shardCommands, LIMITS.shardBytes, BELL_RINGS],
       items: SUBMISSIONS_PER_CALL,
       chars: CHARS_PER_CALL,
-      repeatable: true,
     })
     this.#accept = new ScriptBatch(redis, new Script(new URL('./lua/accept.lua', import.meta.url)), {
       head: acceptHead,
       items: SHARDS_PER_CALL,
       chars: CHARS_PER_CALL,
-      // The commands in a lost reply are found again by another claim, not by another accept.
-      repeatable: false,
     })
   }
 

@@ -52,7 +52,7 @@ export class RedisSessionLog implements SessionLog {
     private readonly lanes: Lanes,
   ) {
     const head = (base: string) => [base, LIMITS.outEntries]
-    const options = { head, chars: CHARS_PER_CALL, repeatable: true }
+    const options = { head, chars: CHARS_PER_CALL }
     const commit = new Script(new URL('./lua/commit.lua', import.meta.url))
     const flush = new Script(new URL('./lua/flush.lua', import.meta.url))
     this.#commit = new ScriptBatch(redis, commit, { ...options, items: CHANGES_PER_CALL })

@@ -2,7 +2,7 @@
  * Connections to Redis, with the settings that correctness needs (design: docs/guarantees.md): nothing is queued while
  * offline, nothing is resent behind our back, every command has a deadline. What to retry is decided by the caller.
  */
-import { Cluster, Redis, ReplyError } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 
 export interface RedisConfig {
   /** `redis://…`; ignored when `clusterNodes` is given. */
@@ -15,9 +15,6 @@ export interface RedisConfig {
 }
 
 export type RedisClient = Redis | Cluster
-
-/** Whether an error is an answer of the server, so that the connection itself is in order. */
-export const isServerError = (error: unknown): boolean => error instanceof ReplyError
 
 /** Longer than any healthy command takes, shorter than the time after which a silent worker is declared dead. */
 const COMMAND_TIMEOUT_MS = 2_000

@@ -6,7 +6,7 @@
  *   run(item) ─┼─ end of the turn ─▶ one EVALSHA: head, then the arguments of each item ─▶ one reply for each
  *   run(item) ─┘
  */
-import { isServerError, type RedisClient } from './connect.js'
+import type { RedisClient } from './connect.js'
 import type { Argument, Script, ScriptReply } from './script.js'
 
 export interface BatchOptions {
@@ -16,8 +16,6 @@ export interface BatchOptions {
   readonly items: number
   /** Characters of arguments in one call; a single larger item goes alone. */
   readonly chars: number
-  /** Whether an item may run twice: then one that the server refuses does not fail the others. */
-  readonly repeatable: boolean
 }
 
 interface Item {
@@ -44,8 +42,8 @@ export class ScriptBatch {
   ) {}
 
   /**
-   * Runs the script for one item; its `key` and those of all items of a `base` share a hash tag. Items of a base run in
-   * the order of the calls, each as if it were alone.
+   * Runs the script for one item; its `key` and those of all items of a `base` share a hash tag. The script gets the items
+   * of a base in the order of the calls, and answers each: with an error where the server refused that one alone.
    * @throws what the connection or the server says; the item may then have run or not.
    */
   run(base: string, key: string, args: readonly Argument[]): Promise<ScriptReply> {
@@ -89,12 +87,12 @@ export class ScriptBatch {
       const args = items.flatMap((it) => it.args)
       const replies = await this.script.run(this.client, first.key, ...this.options.head(base), ...args)
       items.forEach((it, index) => {
-        it.resolve(replies[index] as ScriptReply)
+        const reply = replies[index]
+        if (reply instanceof Error) it.reject(reply)
+        else it.resolve(reply as ScriptReply)
       })
     } catch (error) {
-      if (items.length > 1 && this.options.repeatable && isServerError(error)) {
-        for (const it of items) void this.#call(base, [it])
-      } else for (const it of items) it.reject(error)
+      for (const it of items) it.reject(error)
     }
   }
 }

@@ -9,6 +9,7 @@ import type { Outbox } from '../../src/bus/command.js'
 import { Lanes } from '../../src/bus/lanes.js'
 import { createMemoryBus, type MemoryBusOptions } from '../../src/bus/memory-bus.js'
 import { createRedisBus } from '../../src/bus/redis-bus.js'
+import type { NodeId, SessionId } from '../../src/protocol/ids.js'
 import { connectCommands, disconnect, type RedisClient, type RedisConfig } from '../../src/redis/connect.js'
 import { MAX_LANES } from '../../src/shards/lane.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
@@ -27,6 +28,10 @@ export interface BusUnderTest {
   readonly restart: (() => Promise<Bus>) | undefined
   /** Makes the outbox lose entries before its edge has read them. */
   loseEntries(outbox: Outbox): Promise<void>
+  /** Makes the owner's bell lose its rings until it is hung anew. Undefined when rings cannot be lost. */
+  readonly loseRings: ((owner: NodeId, shard: number) => Promise<void>) | undefined
+  /** Puts a text where the store keeps the log of a session. Undefined when there is no such place. */
+  readonly breakLog: ((sessionId: SessionId) => Promise<void>) | undefined
 }
 
 export interface BusFixture {
@@ -47,6 +52,8 @@ interface Prepared {
   readonly connect: () => Promise<Bus>
   readonly isLasting: boolean
   readonly loseEntries: (bus: Bus, outbox: Outbox) => Promise<void>
+  readonly loseRings?: (owner: NodeId, shard: number) => Promise<void>
+  readonly breakLog?: (sessionId: SessionId) => Promise<void>
 }
 
 /** Defines the suite once for each implementation. */
@@ -65,7 +72,8 @@ export function eachBus(define: (fixture: BusFixture) => void): void {
   }
 }
 
-async function openBus({ connect, isLasting, loseEntries }: Prepared, opened: Set<Bus>): Promise<BusUnderTest> {
+async function openBus(prepared: Prepared, opened: Set<Bus>): Promise<BusUnderTest> {
+  const { connect, isLasting, loseEntries, loseRings, breakLog } = prepared
   let bus = await connect()
   opened.add(bus)
   const restart = async (): Promise<Bus> => {
@@ -75,7 +83,13 @@ async function openBus({ connect, isLasting, loseEntries }: Prepared, opened: Se
     opened.add(bus)
     return bus
   }
-  return { bus, restart: isLasting ? restart : undefined, loseEntries: (outbox) => loseEntries(bus, outbox) }
+  return {
+    bus,
+    restart: isLasting ? restart : undefined,
+    loseEntries: (outbox) => loseEntries(bus, outbox),
+    loseRings,
+    breakLog,
+  }
 }
 
 function memoryStore(): Store {
@@ -141,11 +155,18 @@ function redisStore(name: string, lanes: number, servers: () => Pick<RedisConfig
     stop: async () => disconnect(client),
     prepare: async () => {
       const cluster = `test-${randomUUID()}`
+      const keys = new Lanes(cluster, lanes)
       return {
         connect: () => createRedisBus({ redis: config(), cluster, lanes, onError: report }),
         isLasting: true,
         loseEntries: async (_bus, outbox) => {
-          await client.unlink(new Lanes(cluster, lanes).lane(lanes - 1).outbox(outbox))
+          await client.unlink(keys.lane(lanes - 1).outbox(outbox))
+        },
+        loseRings: async (owner, shard) => {
+          await client.unlink(keys.ofShard(shard).bell(owner))
+        },
+        breakLog: async (sessionId) => {
+          await client.set(`${keys.sessionKey(sessionId)}:log`, 'no stream')
         },
       }
     },

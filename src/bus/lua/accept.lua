@@ -6,13 +6,14 @@
 -- ARGV 1 key base  2 most commands  3 most inbox entries  4 most inbox bytes  5 ids per generation  6 most out entries,
 --   then for each shard: number, epoch
 -- Reply for each shard {"ok", more (1|0), then for each command: session, id, meta, body, status, detail}, in the order of
---   the stream; status new|dup|busy|final|unknown|check | {"fenced"|"rollback", stored epoch}
+--   the stream; status new|dup|busy|final|unknown|check | {"fenced"|"rollback", stored epoch} | the server's error
 local base, left = ARGV[1], tonumber(ARGV[2])
 local mostInbox, mostBytes, mostSeen = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local FINAL = { completed = true, terminated = true, failed = true }
 local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control' }
 local DAY, TRIM_AFTER = 86400, 32
-local call, outs, now = redis.call, {}, tonumber(redis.call('TIME')[1])
+local call, outs, time = redis.call, {}, redis.call('TIME')
+local now = tonumber(time[1])
 
 local function recall(session, id, older)
   local result = call('HGET', session .. ':seen', id)
@@ -116,8 +117,20 @@ local function acceptShard(number, epoch)
   return reply
 end
 
-local replies = {}
-for i = 7, #ARGV, 2 do replies[#replies + 1] = acceptShard(ARGV[i], tonumber(ARGV[i + 1])) end
+-- What the server refuses fails alone: its error stands where the reply would.
+local function tried(done, reply)
+  if done or type(reply) == 'table' then return reply end
+  return redis.error_reply(reply)
+end
+
+-- Any shard may be the first, so that one with very many commands does not keep the others waiting call after call.
+local replies, count = {}, (#ARGV - 6) / 2
+local start = tonumber(time[2]) % count
+for turn = 0, count - 1 do
+  local index = (start + turn) % count
+  local i = 7 + 2 * index
+  replies[index + 1] = tried(pcall(acceptShard, ARGV[i], tonumber(ARGV[i + 1])))
+end
 for outbox, fields in pairs(outs) do
   call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[6], '*', unpack(fields))
 end

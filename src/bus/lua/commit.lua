@@ -6,7 +6,7 @@
 --   6 inbox pops  7 control pops  8 status  9 state ('' keeps it)  10 clear part (1|0)  11 number of ended commands
 --   12 number of events, then id and event id of each ended command, then the events' JSON
 -- Reply for each change {"ok"} (also for a commit id that is already in) | {"fenced"|"rollback", stored epoch}
---   | {"head", seq} | {"corrupt"}
+--   | {"head", seq} | {"corrupt"} | the server's error
 local base, call, outs, epochs = ARGV[1], redis.call, {}, {}
 
 local function storedEpoch(shard)
@@ -53,6 +53,11 @@ local function commit(at, first, last)
   local inboxLeft, controlLeft = tonumber(s[7] or '0') - takeInbox, tonumber(s[8] or '0') - takeControl
   if inboxLeft < 0 or controlLeft < 0 then return { 'corrupt' } end
 
+  local firstId = epochText .. '-' .. (seq + 1)
+  for i = first, last do -- first of all writes: the likeliest to be refused by the server
+    seq = seq + 1
+    call('XADD', session .. ':log', epochText .. '-' .. seq, 'd', ARGV[i])
+  end
   local freed, hasEvents = 0, last >= first
   if takeInbox > 0 then freed = popped(session .. ':inbox', takeInbox) end
   if takeControl > 0 then freed = freed + popped(session .. ':control', takeControl) end
@@ -61,12 +66,6 @@ local function commit(at, first, last)
     if s[3] and call('HEXISTS', seen, ARGV[i]) == 0 then seen = session .. ':seen-before' end
     call('HSET', seen, ARGV[i], ARGV[i + 1])
   end
-  local firstId = epochText .. '-' .. (seq + 1)
-  for i = first, last do
-    seq = seq + 1
-    call('XADD', session .. ':log', epochText .. '-' .. seq, 'd', ARGV[i])
-  end
-
   local patch = { 'seq', seq, 'commit', ARGV[at + 4], 'status', ARGV[at + 7], 'waiting', tonumber(s[4] or '0') - freed }
   local function set(field, value) patch[#patch + 1], patch[#patch + 2] = field, value end
   if takeInbox > 0 then set('inbox', inboxLeft) end
@@ -86,11 +85,17 @@ local function commit(at, first, last)
   return { 'ok' }
 end
 
+-- What the server refuses fails alone: its error stands where the reply would.
+local function tried(done, reply)
+  if done or type(reply) == 'table' then return reply end
+  return redis.error_reply(reply)
+end
+
 local replies, at = {}, 3
 while at <= #ARGV do
   local first = at + 12 + 2 * tonumber(ARGV[at + 10])
   local last = first + tonumber(ARGV[at + 11]) - 1
-  replies[#replies + 1] = commit(at, first, last)
+  replies[#replies + 1] = tried(pcall(commit, at, first, last))
   at = last + 1
 end
 -- An edge whose stream is gone is unsubscribed instead of revived.

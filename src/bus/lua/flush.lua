@@ -5,7 +5,7 @@
 -- ARGV 1 key base  2 most out entries, then for each piece: shard, epoch, session, message id, offset in bytes, text,
 --   seq of the head, chunk JSON
 -- Reply for each piece {"ok"} (also when the text is already there) | {"fenced"|"rollback", stored epoch}
---   | {"gap", stored bytes}
+--   | {"gap", stored bytes} | the server's error
 local base, call, outs = ARGV[1], redis.call, {}
 
 -- What edges must see goes out at the end: one entry for each edge.
@@ -38,10 +38,16 @@ local function flush(shard, epoch, sid, message, offset, text, head, json)
   return { 'ok' }
 end
 
+-- What the server refuses fails alone: its error stands where the reply would.
+local function tried(done, reply)
+  if done or type(reply) == 'table' then return reply end
+  return redis.error_reply(reply)
+end
+
 local replies = {}
 for i = 3, #ARGV, 8 do
-  replies[#replies + 1] = flush(ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), ARGV[i + 5],
-    ARGV[i + 6], ARGV[i + 7])
+  replies[#replies + 1] = tried(pcall(flush, ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3],
+    tonumber(ARGV[i + 4]), ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]))
 end
 -- An edge whose stream is gone is unsubscribed instead of revived.
 for outbox, out in pairs(outs) do

@@ -4,7 +4,7 @@
 --   owner) and its command stream :in, and bell:<owner>
 -- ARGV 1 key base  2 most commands  3 most bytes  4 most rings in a bell, then for each command: shard, session, command id,
 --   meta ("type outbox tenant fresh"), body
--- Reply for each command {"ok"} | {"busy"}
+-- Reply for each command {"ok"} | {"busy"} | the server's error
 local base, mostCommands, mostBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local call, shards, replies = redis.call, {}, {}
 
@@ -19,15 +19,22 @@ local function shardOf(number)
   return shard
 end
 
+local function submit(number, sid, id, meta, body)
+  local shard = shardOf(number)
+  if shard.bytes + #body > mostBytes or shard.queued >= mostCommands then return { 'busy' } end
+  call('XADD', shard.stream, '*', 's', sid, 'c', id, 'm', meta, 'b', body)
+  shard.bytes, shard.queued, shard.added = shard.bytes + #body, shard.queued + 1, true
+  return { 'ok' }
+end
+
+-- What the server refuses fails alone: its error stands where the reply would.
+local function tried(done, reply)
+  if done or type(reply) == 'table' then return reply end
+  return redis.error_reply(reply)
+end
+
 for i = 5, #ARGV, 5 do
-  local shard, body = shardOf(ARGV[i]), ARGV[i + 4]
-  if shard.bytes + #body > mostBytes or shard.queued >= mostCommands then
-    replies[#replies + 1] = { 'busy' }
-  else
-    call('XADD', shard.stream, '*', 's', ARGV[i + 1], 'c', ARGV[i + 2], 'm', ARGV[i + 3], 'b', body)
-    shard.bytes, shard.queued, shard.added = shard.bytes + #body, shard.queued + 1, true
-    replies[#replies + 1] = { 'ok' }
-  end
+  replies[#replies + 1] = tried(pcall(submit, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]))
 end
 
 local bells = {}

@@ -7,6 +7,7 @@ export class MemoryBell implements CommandBell {
   readonly #shards = new Set<number>()
   readonly #rung = new Set<number>()
   #woken: NodeJS.Immediate | undefined
+  #stopped = false
 
   constructor(
     private readonly onWaiting: (shard: number) => void,
@@ -14,6 +15,7 @@ export class MemoryBell implements CommandBell {
   ) {}
 
   add(shard: number): void {
+    if (this.#stopped) return
     this.#shards.add(shard)
     this.ring(shard)
   }
@@ -23,6 +25,7 @@ export class MemoryBell implements CommandBell {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true
     this.#shards.clear()
     clearImmediate(this.#woken)
     this.onStopped()

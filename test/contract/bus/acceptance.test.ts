@@ -155,33 +155,70 @@ eachBus((fixture) => {
     await expect.poll(() => edge.acceptances().at(-1)?.commandId, ARRIVAL).toBe(odd.commandId)
   })
 
-  test('accepting moves the cursor, so that a new owner reads only what is not accepted', async () => {
+  test('accepting moves the cursor, so that a new owner accepts only what nobody accepted', async () => {
     const { bus, edge, owner } = await begin()
     const sessionId = await owner.spawn(edge.name)
-    const commands = [submission(sessionId, edge.name), submission(sessionId, edge.name)]
-    const read: string[] = []
-    const accepting = bus.commands.openReader(
-      async (batch) => {
-        await bus.commands.accept(owner.claimed, batch)
-        read.push(...batch.submissions.map((it) => it.commandId))
-      },
-      () => undefined,
-    )
-    accepting.add(SHARD, owner.cursor)
-    for (const command of commands) await bus.commands.submit(command)
-    await expect.poll(() => read, ARRIVAL).toEqual(commands.map((it) => it.commandId))
-    await accepting.stop()
+    await owner.acceptances(submission(sessionId, edge.name), submission(sessionId, edge.name))
     const left = submission(sessionId, edge.name)
     await bus.commands.submit(left)
 
     const next = await TestOwner.claim(bus, SHARD, 2)
-    const found: string[] = []
-    const reader = bus.commands.openReader(
-      async (batch) => void found.push(...batch.submissions.map((it) => it.commandId)),
-      () => undefined,
-    )
-    reader.add(SHARD, next.cursor)
-    await expect.poll(() => found, ARRIVAL).toEqual([left.commandId])
-    await reader.stop()
+    const found = await next.acceptances()
+
+    expect(found).toEqual([{ sessionId, commandId: left.commandId, status: 'new', detail: '' }])
+    expect((await bus.log.load(sessionId))?.inbox).toHaveLength(4)
+    expect(await next.acceptances()).toEqual([])
+  })
+
+  test('an accepted command comes with its submission as it was sent', async () => {
+    const { owner, edge } = await begin()
+    const sessionId = newSessionId(SHARD)
+    const body = '{"é":"\\u0000"}'
+    const spawn = submission(sessionId, edge.name, { commandId: sessionId, type: 'spawn', fresh: true, body })
+    const stop = submission(sessionId, edge.name, { type: 'stop', tenant: 'other' })
+
+    const accepted = await owner.accept(spawn, stop)
+
+    expect(accepted).toEqual({
+      status: 'ok',
+      more: false,
+      commands: [
+        { submission: spawn, acceptance: { sessionId, commandId: sessionId, status: 'new', detail: '' } },
+        { submission: stop, acceptance: { sessionId, commandId: stop.commandId, status: 'new', detail: '' } },
+      ],
+    })
+  })
+
+  test('a spawn that was checked and is submitted again as fresh creates its session, for its own edge', async () => {
+    const { bus, edge, owner } = await begin()
+    const sessionId = newSessionId(SHARD)
+    const accepted = await owner.accept(spawnOf(sessionId, edge.name, false))
+    const [checked] = accepted.status === 'ok' ? accepted.commands : []
+    if (!checked) throw new Error('nothing was accepted')
+
+    const [acceptance] = await owner.acceptances({ ...checked.submission, fresh: true })
+    await owner.append(sessionId, 1)
+
+    expect([checked.acceptance.status, acceptance?.status]).toEqual(['check', 'new'])
+    expect((await bus.log.load(sessionId))?.inbox).toEqual([checked.submission.body])
+    await expect.poll(() => edge.events(sessionId).length, ARRIVAL).toBe(1)
+    expect(edge.acceptances()).toEqual([acceptance])
+  })
+
+  test('commands beyond a batch are accepted by the next calls, in order', async () => {
+    const { bus, owner } = await begin()
+    const sessionId = newSessionId(SHARD)
+    const sent = Array.from({ length: 2 * LIMITS.acceptCommands + 1 }, () => submission(sessionId, 'edge@1-1'))
+    await Promise.all(sent.map((it) => bus.commands.submit(it)))
+
+    const batches: { readonly ids: string[]; readonly more: boolean }[] = []
+    do {
+      const accepted = await owner.accept()
+      if (accepted.status !== 'ok') throw new Error(`accept was refused: ${accepted.status}`)
+      batches.push({ ids: accepted.commands.map((it) => it.submission.commandId), more: accepted.more })
+    } while (batches.at(-1)?.more)
+
+    expect(batches.map((it) => it.ids.length)).toEqual([LIMITS.acceptCommands, LIMITS.acceptCommands, 1])
+    expect(batches.flatMap((it) => it.ids)).toEqual(sent.map((it) => it.commandId))
   })
 })

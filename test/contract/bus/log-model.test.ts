@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import type { Bus, Change, Part, Resumed, StoredEvent } from '../../../src/bus/bus.js'
+import type { Submission } from '../../../src/bus/command.js'
 import type { SessionId } from '../../../src/protocol/ids.js'
 import { ARRIVAL, logOf, seqOf, submission, TestEdge, TestOwner } from '../../support/bus-actors.js'
 import { type BusFixture, type BusUnderTest, eachBus } from '../../support/bus-fixtures.js'
@@ -34,6 +35,8 @@ class LogModel {
 class World {
   readonly history: string[] = []
   readonly models = new Map<SessionId, LogModel>()
+  /** Submitted and not accepted. */
+  waiting: Submission[] = []
   former: TestOwner | undefined
 
   private constructor(
@@ -98,7 +101,9 @@ class World {
     const seq = model.events.length
     expect(await this.former.commit(this.former.change(sessionId, seq, 2, { clearPart: true }))).toEqual(fenced)
     expect(await this.former.flush(sessionId, 'msg_zombie', 0, 'x')).toEqual(fenced)
-    expect(await this.former.accept(submission(sessionId, this.edge.name))).toEqual(fenced)
+    const command = submission(sessionId, this.edge.name)
+    expect(await this.former.accept(command)).toEqual(fenced)
+    this.waiting.push(command)
     await this.former.trim(sessionId, seq, 0)
   }
 
@@ -114,9 +119,21 @@ class World {
     const [sessionId, model] = this.pick()
     const command = submission(sessionId, this.edge.name)
     const repeat = this.random.next() < 0.3
-    const accepted = await this.owner.acceptances(...(repeat ? [command, command] : [command]))
-    expect(accepted.map((it) => it.status)).toEqual(repeat ? ['new', 'dup'] : ['new'])
+    const submitted = repeat ? [command, command] : [command]
+    const accepted = await this.owner.acceptances(...submitted)
+    const all = [...this.waiting, ...submitted]
+    expect(accepted.map((it) => it.commandId)).toEqual(all.map((it) => it.commandId))
+    expect(accepted.map((it) => it.status)).toEqual([
+      ...this.waiting.map(() => 'new'),
+      ...(repeat ? ['new', 'dup'] : ['new']),
+    ])
+    this.takeIn()
     model.inbox.push(command.body)
+  }
+
+  takeIn(): void {
+    for (const it of this.waiting) this.models.get(it.sessionId)?.inbox.push(it.body)
+    this.waiting = []
   }
 
   async flush(): Promise<void> {
@@ -172,6 +189,9 @@ class World {
   async restart(): Promise<void> {
     if (!this.store.restart) return
     await this.checkShown()
+    // What nobody has accepted ends with the edges, if they live in the same process.
+    await this.owner.acceptances()
+    this.takeIn()
     this.bus = await this.store.restart()
     this.former = undefined
     this.owner = await TestOwner.claim(this.bus, SHARD, this.owner.claimed.epoch)
