@@ -1,0 +1,26 @@
+/**
+ * The log of a node, as the settings want it.
+ */
+import type { Config } from '../config/load.js'
+import { createLog, type Log } from '../telemetry/log.js'
+import { openLogFile } from '../telemetry/log-file.js'
+import { LogLevelSwitch } from '../telemetry/log-level.js'
+
+/** The level that the settings name, for an operator to turn. */
+export const logLevelOf = ({ server, logging }: Config): LogLevelSwitch =>
+  new LogLevelSwitch(server.verbose ? 'debug' : logging.level)
+
+/**
+ * Lines go to standard output, where containers and supervisors look, and to the file as well when there is one.
+ * @throws Error with one sentence when the file cannot be written.
+ */
+export async function openNodeLog({ server, logging }: Config, level: LogLevelSwitch): Promise<Log> {
+  const { name, role } = server
+  const { format, file: path, ...rotation } = logging
+  const file = path === undefined ? undefined : await openLogFile({ path, ...rotation, onError: sayLogFileFailed })
+  return createLog({ level, format, name, role, file })
+}
+
+function sayLogFileFailed(error: Error): void {
+  process.stderr.write(`Lines are missing from the log file from here on: ${error.message}\n`)
+}
