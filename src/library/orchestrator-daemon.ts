@@ -8,6 +8,7 @@
  *   await daemon.spawnSession('my-orchestrator', 'count the lines of README.md')
  */
 import { EventEmitter } from 'node:events'
+import { logLevelOf, openNodeLog } from '../assembly/node-log.js'
 import { type Client, connect, type RoutedTask, type TaskEnd } from '../client/client.js'
 import type { Config } from '../config/load.js'
 import { Daemon } from '../daemon.js'
@@ -17,7 +18,8 @@ import { ServiceError } from '../protocol/errors.js'
 import type { DaemonStatus } from '../protocol/events.js'
 import { tenantSchema } from '../protocol/ids.js'
 import type { Session, SessionType, TaskInput } from '../protocol/session.js'
-import { createLog, type Log } from '../telemetry/log.js'
+import type { Log } from '../telemetry/log.js'
+import type { LogLevelSwitch } from '../telemetry/log-level.js'
 import { type OrchestratorDaemonConfig, readDaemonConfig } from './daemon-config.js'
 import { inProcessSocket } from './in-process-socket.js'
 import type { SessionEvents } from './session-events.js'
@@ -59,6 +61,8 @@ export class OrchestratorDaemon extends EventEmitter<OrchestratorDaemonEvents> {
   readonly #config: Config
   readonly #options: OrchestratorDaemonOptions
   readonly #tenant: string
+  readonly #logLevel: LogLevelSwitch
+  #log: Log | undefined
   #running: Running | undefined
   /** Sessions that came in while the node was still starting; the door opens last, so they are few. */
   readonly #early: string[] = []
@@ -70,6 +74,7 @@ export class OrchestratorDaemon extends EventEmitter<OrchestratorDaemonEvents> {
     super()
     this.#config = readDaemonConfig(config, process.env, process.cwd())
     this.#options = options
+    this.#logLevel = logLevelOf(this.#config)
     this.#tenant = tenantSchema.parse(options.tenant ?? LOCAL_TENANT)
   }
 
@@ -136,11 +141,12 @@ export class OrchestratorDaemon extends EventEmitter<OrchestratorDaemonEvents> {
   }
 
   async #start(): Promise<void> {
-    const log = this.#options.log ?? logOf(this.#config)
+    const log = await this.#openLog()
     this.#early.length = 0
     const daemon = new Daemon({
       config: this.#config,
       log,
+      ...(this.#options.log === undefined && { logLevel: this.#logLevel }),
       onDead: () => this.#died(),
       onSpawned: (sessionId, tenant) => {
         if (tenant === this.#tenant) this.#arrived(sessionId, log)
@@ -157,6 +163,12 @@ export class OrchestratorDaemon extends EventEmitter<OrchestratorDaemonEvents> {
     }
     for (const sessionId of this.#early.splice(0)) this.#arrived(sessionId, log)
     this.emit('started')
+  }
+
+  /** Once, however often the daemon starts: its file stays open. */
+  async #openLog(): Promise<Log> {
+    this.#log ??= this.#options.log ?? (await openNodeLog(this.#config, this.#logLevel))
+    return this.#log
   }
 
   async #stop(): Promise<void> {
@@ -239,9 +251,3 @@ const SESSION_EVENTS: readonly (keyof SessionEvents)[] = [
   'task:failed',
   'task:cancelled',
 ]
-
-function logOf({ server, logging }: Config): Log {
-  const { verbose, name, role } = server
-  const { level, format } = logging
-  return createLog({ level: verbose ? 'debug' : level, format, name, role })
-}

@@ -96,6 +96,7 @@ test('the documented example runs, serves clients and ends on SIGTERM', async ()
 
   expect(end).toMatchObject({ type: 'task_completed', result: { output: numberedWords(3) } })
   expect(await program.ended).toBe(0)
+  expect(readFileSync(join(folder, 'cwd/node.1.log'), 'utf8')).toContain('the edge takes connections')
 })
 
 test('the client can be imported alone', async () => {
@@ -161,6 +162,7 @@ const environment = (): NodeJS.ProcessEnv => ({
   PATH: process.env.PATH,
   HOME: folder,
   METRICS_PORT: '0',
+  LOG_FILE: 'node.log',
   OPENAI_BASE_URL: model.openaiUrl,
   OPENAI_API_KEY: 'none',
   OPENAI_MODEL: 'scripted',

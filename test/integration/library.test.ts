@@ -31,6 +31,8 @@ const settings = (more: OrchestratorDaemonConfig = {}): OrchestratorDaemonConfig
   REDIS_URL: '',
   DATABASE_URL: '',
   DAEMON_JWT_SECRET: '',
+  // Never asked: these sessions echo. Without one the status would call the daemon degraded.
+  OPENAI_API_KEY: 'none',
   DAEMON_RATE_LIMIT_ENABLED: false,
   DATA_DIR: join(folder, 'data'),
   WORKSPACE_ROOT: join(folder, 'workspaces'),
