@@ -14,6 +14,8 @@ export interface ProjectedEvent {
   readonly at: string
   /** The event's JSON. */
   readonly body: string
+  /** The same, where somebody has it parsed. */
+  readonly event?: LoggedEvent
 }
 
 /** The last turn of a session that is stored already. */
@@ -101,7 +103,7 @@ export function continuedSessions(events: readonly ProjectedEvent[]): string[] {
 export function deriveRows(events: readonly ProjectedEvent[], open: ReadonlyMap<string, OpenTurn>): DerivedRows {
   const fold = new Fold(open)
   for (const event of events) {
-    if (derives(event.type)) fold.take(event, JSON.parse(event.body) as LoggedEvent)
+    if (derives(event.type)) fold.take(event, event.event ?? (JSON.parse(event.body) as LoggedEvent))
   }
   return fold.rows()
 }

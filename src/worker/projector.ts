@@ -16,6 +16,7 @@ export interface ProjectedRow {
   readonly type: string
   readonly at: string
   readonly body: string
+  readonly event: LoggedEvent
 }
 
 export interface ProjectionBatch {
@@ -28,8 +29,13 @@ export interface ProjectionBatch {
 /** One transaction; shards whose stored epoch is higher are left out and named. Repeating a batch is allowed. */
 export type Project = (batches: readonly ProjectionBatch[]) => Promise<{ readonly fenced: readonly number[] }>
 
+/** How soon Postgres has what happens on an idle worker. */
 const INTERVAL_MS = 50
-const MAX_ROWS = 500
+/** A busy one gathers for a multiple of the time that its last projection took: fewer, larger ones cost half. */
+const REST_FACTOR = 3
+const MAX_INTERVAL_MS = 400
+/** One transaction, some 100 ms of Postgres. */
+const MAX_ROWS = 5_000
 /** Rows held in memory while Postgres is slow or away; beyond it they are read again from the log. */
 const MAX_BUFFERED_ROWS = 50_000
 const TRIM_MS = 1_000
@@ -53,6 +59,7 @@ export class Projector {
   /** Last projected seq of sessions that are in memory. */
   readonly #projected = new Map<string, number>()
   #buffered = 0
+  #intervalMs = INTERVAL_MS
   #timer: NodeJS.Timeout | undefined
   #trimTimer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
@@ -86,13 +93,13 @@ export class Projector {
       this.#buffered += written.events.length
     }
     if (this.#buffered > MAX_BUFFERED_ROWS) this.#spill()
-    this.#schedule(this.#buffered >= MAX_ROWS ? 0 : INTERVAL_MS)
+    this.#schedule()
   }
 
   /** Takes over sessions whose events a former owner may not have projected. */
   adopt(claim: Claim, sessionIds: readonly string[]): void {
     for (const id of sessionIds) this.#backlogOf(claim, id).fromLog = LOG_START
-    if (sessionIds.length > 0) this.#schedule(0)
+    if (sessionIds.length > 0) this.#schedule()
   }
 
   /** An idle session: its log may go, once it is projected. */
@@ -118,24 +125,31 @@ export class Projector {
     return backlog
   }
 
-  #schedule(delayMs: number): void {
+  /** The first rows of an interval set its end. A full transaction does not wait for it, except after a failure. */
+  #schedule(): void {
     if (this.#stopped || this.#running) return
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#run(), delayMs)
+    if (this.#buffered >= MAX_ROWS && this.#intervalMs !== RETRY_MS) this.#run()
+    else this.#timer ??= setTimeout(() => this.#run(), this.#intervalMs)
   }
 
   #run(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const startedAt = performance.now()
     this.#running ??= this.#projectOnce()
       .then(
-        () => (this.#backlog.size > 0 ? INTERVAL_MS : undefined),
+        () => {
+          const rest = REST_FACTOR * (performance.now() - startedAt)
+          this.#intervalMs = Math.min(Math.max(rest, INTERVAL_MS), MAX_INTERVAL_MS)
+        },
         (error: unknown) => {
           this.#complain(error)
-          return RETRY_MS
+          this.#intervalMs = RETRY_MS
         },
       )
-      .then((again) => {
+      .then(() => {
         this.#running = undefined
-        if (again !== undefined) this.#schedule(again)
+        if (this.#backlog.size > 0) this.#schedule()
       })
   }
 
@@ -239,7 +253,7 @@ interface Taken {
 
 function row(event: LoggedEvent, body: string): ProjectedRow {
   const { epoch = 0, seq = 0 } = parseEventId(event.eventId) ?? {}
-  return { sessionId: event.sessionId, epoch, seq, type: event.type, at: event.timestamp, body }
+  return { sessionId: event.sessionId, epoch, seq, type: event.type, at: event.timestamp, body, event }
 }
 
 function byShard(taken: readonly Taken[]): ProjectionBatch[] {
