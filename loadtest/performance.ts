@@ -53,7 +53,7 @@ function show(outcome: Outcome, { json }: LoadOptions, say: Stage['say']): void 
   say(`\n${outcome.summary}`)
   for (const table of outcome.tables) say(`\n${plainText(table)}`)
   for (const note of outcome.notes) say(`\n${note}`)
-  say(ok ? '\n✓ Every request was answered once and in order.' : '\n✗ Something is wrong:')
+  say(ok ? '\n✓ Nothing went wrong.' : '\n✗ Something is wrong:')
   for (const fault of outcome.faults) say(`  - ${fault}`)
 }
 
