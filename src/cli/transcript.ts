@@ -128,8 +128,9 @@ export class Transcript {
     const { dim, green, red, yellow } = this.colours
     const usage = dim(usageOf(message.usage))
     if (message.type === 'task_completed') return `${green('✓ completed')} ${usage}`
-    if (message.type === 'task_cancelled')
-      return `${yellow(`- cancelled: ${shortened(message.reason, SHOWN_CHARS)}`)} ${usage}`
+    if (message.type === 'task_cancelled') {
+      return `${yellow(`- cancelled (${shortened(message.reason, SHOWN_CHARS)})`)} ${usage}`
+    }
     return `${red(`✗ failed: ${printable(message.error)} (${message.code})`)} ${usage}`
   }
 

@@ -84,7 +84,7 @@ test('a task that failed or was cancelled says so with its reason', () => {
   const cancelled = shown(event({ type: 'task_cancelled', reason: 'asked to', usage: USAGE }))
 
   expect(failed).toMatch(/^✗ failed: Rate Limit Error \(model_rate_limit\)/)
-  expect(cancelled).toMatch(/^- cancelled: asked to/)
+  expect(cancelled).toMatch(/^- cancelled \(asked to\)/)
 })
 
 test('a takeover is one line that names the worker and the gap', () => {
