@@ -28,20 +28,29 @@ export interface BusUnderTest {
   readonly restart: (() => Promise<Bus>) | undefined
   /** Makes the outbox lose entries before its edge has read them. */
   loseEntries(outbox: Outbox): Promise<void>
-  /** Makes the owner's bell lose its rings until it is hung anew. Undefined when rings cannot be lost. */
-  readonly loseRings: ((owner: NodeId, shard: number) => Promise<void>) | undefined
-  /** Puts a text where the store keeps the log of a session. Undefined when there is no such place. */
-  readonly breakLog: ((sessionId: SessionId) => Promise<void>) | undefined
+  /** What a test can only do to Redis; undefined for a bus in one process. */
+  readonly redis: RedisUnderTest | undefined
+}
+
+export interface RedisUnderTest {
+  /** Makes the owner's bell lose its rings until it is hung anew. */
+  loseRings(owner: NodeId, shard: number): Promise<void>
+  /** Replaces a key of a session by one of another type, at which every script fails. */
+  spoil(sessionId: SessionId, part: 'log' | 'part' | 'inbox'): Promise<void>
+  /** Entries in the outbox, in the lane of a shard: one for each call that had something to show. */
+  outLength(outbox: Outbox, shard: number): Promise<number>
 }
 
 export interface BusFixture {
   readonly name: string
+  readonly isRedis: boolean
   /** An empty bus of its own, stopped after the test. */
   open(): Promise<BusUnderTest>
 }
 
 interface Store {
   readonly name: string
+  readonly isRedis: boolean
   start(): Promise<void>
   stop(): Promise<void>
   /** Returns how to connect to an empty store, again and again. */
@@ -52,8 +61,7 @@ interface Prepared {
   readonly connect: () => Promise<Bus>
   readonly isLasting: boolean
   readonly loseEntries: (bus: Bus, outbox: Outbox) => Promise<void>
-  readonly loseRings?: (owner: NodeId, shard: number) => Promise<void>
-  readonly breakLog?: (sessionId: SessionId) => Promise<void>
+  readonly redis: RedisUnderTest | undefined
 }
 
 /** Defines the suite once for each implementation. */
@@ -67,13 +75,13 @@ export function eachBus(define: (fixture: BusFixture) => void): void {
         opened.clear()
       })
       afterAll(() => store.stop())
-      define({ name: store.name, open: async () => openBus(await store.prepare(), opened) })
+      define({ name: store.name, isRedis: store.isRedis, open: async () => openBus(await store.prepare(), opened) })
     })
   }
 }
 
 async function openBus(prepared: Prepared, opened: Set<Bus>): Promise<BusUnderTest> {
-  const { connect, isLasting, loseEntries, loseRings, breakLog } = prepared
+  const { connect, isLasting, loseEntries, redis } = prepared
   let bus = await connect()
   opened.add(bus)
   const restart = async (): Promise<Bus> => {
@@ -87,14 +95,14 @@ async function openBus(prepared: Prepared, opened: Set<Bus>): Promise<BusUnderTe
     bus,
     restart: isLasting ? restart : undefined,
     loseEntries: (outbox) => loseEntries(bus, outbox),
-    loseRings,
-    breakLog,
+    redis,
   }
 }
 
 function memoryStore(): Store {
   return {
     name: 'in one process',
+    isRedis: false,
     start: async () => undefined,
     stop: async () => undefined,
     prepare: async () => inProcess({}),
@@ -105,6 +113,7 @@ function journaledStore(): Store {
   let database: Database
   return {
     name: 'in one process with a journal',
+    isRedis: false,
     start: async () => {
       database = await openDatabase({ kind: 'pglite', directory: undefined })
       await migrate(database)
@@ -122,6 +131,7 @@ function inProcess(options: MemoryBusOptions): Prepared {
     connect: () => createMemoryBus({ ...options, outEntries: OUT_ENTRIES }),
     isLasting: options.journal !== undefined,
     loseEntries: overflow,
+    redis: undefined,
   }
 }
 
@@ -149,6 +159,7 @@ function redisStore(name: string, lanes: number, servers: () => Pick<RedisConfig
   let client: RedisClient
   return {
     name,
+    isRedis: true,
     start: async () => {
       client = await connectCommands(config(), report)
     },
@@ -162,11 +173,16 @@ function redisStore(name: string, lanes: number, servers: () => Pick<RedisConfig
         loseEntries: async (_bus, outbox) => {
           await client.unlink(keys.lane(lanes - 1).outbox(outbox))
         },
-        loseRings: async (owner, shard) => {
-          await client.unlink(keys.ofShard(shard).bell(owner))
-        },
-        breakLog: async (sessionId) => {
-          await client.set(`${keys.sessionKey(sessionId)}:log`, 'no stream')
+        redis: {
+          loseRings: async (owner, shard) => {
+            await client.unlink(keys.ofShard(shard).bell(owner))
+          },
+          spoil: async (sessionId, part) => {
+            const key = `${keys.sessionKey(sessionId)}:${part}`
+            await client.unlink(key)
+            await client.hset(key, 'of another', 'type')
+          },
+          outLength: (outbox, shard) => client.xlen(keys.ofShard(shard).outbox(outbox)),
         },
       }
     },
