@@ -34,6 +34,9 @@ function* contradictions({ redis, auth }: Values): Generator<string> {
   if (auth.mode === 'api-key' && auth.apiKeys.length === 0) {
     yield 'DAEMON_AUTH_API_KEYS is missing: with DAEMON_AUTH_MODE=api-key nobody could come in without it'
   }
+  if (auth.mode === 'jwt' && auth.jwtSecret === undefined && auth.apiKeys.length > 0) {
+    yield 'DAEMON_JWT_SECRET is missing: with DAEMON_AUTH_MODE=jwt nobody could come in, and API keys count for nothing'
+  }
 }
 
 function* shrinkingBudgets({ budget }: Values): Generator<string> {

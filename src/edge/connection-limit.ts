@@ -57,6 +57,7 @@ export class ConnectionLimit {
   #tick = 0
   #ticker: NodeJS.Timeout | undefined
   #isAway = false
+  #stopped = false
 
   constructor(deps: ConnectionLimitDependencies) {
     this.#deps = deps
@@ -67,6 +68,7 @@ export class ConnectionLimit {
   }
 
   stop(): void {
+    this.#stopped = true
     clearInterval(this.#ticker)
   }
 
@@ -189,7 +191,8 @@ export class ConnectionLimit {
   }
 
   #away(err: unknown): void {
-    if (this.#isAway) return
+    // The last writes may find the connection to Redis closed: this node's counts end with its beats.
+    if (this.#isAway || this.#stopped) return
     this.#isAway = true
     this.#deps.trace.warn({ err }, 'Redis does not count connections now: until it does, every edge counts for itself')
   }

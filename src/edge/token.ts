@@ -9,6 +9,8 @@ import { CLIENT_ROLES, type ClientRole } from '../protocol/permissions.js'
 
 /** A subject becomes part of keys and rows. */
 const MAX_SUBJECT_CHARS = 256
+/** Control characters and halves of characters: no store keeps them as they are. */
+const UNFIT_FOR_STORES = /[\p{Cc}\p{Cs}]/u
 /** More names than there are verbs tell nothing. */
 const MAX_SCOPES = 64
 
@@ -113,7 +115,7 @@ function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {
 function readClaims(payload: Record<string, unknown>): Claims | undefined {
   const { sub, iss, aud, iat, exp, claims = {}, scopes } = payload
   const audience = typeof aud === 'string' ? [aud] : aud
-  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT_CHARS) return undefined
+  if (typeof sub !== 'string' || !isSubject(sub)) return undefined
   if (typeof iss !== 'string' || !isTexts(audience)) return undefined
   if (!Number.isFinite(iat) || !Number.isFinite(exp)) return undefined
   if (scopes !== undefined && (!isTexts(scopes) || scopes.length > MAX_SCOPES)) return undefined
@@ -124,6 +126,9 @@ function readClaims(payload: Record<string, unknown>): Claims | undefined {
   if (!tenant.success || !role) return undefined
   return { tenant: tenant.data, subject: sub, role, scopes, issuer: iss, audience, expiresAt: Number(exp) * 1000 }
 }
+
+const isSubject = (text: string): boolean =>
+  text !== '' && text.length <= MAX_SUBJECT_CHARS && !UNFIT_FOR_STORES.test(text)
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -17,6 +17,7 @@ export class ConnectionCounts {
   constructor(
     private readonly redis: RedisClient,
     private readonly cluster: string,
+    private readonly fullHoldsMs = FULL_HOLDS_MS,
   ) {}
 
   /** Writes how many connections an edge has of a principal; answers with the counts of all edges, dead ones too. */
@@ -34,7 +35,7 @@ export class ConnectionCounts {
   /** Notes who is full and who is no longer, and answers with all that some edge has noted lately. */
   async exchangeFull(full: readonly string[], freed: readonly string[]): Promise<readonly string[]> {
     const key = fullPrincipalsKey(this.cluster)
-    const [, ...all] = await this.#exchangeFull.run(this.redis, key, FULL_HOLDS_MS, freed.length, ...freed, ...full)
+    const [, ...all] = await this.#exchangeFull.run(this.redis, key, this.fullHoldsMs, freed.length, ...freed, ...full)
     return all as string[]
   }
 }

@@ -153,6 +153,14 @@ describe('rules between settings', () => {
     ])
   })
 
+  test('a daemon that takes only tokens must have their secret, where it has keys', () => {
+    const keys = JSON.stringify([{ key: 'k'.repeat(32), clientId: 'ci' }])
+
+    expect(mistakesOf({ DAEMON_AUTH_MODE: 'jwt', DAEMON_AUTH_API_KEYS: keys })).toEqual([
+      'DAEMON_JWT_SECRET is missing: with DAEMON_AUTH_MODE=jwt nobody could come in, and API keys count for nothing',
+    ])
+  })
+
   test('metrics may stand on the port for clients', () => {
     expect(mistakesOf({ DAEMON_PORT: '8787', METRICS_PORT: '8787' })).toEqual([])
   })
