@@ -109,8 +109,12 @@ function readValue(setting: Setting<unknown>, { sources, mistakes, warnings, ori
 /** A URL that is wrong may still hold a password. */
 const withoutCredentials = (text: string): string => text.replace(/\/\/[^/]*@/, '//hidden@')
 
+/** What commands that talk to a daemon read; the daemon itself has no use for them, and nothing against them. */
+const NAMES_OF_CLIENTS = ['DAEMON_TOKEN', 'DAEMON_API_KEY']
+
 function unknownNames(names: Names): string[] {
-  const known = new Set(allSettings().flatMap(({ setting }) => [setting.env, ...setting.aliases]))
+  const settings = allSettings().flatMap(({ setting }) => [setting.env, ...setting.aliases])
+  const known = new Set([...settings, ...NAMES_OF_CLIENTS])
   return Object.keys(names)
     .filter((name) => name.startsWith('DAEMON_') && !known.has(name))
     .sort()

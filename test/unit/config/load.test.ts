@@ -193,3 +193,7 @@ describe('mistakes', () => {
     ])
   })
 })
+
+test('what the commands of a client read is no mistake of the daemon', () => {
+  expect(load({ env: { DAEMON_TOKEN: 'a', DAEMON_API_KEY: 'b' } }).warnings).toEqual([])
+})
