@@ -65,6 +65,7 @@ function guarded(stream: FileStream, onError: (error: Error) => void): LogOutput
 
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
+  EEXIST: 'a part of its path is a file',
   EISDIR: 'it is a directory',
   ENOENT: 'its folder cannot be made',
   ENOSPC: 'the disk is full',

@@ -189,7 +189,9 @@ function familiesOf(registry: Registry) {
     durations: spread('wundr_agent_duration_seconds', 'Time that a task took', RUN_BOUNDS_S),
     latencies: spread('orchestrator_message_latency_seconds', 'From the start of a task to its end', LATENCY_BOUNDS_S),
     lives: spread('wundr_session_duration_seconds', 'Lives of ended sessions', SESSION_BOUNDS_S),
-    iterations: counter('wundr_session_iterations_total', 'Finished model calls of sessions', ['orchestrator_id']),
+    iterations: counter('wundr_session_iterations_total', 'Messages that models ended for sessions', [
+      'orchestrator_id',
+    ]),
     tokens: counter('orchestrator_tokens_used_total', 'Tokens that sessions used', byModel),
     promptTokens: counter('wundr_session_tokens_prompt_total', 'Tokens that models read', byModel),
     completionTokens: counter('wundr_session_tokens_completion_total', 'Tokens that models wrote', byModel),

@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { createLog, type LogOptions } from '../../../src/telemetry/log.js'
+import { LogLevelSwitch } from '../../../src/telemetry/log-level.js'
 
 function record(options: Partial<LogOptions> = {}, isTTY = false) {
   const lines: string[] = []
@@ -94,6 +95,30 @@ describe('secrets', () => {
     expect(lines.join()).not.toContain(secret)
   })
 
+  test('are found wherever they were planted, in JSON and in text', () => {
+    const planted = ['s3cr3t-one', 's3cr3t-two', 's3cr3t-three', 's3cr3t-four', 's3cr3t-five', 's3cr3t-six', 's3cr3t-7']
+    const [one, two, three, four, five, six, seven] = planted
+    const cause = new Error(`connect to postgres://u:${one}@db failed`, { cause: new Error(`apiKey=${two}`) })
+    const many = new AggregateError([new Error(`token: ${three}`)], 'all failed')
+    const fields = {
+      err: cause,
+      url: new URL(`https://host/path?token=${four}&page=2`),
+      body: JSON.stringify({ user: 'u', password: five }),
+      request: { headers: new Headers({ authorization: `Basic ${six}` }) },
+      map: new Map([['clientSecret', seven]]),
+    }
+    for (const format of ['json', 'text'] as const) {
+      const { log, lines } = record({ format })
+
+      log.error(fields, `Authorization: Basic ${six}`)
+      log.error({ err: many }, `GET /ws?apiKey=${two} and postgres://u:p@${one}@db`)
+      log.child({ authToken: three }).warn({ deep: { deeper: { note: `"secret": "${five}"` } } }, `cookie: id=${four}`)
+
+      expect(lines.join('')).not.toMatch(/s3cr3t/)
+      expect(lines.join('')).toContain('page=2')
+    }
+  })
+
   test('are not suspected in counts and plain words', () => {
     const { log, json } = record()
 
@@ -134,5 +159,21 @@ describe('a text log', () => {
     log.error({ err: new Error('broken', { cause: new Error('deeper') }) }, 'failed')
 
     expect(lines[0]).toMatch(/failed\n {4}Error: broken\n[\s\S]*caused by:\n {4}Error: deeper/)
+  })
+})
+
+describe('the level of a log', () => {
+  test('can be turned while it runs, for children too, and goes back', () => {
+    const level = new LogLevelSwitch('warn')
+    const { log, json } = record({ level })
+    const child = log.child({ part: 'p' })
+
+    child.info({}, 'before')
+    level.set('debug')
+    child.debug({}, 'while')
+    level.reset()
+    child.info({}, 'after')
+
+    expect(json().map(({ msg }) => msg)).toEqual(['while'])
   })
 })
