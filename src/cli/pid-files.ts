@@ -36,9 +36,16 @@ export function pidFolder(env: NodeJS.ProcessEnv = process.env): string {
 
 export const pidPath = (folder: string): string => join(folder, `${process.pid}.pid`)
 
-/** Makes the folder. @throws Error when somebody else has made it: they could point us at any process. */
+/**
+ * Makes the folder, not what it stands in. @throws Error of the file system, and when somebody else has made the folder:
+ * they could point us at any process.
+ */
 export function ensurePidFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: PRIVATE })
+  try {
+    mkdirSync(folder, { mode: PRIVATE })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
   const found = lstatSync(folder)
   if (!found.isDirectory() || (process.getuid && found.uid !== process.getuid())) {
     throw new Error(`${folder} belongs to another user; remove it, or choose a place with --pid-file`)
@@ -126,13 +133,16 @@ export function isRunning({ pid, bornAt }: Pick<RunningNode, 'pid' | 'bornAt'>):
   return birthOf(pid) === bornAt
 }
 
+/** There is no such folder, or what would hold it is none. */
+const MISSING: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR'])
+
 function filesOf(folder: string): string[] {
   try {
     lstatSync(folder)
     ensurePidFolder(folder)
     return readdirSync(folder).filter((file) => file.endsWith('.pid'))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    if (MISSING.has((error as NodeJS.ErrnoException).code)) return []
     throw error
   }
 }

@@ -85,8 +85,18 @@ test('a file is given back only by the process that it names', () => {
   expect(runningNode(path)).toBeUndefined()
 })
 
-test('a folder that does not exist holds no daemons', () => {
+test('a folder that does not exist, or cannot, holds no daemons', () => {
+  claimPidFile(path, us)
+
   expect(runningNodes(join(folder, 'none'))).toEqual([])
+  expect(runningNodes(join(path, 'none'))).toEqual([])
+})
+
+test('the folder is made, and what it should stand in is not', () => {
+  ensurePidFolder(join(folder, 'made'))
+
+  expect(runningNodes(join(folder, 'made'))).toEqual([])
+  expect(() => ensurePidFolder(join(folder, 'missing', 'made'))).toThrow(/ENOENT/)
 })
 
 test('a link in the place of the folder is refused: it could lead to files of others', () => {
