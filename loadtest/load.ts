@@ -5,13 +5,15 @@
 import { parseOptions, SCENARIOS, type Scenario, USAGE } from './options.js'
 import { EXIT, perform } from './performance.js'
 import { idle } from './scenarios/idle.js'
-import { peak, smoke } from './scenarios/peak.js'
+import { peak } from './scenarios/peak.js'
 import type { Outcome, Stage } from './scenarios/scenario.js'
 import { sessions } from './scenarios/sessions.js'
+import { smoke } from './scenarios/smoke.js'
 import { tenThousand } from './scenarios/ten-thousand.js'
 
 const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = {
-  ...{ smoke, peak, '10k': tenThousand, idle, sessions },
+  ...{ smoke, peak, idle, sessions },
+  '10k': tenThousand,
 }
 
 async function main(args: readonly string[]): Promise<number> {

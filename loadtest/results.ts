@@ -61,11 +61,15 @@ function machine(): string {
 /** Short hash of what was measured, with a mark when files have changed since. */
 function commit(): string {
   try {
-    const folder = { cwd: fileURLToPath(new URL('.', import.meta.url)), encoding: 'utf8' } as const
-    const hash = execFileSync('git', ['rev-parse', '--short', 'HEAD'], folder).trim()
-    const changes = execFileSync('git', ['status', '--porcelain', '--', '../src'], folder).trim()
+    const hash = git('rev-parse', '--short', 'HEAD')
+    const changes = git('status', '--porcelain', '--', '../src')
     return `commit ${hash}${changes === '' ? '' : ' and changes'}`
   } catch {
     return 'no commit' // A copy without its history.
   }
+}
+
+const git = (...args: readonly string[]): string => {
+  const cwd = fileURLToPath(new URL('.', import.meta.url))
+  return execFileSync('git', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
 }

@@ -1,5 +1,5 @@
 /**
- * The peak: every connection has one request under way, always. Also `smoke`, the same in small.
+ * The peak: every connection has one request under way, always.
  */
 import { type LoadCluster, startCluster } from '../cluster/cluster.js'
 import type { Plan } from '../generator/plan.js'
@@ -9,7 +9,6 @@ import type { Outcome, Stage } from './scenario.js'
 
 const WARMUP_SECONDS = 3
 const PEAK = { connections: 200, seconds: 15 }
-const SMOKE = { connections: 40, seconds: 2, rate: 500 }
 
 export async function peak(stage: Stage): Promise<Outcome> {
   const { connections = PEAK.connections, seconds = PEAK.seconds } = stage.options
@@ -24,23 +23,7 @@ export async function peak(stage: Stage): Promise<Outcome> {
   )
 }
 
-export async function smoke(stage: Stage): Promise<Outcome> {
-  const { connections = SMOKE.connections, seconds = SMOKE.seconds, rate = SMOKE.rate } = stage.options
-  const cluster = await ready(stage)
-  const plan = { ...planFor(cluster, connections, seconds), warmupSeconds: 1 }
-  const closed = await repeated({ ...stage, options: { ...stage.options, repeat: 1 } }, cluster, plan)
-  const events = closed.reduce((sum, { report }) => sum + report.events, 0)
-  const open = await measureCluster(cluster, { ...plan, rate }, events)
-  const summary = `${connections} connections, ${seconds} s in a closed loop and ${seconds} s at ${rate} commands/s`
-  const closedOutcome = outcome(summary, stage, cluster, closed)
-  return {
-    ...closedOutcome,
-    tables: [...closedOutcome.tables, loadTable([open])],
-    figures: { closed, open },
-    faults: [...closedOutcome.faults, ...open.faults],
-  }
-}
-
+/** @throws Error when the cluster that the options describe does not become ready. */
 export async function ready(stage: Stage): Promise<LoadCluster> {
   const { edges, workers } = stage.options
   const startedAt = performance.now()
@@ -55,7 +38,7 @@ export const planFor = ({ targets, tokens }: LoadCluster, connections: number, s
 })
 
 /** As many runs as the options ask for, one after the other on the same cluster. */
-export async function repeated(stage: Stage, cluster: LoadCluster, plan: Plan): Promise<LoadFigures[]> {
+async function repeated(stage: Stage, cluster: LoadCluster, plan: Plan): Promise<LoadFigures[]> {
   const runs: LoadFigures[] = []
   let events = 0
   for (let run = 1; run <= stage.options.repeat; run++) {
@@ -68,6 +51,7 @@ export async function repeated(stage: Stage, cluster: LoadCluster, plan: Plan): 
   return runs
 }
 
+/** What every load on a cluster reports. */
 export function outcome(
   summary: string,
   { options }: Stage,
