@@ -13,17 +13,17 @@ import { Daemon } from '../../src/daemon.js'
 import { signToken } from '../../src/edge/token.js'
 import type { DaemonStatus } from '../../src/protocol/events.js'
 import { silentLog } from '../../src/telemetry/log.js'
+import { createServerDatabase } from '../support/databases.js'
 import { type MetricsPage, readMetrics, valueIn } from '../support/metrics-page.js'
 
 const SECRET = 'a-secret-of-at-least-thirty-two-characters'
 const API_KEY = 'a-key-of-a-program-with-enough-characters'
-/** Two daemons with a built-in database, one after the other, on a machine that is busy. */
-const START_MS = 120_000
 const PATIENCE = { timeout: 15_000, interval: 20 }
 /** Streams until it is stopped. */
 const ENDLESS = { description: 'endless', metadata: { echo: { count: 10_000, bytes: 4, delayMs: 20 } } }
 
 const folder = mkdtempSync(join(tmpdir(), 'metrics-'))
+let database: Awaited<ReturnType<typeof createServerDatabase>>
 let model: ScriptedModel
 let daemon: Daemon
 let token: string
@@ -38,7 +38,7 @@ const used = { prompt: 0, completion: 0, cost: 0, steps: 0 }
 async function startDaemon(): Promise<Daemon> {
   const env = {
     ...{ DAEMON_PORT: '0', METRICS_PORT: '0', DAEMON_NAME: 'node-1', DAEMON_RATE_LIMIT_ENABLED: 'false' },
-    ...{ DAEMON_JWT_SECRET: SECRET, DATA_DIR: join(folder, 'data'), WORKSPACE_ROOT: join(folder, 'workspaces') },
+    ...{ DAEMON_JWT_SECRET: SECRET, DATABASE_URL: database.url, WORKSPACE_ROOT: join(folder, 'workspaces') },
     ...{ OPENAI_API_KEY: 'k', OPENAI_BASE_URL: model.openaiUrl, SHARD_COUNT: '4', DAEMON_MAX_SESSIONS: '4' },
     DAEMON_AUTH_API_KEYS: JSON.stringify([{ key: API_KEY, clientId: 'ci', role: 'user' }]),
   }
@@ -104,6 +104,7 @@ async function workAndStop(): Promise<void> {
 }
 
 beforeAll(async () => {
+  database = await createServerDatabase()
   model = await startScriptedModel()
   const rules = { issuer: 'wundr-orchestrator', audience: 'wundr-daemon', lifetimeMs: 600_000 }
   const holder = { tenant: 't', subject: 's', role: 'user', scopes: undefined } as const
@@ -127,12 +128,13 @@ beforeAll(async () => {
   }, PATIENCE)
   await fetch(`http://127.0.0.1:${daemon.metricsPort}/live`)
   page = await readMetrics(daemon.metricsPort)
-}, START_MS)
+})
 
 afterAll(async () => {
   client.close()
   await daemon.stop()
   await model.stop()
+  await database.remove()
   rmSync(folder, { recursive: true, force: true })
 })
 

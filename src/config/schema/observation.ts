@@ -23,7 +23,7 @@ export const logging = {
     flag: 'logFormat',
   }),
   debug: setting('DEBUG', debugSwitch, 'false', 'true or * logs at level debug, as DAEMON_VERBOSE does'),
-  file: optional('LOG_FILE', text, 'File for the log'),
+  file: optional('LOG_FILE', text, 'File for the log, beside standard output; it gets a number when it rotates'),
   rotationEnabled: setting('LOG_ROTATION_ENABLED', flag, 'true', 'Begin a new log file when one is full'),
   maxSizeMb: setting('LOG_MAX_SIZE', wholeNumber(1, MAX_LOG_MB), '10', 'When a log file is full', {
     unit: 'megabytes',

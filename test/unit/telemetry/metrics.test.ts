@@ -1,0 +1,89 @@
+/**
+ * What metrics promise whatever is counted: bounded labels, and histograms that add up.
+ */
+import { expect, test } from 'vitest'
+import { MAX_ORCHESTRATORS } from '../../../src/telemetry/label-limit.js'
+import { createMetrics, type Metrics } from '../../../src/telemetry/metrics.js'
+
+const base = { sessionId: 's', timestamp: '2026-01-01T00:00:00.000Z' }
+const usage = { promptTokens: 1, completionTokens: 2, cost: 0, duration: 1_500 }
+
+async function linesOf(metrics: Metrics, family: string): Promise<string[]> {
+  const { body } = await metrics.page()
+  return body.split('\n').filter((line) => line.startsWith(`${family}{`) || line.startsWith(`${family} `))
+}
+
+/** One task of a session of this orchestrator, from its start to its failure. */
+function failTask(metrics: Metrics, orchestratorId: string): void {
+  const meter = metrics.worker.openMeter()
+  const session = { orchestratorId, type: 'echo' } as const
+  meter.recorded(session, { type: 'task_failed', ...base, taskId: 'never began', error: 'e', code: 'internal', usage })
+  meter.recorded(session, {
+    ...{ type: 'session_takeover', ...base, taskId: 't', fromWorker: 'a', worker: 'b', attempt: 1, afterMs: 0 },
+  })
+  meter.recorded(session, { type: 'task_failed', ...base, taskId: 't', error: 'e', code: 'internal', usage })
+}
+
+test('orchestrators beyond the limit are counted as other', async () => {
+  const metrics = createMetrics()
+
+  for (let number = 0; number < MAX_ORCHESTRATORS + 50; number++) failTask(metrics, `orchestrator-${number}`)
+
+  const lines = await linesOf(metrics, 'orchestrator_errors_total')
+  expect(lines).toHaveLength(MAX_ORCHESTRATORS + 1)
+  expect(lines).toContain('orchestrator_errors_total{orchestrator_id="other",error_type="internal"} 50')
+})
+
+test('a task that ends without having begun is dropped, not worked on', async () => {
+  const metrics = createMetrics()
+
+  failTask(metrics, 'o')
+
+  expect(await linesOf(metrics, 'wundr_queue_dropped_total')).toEqual([
+    'wundr_queue_dropped_total{queue_name="inboxes",reason="cancelled"} 1',
+  ])
+  expect(await linesOf(metrics, 'wundr_agent_duration_seconds_count')).toEqual([
+    'wundr_agent_duration_seconds_count{orchestrator_id="o",session_type="echo"} 1',
+  ])
+})
+
+test('types of messages that are not in the protocol are one series', async () => {
+  const { edge, ...metrics } = createMetrics()
+
+  for (let number = 0; number < 100; number++) edge.received(`made-up-${number}`, 10)
+  edge.received(undefined, 10)
+  edge.sent(['{"no":"type"}', '{"type":"invented"}'])
+
+  const page = { ...metrics } as Metrics
+  expect(await linesOf(page, 'wundr_ws_messages_received_total')).toEqual([
+    'wundr_ws_messages_received_total{message_type="unknown"} 101',
+  ])
+  expect(await linesOf(page, 'wundr_ws_messages_sent_total')).toEqual([
+    'wundr_ws_messages_sent_total{message_type="unknown"} 2',
+  ])
+})
+
+test('the buckets of a histogram hold everything up to their bound', async () => {
+  const metrics = createMetrics()
+
+  for (const bytes of [64, 65, 5_000_000]) metrics.edge.received('ping', bytes)
+
+  const buckets = await linesOf(metrics, 'wundr_ws_message_size_bytes_bucket')
+  const incoming = buckets.filter((line) => line.includes('direction="in"'))
+  const counts = incoming.map((line) => Number(line.split(' ')[1]))
+  expect(counts).toEqual([1, 2, 2, 2, 2, 2, 2, 2, 3])
+  expect(incoming.at(-1)).toContain('le="+Inf"')
+  expect(await linesOf(metrics, 'wundr_ws_message_size_bytes_sum')).toContain(
+    'wundr_ws_message_size_bytes_sum{direction="in"} 5000129',
+  )
+})
+
+test('a process that is no edge says nothing of WebSockets', async () => {
+  const metrics = createMetrics()
+  metrics.worker.commit('ok')
+
+  const { body } = await metrics.page()
+
+  expect(body).toContain('orchestrator_commits_total{outcome="ok"} 1')
+  expect(body).not.toContain('wundr_ws_')
+})
