@@ -126,7 +126,7 @@ export interface SessionRecord extends SessionHead {
 /** One step of a session: events, state and the commands that they end, all or nothing. */
 export interface Change {
   readonly sessionId: SessionId
-  /** Chosen by the caller; sent again after a lost reply it changes nothing and answers `ok`. */
+  /** Chosen by the caller, without spaces; sent again after a lost reply it changes nothing and answers `ok`. */
   readonly commitId: string
   /** The head that the caller has seen. */
   readonly expectedSeq: number

@@ -7,8 +7,8 @@
 
 import type { NodeId } from '../protocol/ids.js'
 import type { RedisClient } from '../redis/connect.js'
-import { Script, type ScriptReply } from '../redis/script.js'
-import { ScriptBatch } from '../redis/script-batch.js'
+import { Script } from '../redis/script.js'
+import { type ItemReply, ScriptBatch } from '../redis/script-batch.js'
 import {
   type Acceptance,
   type Accepted,
@@ -23,10 +23,10 @@ import {
 import type { Outbox, Submission } from './command.js'
 import { BELL_RINGS, RedisCommandBell } from './command-bell.js'
 import type { Lanes } from './lanes.js'
-import { refusal, word } from './replies.js'
+import { detailOf, refusal, words } from './replies.js'
 
-/** Values that `accept` returns for each command. */
-const REPLY_FIELDS = 6
+/** Values that `accept` returns for each command: head, id and body. */
+const COMMAND_VALUES = 3
 /** Some 5 µs of the server each. */
 const SUBMISSIONS_PER_CALL = 64
 /** The commands of one call are bounded by the script; a shard where nothing waits costs 2 µs. */
@@ -52,15 +52,15 @@ export class RedisCommandStream implements CommandStream {
       head: acceptHead,
       items: SHARDS_PER_CALL,
       chars: CHARS_PER_CALL,
+      following: (line) => (line.startsWith('ok ') ? COMMAND_VALUES * Number(line.split(' ')[2]) : 0),
     })
   }
 
   async submit(submission: Submission): Promise<Submitted> {
     const { sessionId, commandId, body } = submission
     const { shard, keys } = this.lanes.locate(sessionId)
-    const args = [shard, sessionId, commandId, metaOf(submission), body]
-    const reply = await this.#submit.run(keys.base, keys.shard(shard), args)
-    return word(reply) === 'ok' ? { status: 'ok' } : { status: 'busy', retryAfterMs: LIMITS.busyRetryMs }
+    const reply = await this.#submit.run(keys.base, keys.shard(shard), [shard, headOf(submission), commandId, body])
+    return reply[0] === 'ok' ? { status: 'ok' } : { status: 'busy', retryAfterMs: LIMITS.busyRetryMs }
   }
 
   openBell(owner: NodeId, onWaiting: (shard: number) => void, onLost: () => void): CommandBell {
@@ -71,7 +71,8 @@ export class RedisCommandStream implements CommandStream {
   async accept({ shard, epoch }: Claim): Promise<Accepted | Refused> {
     const keys = this.lanes.ofShard(shard)
     const reply = await this.#accept.run(keys.base, keys.shard(shard), [shard, epoch])
-    return refusal(reply) ?? { status: 'ok', more: reply[1] === '1', commands: acceptedCommands(reply) }
+    const line = words(reply)
+    return refusal(line) ?? { status: 'ok', more: line[1] === '1', commands: acceptedCommands(reply) }
   }
 }
 
@@ -84,29 +85,30 @@ const acceptHead = (base: string) => [
   LIMITS.outEntries,
 ]
 
-/** What routing needs beside the ids, in one field: none of it may hold a space. */
-const metaOf = ({ type, outbox, tenant, fresh }: Submission): string => `${type} ${outbox} ${tenant} ${fresh ? 1 : 0}`
+/** What routing needs, in one field: a client's own id may hold spaces, the rest cannot. */
+const headOf = ({ sessionId, type, outbox, tenant, fresh }: Submission): string =>
+  `${sessionId} ${type} ${outbox} ${tenant} ${fresh ? 1 : 0}`
 
-function acceptedCommands(reply: ScriptReply): AcceptedCommand[] {
+function acceptedCommands(reply: ItemReply): AcceptedCommand[] {
   const commands: AcceptedCommand[] = []
-  for (let at = 2; at < reply.length; at += REPLY_FIELDS) {
-    const [sessionId = '', commandId = '', meta = '', body = '', status = '', detail = ''] = reply.slice(
-      at,
-      at + REPLY_FIELDS,
-    ) as string[]
-    const [type, outbox, tenant = '', fresh] = meta.split(' ')
-    commands.push({
-      submission: {
-        sessionId,
-        commandId,
-        type: type as Submission['type'],
-        tenant,
-        outbox: outbox as Outbox,
-        fresh: fresh === '1',
-        body,
-      },
-      acceptance: { sessionId, commandId, status: status as Acceptance['status'], detail },
-    })
+  for (let at = 1; at < reply.length; at += COMMAND_VALUES) {
+    commands.push(acceptedCommand(reply[at] ?? '', reply[at + 1] ?? '', reply[at + 2] ?? ''))
   }
   return commands
+}
+
+function acceptedCommand(head: string, commandId: string, body: string): AcceptedCommand {
+  const [sessionId = '', status, detail = '', type, outbox, tenant = '', fresh] = head.split(' ')
+  return {
+    submission: {
+      sessionId,
+      commandId,
+      type: type as Submission['type'],
+      tenant,
+      outbox: outbox as Outbox,
+      fresh: fresh === '1',
+      body,
+    },
+    acceptance: { sessionId, commandId, status: status as Acceptance['status'], detail: detailOf(detail) },
+  }
 }

@@ -8,16 +8,14 @@ import type { RedisClient } from '../redis/connect.js'
 import type { Acceptance, EdgeHandlers, EdgeOutbox, EdgeStream, OutEntry } from './bus.js'
 import type { Outbox } from './command.js'
 import type { Lanes } from './lanes.js'
+import { detailOf } from './replies.js'
 
 /** An edge that was stalled for longer starts over with a new stream. */
 const EXPIRY_MS = 30_000
 const REFRESH_MS = 1_000
 const BATCH_ENTRIES = 500
-/** Values of one acceptance in an entry of `accept.lua`. */
-const ACCEPTANCE_FIELDS = 4
-/** Values before the events of a commit, and of a piece of text, in an entry of `commit.lua` or `flush.lua`. */
-const EVENTS_HEADER = 4
-const TEXT_FIELDS = 12
+/** Words of an acceptance before the command's id. */
+const ACCEPTANCE_WORDS = 4
 
 export class RedisEdgeStream implements EdgeStream {
   constructor(
@@ -146,53 +144,42 @@ class RedisOutbox implements EdgeOutbox {
   }
 }
 
-/** Reads an entry as `accept.lua` (a), `commit.lua` (s, e, d…) or `flush.lua` (s, t, o, n, h, j) wrote it. */
+/**
+ * Reads an entry as the scripts write it, value after value: a line of words that names its kind, then what belongs to it.
+ * `a` an acceptance (accept.lua) · `e` events of one session (commit.lua) · `t` a piece of text (flush.lua).
+ */
 function outEntries([, fields]: StreamEntry): OutEntry[] {
-  if (fields[0] === 'a') return [{ kind: 'acceptances', acceptances: acceptances(fields) }]
   const entries: OutEntry[] = []
-  for (let at = 0; fields[at] === 's'; ) {
-    const sessionId = fields[at + 1] ?? ''
-    if (fields[at + 2] === 'e') {
-      const events = numbered(fields[at + 3] ?? '', fields, at + EVENTS_HEADER)
-      entries.push({ kind: 'events', sessionId, events })
-      at += EVENTS_HEADER + 2 * events.length
-    } else {
-      entries.push(textEntry(sessionId, fields, at))
-      at += TEXT_FIELDS
+  const acceptances: Acceptance[] = []
+  for (let at = 0; at < fields.length; ) {
+    const line = fields[at++] ?? ''
+    if (line.startsWith('a ')) acceptances.push(acceptance(line))
+    else if (line.startsWith('t ')) entries.push(textEntry(line, fields[at++] ?? ''))
+    else if (line.startsWith('e ')) {
+      const [, sessionId = '', firstId = '', count] = line.split(' ')
+      entries.push({ kind: 'events', sessionId, events: numbered(firstId, fields.slice(at, at + Number(count))) })
+      at += Number(count)
     }
   }
+  if (acceptances.length > 0) entries.push({ kind: 'acceptances', acceptances })
   return entries
 }
 
-const textEntry = (sessionId: string, fields: readonly string[], at: number): OutEntry => ({
-  kind: 'text',
-  sessionId,
-  messageId: fields[at + 3] ?? '',
-  offset: Number(fields[at + 5]),
-  bytes: Number(fields[at + 7]),
-  headSeq: Number(fields[at + 9]),
-  json: fields[at + 11] ?? '',
-})
+/** The command's id stands last: it is the client's own, and may hold spaces. */
+function acceptance(line: string): Acceptance {
+  const [, sessionId = '', status, detail = ''] = line.split(' ', ACCEPTANCE_WORDS)
+  const commandId = line.slice(`a ${sessionId} ${status} ${detail} `.length)
+  return { sessionId, commandId, status: status as Acceptance['status'], detail: detailOf(detail) }
+}
 
-function acceptances(fields: readonly string[]): Acceptance[] {
-  const all: Acceptance[] = []
-  for (let at = 2; at < fields.length; at += ACCEPTANCE_FIELDS) {
-    all.push({
-      sessionId: fields[at] ?? '',
-      commandId: fields[at + 1] ?? '',
-      status: (fields[at + 2] ?? '') as Acceptance['status'],
-      detail: fields[at + 3] ?? '',
-    })
-  }
-  return all
+function textEntry(line: string, json: string): OutEntry {
+  const [, sessionId = '', messageId = '', offset, bytes, headSeq] = line.split(' ')
+  const place = { offset: Number(offset), bytes: Number(bytes), headSeq: Number(headSeq) }
+  return { kind: 'text', sessionId, messageId, ...place, json }
 }
 
 /** Events of one commit share its epoch and are numbered upward from the first. */
-function numbered(firstId: string, fields: readonly string[], from: number): { eventId: string; body: string }[] {
+function numbered(firstId: string, bodies: readonly string[]): { eventId: string; body: string }[] {
   const [epoch, first] = firstId.split('-')
-  const events: { eventId: string; body: string }[] = []
-  for (let at = from; fields[at] === 'd'; at += 2) {
-    events.push({ eventId: `${epoch}-${Number(first) + events.length}`, body: fields[at + 1] ?? '' })
-  }
-  return events
+  return bodies.map((body, index) => ({ eventId: `${epoch}-${Number(first) + index}`, body }))
 }

@@ -2,9 +2,13 @@
  * Reading the replies of the bus scripts: each starts with a word.
  */
 import type { ScriptReply } from '../redis/script.js'
+import type { ItemReply } from '../redis/script-batch.js'
 import type { Refused, StoredEvent } from './bus.js'
 
 export const word = (reply: ScriptReply): string => String(reply[0])
+
+/** The words of a reply to one of several items, as `ScriptBatch` hands it out. */
+export const words = (reply: ItemReply): readonly string[] => reply[0].split(' ')
 
 /** A refusal by epoch, or undefined when the reply is another word. */
 export function refusal(reply: ScriptReply): Refused | undefined {
@@ -12,6 +16,9 @@ export function refusal(reply: ScriptReply): Refused | undefined {
   if (status !== 'fenced' && status !== 'rollback') return undefined
   return { status, epoch: Number(reply[1]) }
 }
+
+/** A detail that is not there stands as `-` in a line of words. */
+export const detailOf = (text: string): string => (text === '-' ? '' : text)
 
 /** `[id, ['d', json]]` as XRANGE returns entries of a session log. */
 export function storedEvents(entries: readonly unknown[]): StoredEvent[] {

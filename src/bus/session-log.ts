@@ -27,7 +27,7 @@ import {
 } from './bus.js'
 import type { Outbox } from './command.js'
 import type { Lanes } from './lanes.js'
-import { refusal, storedEvents, word } from './replies.js'
+import { refusal, storedEvents, word, words } from './replies.js'
 
 /** Changes in one call: some 20 µs of the server each. */
 const CHANGES_PER_CALL = 48
@@ -78,7 +78,7 @@ export class RedisSessionLog implements SessionLog {
 
   async commit(claim: Claim, change: Change): Promise<Committed> {
     const keys = this.lanes.ofShard(claim.shard)
-    const reply = await this.#commit.run(keys.base, keys.shard(claim.shard), commitArguments(claim, change))
+    const reply = words(await this.#commit.run(keys.base, keys.shard(claim.shard), commitArguments(claim, change)))
     if (word(reply) === 'ok') return { status: 'ok' }
     if (word(reply) === 'head') return { status: 'head', seq: Number(reply[1]) }
     const refused = refusal(reply)
@@ -89,8 +89,8 @@ export class RedisSessionLog implements SessionLog {
   async flush(claim: Claim, flush: TextFlush): Promise<Flushed> {
     const keys = this.lanes.ofShard(claim.shard)
     const { sessionId, messageId, offset, text, headSeq, json } = flush
-    const args = [claim.shard, claim.epoch, sessionId, messageId, offset, text, headSeq, json]
-    const reply = await this.#flush.run(keys.base, keys.shard(claim.shard), args)
+    const head = `${claim.shard} ${claim.epoch} ${sessionId} ${messageId} ${offset} ${headSeq}`
+    const reply = words(await this.#flush.run(keys.base, keys.shard(claim.shard), [head, text, json]))
     if (word(reply) === 'gap') return { status: 'gap', bytes: Number(reply[1]) }
     return refusal(reply) ?? { status: 'ok' }
   }
@@ -150,23 +150,13 @@ export class RedisSessionLog implements SessionLog {
   }
 }
 
-function commitArguments({ shard, epoch }: Claim, change: Change): (string | number)[] {
-  const args = [
-    shard,
-    epoch,
-    change.sessionId,
-    change.expectedSeq,
-    change.commitId,
-    change.popInbox,
-    change.popControl,
-    change.status,
-    change.state ?? '',
-    change.clearPart ? 1 : 0,
-    change.ended.length,
-    change.events.length,
-  ]
-  for (const { commandId, eventId } of change.ended) args.push(commandId, eventId)
-  args.push(...change.events)
+function commitArguments({ shard, epoch }: Claim, change: Change): string[] {
+  const { sessionId, expectedSeq, commitId, popInbox, popControl, status, clearPart, ended, events } = change
+  const place = `${shard} ${epoch} ${sessionId} ${expectedSeq} ${commitId}`
+  const counts = `${clearPart ? 1 : 0} ${ended.length} ${events.length}`
+  const args = [`${place} ${popInbox} ${popControl} ${status} ${counts}`, change.state ?? '']
+  for (const { commandId, eventId } of ended) args.push(commandId, eventId)
+  args.push(...events)
   return args
 }
 

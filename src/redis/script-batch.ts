@@ -7,7 +7,9 @@
  *   run(item) ─┘
  */
 import type { RedisClient } from './connect.js'
-import type { Argument, Script, ScriptReply } from './script.js'
+import type { Argument, Script } from './script.js'
+
+const ERROR = 'error '
 
 export interface BatchOptions {
   /** Arguments that stand before those of the items, for a key base. */
@@ -16,12 +18,17 @@ export interface BatchOptions {
   readonly items: number
   /** Characters of arguments in one call; a single larger item goes alone. */
   readonly chars: number
+  /** How many values follow the first one of an item's reply; none when left out. */
+  readonly following?: (first: string) => number
 }
+
+/** The first value is a line of words; a line that starts with `error` never gets here. */
+export type ItemReply = readonly [line: string, ...values: string[]]
 
 interface Item {
   readonly key: string
   readonly args: readonly Argument[]
-  readonly resolve: (reply: ScriptReply) => void
+  readonly resolve: (reply: ItemReply) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -43,10 +50,10 @@ export class ScriptBatch {
 
   /**
    * Runs the script for one item; its `key` and those of all items of a `base` share a hash tag. The script gets the items
-   * of a base in the order of the calls, and answers each: with an error where the server refused that one alone.
+   * of a base in the order of the calls and answers each, with `error` where the server refused that one alone.
    * @throws what the connection or the server says; the item may then have run or not.
    */
-  run(base: string, key: string, args: readonly Argument[]): Promise<ScriptReply> {
+  run(base: string, key: string, args: readonly Argument[]): Promise<ItemReply> {
     return new Promise((resolve, reject) => {
       const chars = args.reduce<number>((sum, it) => sum + (typeof it === 'string' ? it.length : 0), 0)
       const group = this.#roomFor(base, chars)
@@ -86,13 +93,20 @@ export class ScriptBatch {
     try {
       const args = items.flatMap((it) => it.args)
       const replies = await this.script.run(this.client, first.key, ...this.options.head(base), ...args)
-      items.forEach((it, index) => {
-        const reply = replies[index]
-        if (reply instanceof Error) it.reject(reply)
-        else it.resolve(reply as ScriptReply)
-      })
+      this.#answer(items, replies as readonly string[])
     } catch (error) {
       for (const it of items) it.reject(error)
+    }
+  }
+
+  #answer(items: readonly Item[], replies: readonly string[]): void {
+    let at = 0
+    for (const it of items) {
+      const line = replies[at] ?? ''
+      const end = at + 1 + (this.options.following?.(line) ?? 0)
+      if (line.startsWith(ERROR)) it.reject(new Error(line.slice(ERROR.length)))
+      else it.resolve([line, ...replies.slice(at + 1, end)])
+      at = end
     }
   }
 }

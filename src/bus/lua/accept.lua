@@ -5,8 +5,9 @@
 --   submitting edge
 -- ARGV 1 key base  2 most commands  3 most inbox entries  4 most inbox bytes  5 ids per generation  6 most out entries,
 --   then for each shard: number, epoch
--- Reply for each shard {"ok", more (1|0), then for each command: session, id, meta, body, status, detail}, in the order of
---   the stream; status new|dup|busy|final|unknown|check | {"fenced"|"rollback", stored epoch} | the server's error
+-- Reply for each shard "ok <more 1|0> <commands>", then for each of these its head "session status detail type outbox tenant
+--   fresh", id and body, in the order of the stream; status new|dup|busy|final|unknown|check, detail "-" for none
+--   | "fenced"|"rollback" and the stored epoch | "error" and the server's words
 local base, left = ARGV[1], tonumber(ARGV[2])
 local mostInbox, mostBytes, mostSeen = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local FINAL = { completed = true, terminated = true, failed = true }
@@ -57,8 +58,8 @@ local function refusal(session, s, id, kind, fresh, waits, bytes)
   return nil
 end
 
-local function take(shard, sid, id, meta, body)
-  local kind, outbox, tenant, fresh = string.match(meta, '^(%S+) (%S+) (%S+) (%S+)$')
+local function take(shard, sid, rest, id, body)
+  local kind, outbox, tenant, fresh = string.match(rest, '^(%S+) (%S+) (%S+) (%S+)$')
   local session, list = base .. 's:' .. sid, LIST[kind] or 'inbox'
   local s = call('HMGET', session, 'status', 'waiting', list, 'accepted', 'older', 'kept', 'work')
   local waits, bytes = tonumber(s[3] or '0'), tonumber(s[2] or '0') + #body
@@ -80,31 +81,31 @@ local function take(shard, sid, id, meta, body)
     call('HSET', session, unpack(patch))
     call('RPUSH', session .. ':' .. list, body)
   end
+  if detail == '' then detail = '-' end
   if status ~= 'check' then
-    local out = outs[outbox] or { 'a', '' }
+    local out = outs[outbox] or {}
     outs[outbox] = out
-    local n = #out
-    out[n + 1], out[n + 2], out[n + 3], out[n + 4] = sid, id, status, detail
+    out[#out + 1] = table.concat({ 'a', sid, status, detail, id }, ' ')
   end
-  return status, detail
+  return table.concat({ sid, status, detail, rest }, ' ')
 end
 
-local function acceptShard(number, epoch)
+local function acceptShard(number, epoch, taken)
   local shard = base .. 'sh:' .. number
   local s = call('HMGET', shard, 'epoch', 'cursor', 'queued', 'bytes', 'behind')
   local stored = tonumber(s[1] or '0')
-  if stored ~= epoch then return { stored > epoch and 'fenced' or 'rollback', tostring(stored) } end
-  if left == 0 then return { 'ok', '1' } end
+  if stored ~= epoch then return (stored > epoch and 'fenced ' or 'rollback ') .. stored end
+  if left == 0 then return 'ok 1 0' end
   local entries = call('XRANGE', shard .. ':in', '(' .. (s[2] or '0-0'), '+', 'COUNT', left)
-  local count = #entries
-  if count == 0 then return { 'ok', '0' } end
-  local reply, freed, n = { 'ok', count == left and '1' or '0' }, 0, 2
+  local count, freed = #entries, 0
+  if count == 0 then return 'ok 0 0' end
   for _, entry in ipairs(entries) do
     local f = entry[2]
-    local status, detail = take(shard, f[2], f[4], f[6], f[8])
-    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5], reply[n + 6] = f[2], f[4], f[6], f[8], status, detail
-    n = n + 6
-    freed = freed + #f[8]
+    local sid, rest = string.match(f[2], '^(%S+) (.+)$')
+    taken[#taken + 1] = take(shard, sid, rest, f[4], f[6])
+    taken[#taken + 1] = f[4]
+    taken[#taken + 1] = f[6]
+    freed = freed + #f[6]
   end
   local cursor, behind = entries[count][1], tonumber(s[5] or '0') + count
   if behind >= TRIM_AFTER then
@@ -114,24 +115,27 @@ local function acceptShard(number, epoch)
   call('HSET', shard, 'cursor', cursor, 'queued', math.max(0, tonumber(s[3] or '0') - count),
     'bytes', math.max(0, tonumber(s[4] or '0') - freed), 'behind', behind)
   left = left - count
-  return reply
-end
-
--- What the server refuses fails alone: its error stands where the reply would.
-local function tried(done, reply)
-  if done or type(reply) == 'table' then return reply end
-  return redis.error_reply(reply)
+  return 'ok ' .. (left == 0 and '1 ' or '0 ') .. count
 end
 
 -- Any shard may be the first, so that one with very many commands does not keep the others waiting call after call.
-local replies, count = {}, (#ARGV - 6) / 2
+local shards, count = {}, (#ARGV - 6) / 2
 local start = tonumber(time[2]) % count
 for turn = 0, count - 1 do
   local index = (start + turn) % count
-  local i = 7 + 2 * index
-  replies[index + 1] = tried(pcall(acceptShard, ARGV[i], tonumber(ARGV[i + 1])))
+  local i, taken = 7 + 2 * index, {}
+  local done, reply = pcall(acceptShard, ARGV[i], tonumber(ARGV[i + 1]), taken)
+  -- What the server refuses fails alone: its error stands where the reply would.
+  if not done then reply, taken = 'error ' .. (type(reply) == 'table' and reply.err or reply), {} end
+  shards[index + 1] = { reply, taken }
+end
+local replies = {}
+for _, shard in ipairs(shards) do
+  replies[#replies + 1] = shard[1]
+  for _, it in ipairs(shard[2]) do replies[#replies + 1] = it end
 end
 for outbox, fields in pairs(outs) do
+  if #fields % 2 == 1 then fields[#fields + 1] = '' end
   call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[6], '*', unpack(fields))
 end
 return replies

@@ -2,9 +2,9 @@
 --   rings once at each owner.
 -- KEYS 1 hash of the first shard; derives from ARGV 1, per shard, sh:<n> (queued and bytes = commands not yet accepted,
 --   owner) and its command stream :in, and bell:<owner>
--- ARGV 1 key base  2 most commands  3 most bytes  4 most rings in a bell, then for each command: shard, session, command id,
---   meta ("type outbox tenant fresh"), body
--- Reply for each command {"ok"} | {"busy"} | the server's error
+-- ARGV 1 key base  2 most commands  3 most bytes  4 most rings in a bell, then for each command: shard, its head "session type
+--   outbox tenant fresh", command id, body
+-- Reply for each command "ok" | "busy" | "error" and the server's words
 local base, mostCommands, mostBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local call, shards, replies = redis.call, {}, {}
 
@@ -19,23 +19,21 @@ local function shardOf(number)
   return shard
 end
 
-local function submit(number, sid, id, meta, body)
+local function submit(number, head, id, body)
   local shard = shardOf(number)
-  if shard.bytes + #body > mostBytes or shard.queued >= mostCommands then return { 'busy' } end
-  call('XADD', shard.stream, '*', 's', sid, 'c', id, 'm', meta, 'b', body)
+  if shard.bytes + #body > mostBytes or shard.queued >= mostCommands then return 'busy' end
+  call('XADD', shard.stream, '*', 'h', head, 'c', id, 'b', body)
   shard.bytes, shard.queued, shard.added = shard.bytes + #body, shard.queued + 1, true
-  return { 'ok' }
+  return 'ok'
 end
 
 -- What the server refuses fails alone: its error stands where the reply would.
 local function tried(done, reply)
-  if done or type(reply) == 'table' then return reply end
-  return redis.error_reply(reply)
+  if done then return reply end
+  return 'error ' .. (type(reply) == 'table' and reply.err or reply)
 end
 
-for i = 5, #ARGV, 5 do
-  replies[#replies + 1] = tried(pcall(submit, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]))
-end
+for i = 5, #ARGV, 4 do replies[#replies + 1] = tried(pcall(submit, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])) end
 
 local bells = {}
 for number, shard in pairs(shards) do
