@@ -7,8 +7,11 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { connect } from '../../src/client/client.js'
 import { loadConfig } from '../../src/config/load.js'
 import { Daemon } from '../../src/daemon.js'
+import { signToken } from '../../src/edge/token.js'
+import type { DaemonStatus } from '../../src/protocol/events.js'
 import { silentLog } from '../../src/telemetry/log.js'
 import { createServerDatabase } from '../support/databases.js'
 
@@ -45,6 +48,16 @@ async function freePort(): Promise<number> {
 const get = (port: number | undefined, path: string, init?: RequestInit) =>
   fetch(`http://127.0.0.1:${port}${path}`, init)
 
+/** What a client with a token hears; a daemon without a secret asks for none. */
+async function statusOf(daemon: Daemon | undefined): Promise<DaemonStatus> {
+  const rules = { issuer: 'wundr-orchestrator', audience: 'wundr-daemon', lifetimeMs: 60_000 }
+  const holder = { tenant: 't', subject: 's', role: 'user', scopes: undefined } as const
+  const { token } = await signToken(holder, new TextEncoder().encode(SECRET), rules)
+  const client = await connect({ url: `ws://127.0.0.1:${daemon?.port}`, token })
+  onTestFinished(() => client.close())
+  return await client.status()
+}
+
 /** Status and names of the fields of a JSON page. */
 async function shapeOf(port: number | undefined, path: string) {
   const response = await get(port, path)
@@ -77,13 +90,30 @@ describe('one process', () => {
   })
 })
 
+describe('daemon_status', () => {
+  test('says that no model can be called without a key, and what to set', async () => {
+    const daemon = await startDaemon({})
+
+    const status = await statusOf(daemon)
+
+    expect(status.status).toBe('degraded')
+    expect(status.subsystems.model).toMatchObject({
+      status: 'degraded',
+      errors: ['no model can be called: set OPENAI_API_KEY or ANTHROPIC_API_KEY'],
+    })
+    expect(status.subsystems.coordinator).toBeUndefined()
+  })
+})
+
 describe('a cluster', () => {
   test('shows health, readiness, life and metrics of every role', async () => {
-    const cluster = { REDIS_URL: process.env.TEST_REDIS_URL ?? '', DAEMON_JWT_SECRET: SECRET }
+    const cluster = { REDIS_URL: process.env.TEST_REDIS_URL ?? '' }
     const name = `t${randomBytes(4).toString('hex')}`
+    const daemons: Daemon[] = []
     for (const role of ['coordinator', 'worker', 'edge'] as const) {
-      const env = { ...cluster, CLUSTER_NAME: name, DAEMON_ROLE: role, DAEMON_NAME: role }
-      const { metricsPort } = await startDaemon(env)
+      const env = { ...cluster, CLUSTER_NAME: name, DAEMON_ROLE: role, DAEMON_NAME: role, DAEMON_JWT_SECRET: SECRET }
+      const daemon = await startDaemon(env)
+      const { metricsPort } = daemon
 
       const fields = ['status', 'version', 'uptime', 'checks', 'timestamp']
       expect(await shapeOf(metricsPort, '/health'), role).toEqual([200, fields])
@@ -94,6 +124,15 @@ describe('a cluster', () => {
       // A page tells of what its process does, and of nothing else.
       expect(page.includes('wundr_ws_connections_active'), role).toBe(role === 'edge')
       expect(page.includes('orchestrator_sessions_active'), role).toBe(role === 'worker')
+      daemons.push(daemon)
     }
+
+    const [coordinator, , edge] = daemons
+    const partsOf = async () => (await statusOf(edge)).subsystems
+    await vi.waitFor(async () => {
+      expect(await partsOf()).toMatchObject({ workers: { status: 'running' }, coordinator: { status: 'running' } })
+    }, PATIENCE)
+    await coordinator?.stop()
+    expect((await partsOf()).coordinator).toMatchObject({ status: 'unreachable' })
   })
 })
