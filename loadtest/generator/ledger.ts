@@ -44,6 +44,11 @@ export class Ledger {
     return this.#pending.length
   }
 
+  /** When the requests without an answer were due. */
+  get pendingSince(): readonly number[] {
+    return this.#pending.map(({ at }) => at)
+  }
+
   /** Number of the last event, or 0. */
   get lastEvent(): number {
     return this.#lastEvent ?? 0

@@ -32,4 +32,9 @@ export class Meter {
     if (now >= this.#from && now < this.#until) this.#answers++
     if (dueAt >= this.#from && dueAt < this.#until) this.latency.record(now - dueAt)
   }
+
+  /** A request that was due at `dueAt` has no answer and gets none: it counts as late as it is by now. */
+  gaveUp(dueAt: number): void {
+    if (dueAt >= this.#from && dueAt < this.#until) this.latency.record(performance.now() - dueAt)
+  }
 }

@@ -17,12 +17,11 @@ export interface Pace {
   stop(): void
   /** Session `index` has got an answer. */
   answered(index: number): void
-  /** Requests that were due and never sent. */
-  readonly notSent: number
+  /** When the requests were due that were never sent. */
+  notSent(): readonly number[]
 }
 
 export class ClosedLoop implements Pace {
-  readonly notSent = 0
   readonly #sessions: readonly Paced[]
   #requests = 0
   #running = false
@@ -43,6 +42,10 @@ export class ClosedLoop implements Pace {
   answered(index: number): void {
     const session = this.#sessions[index]
     if (this.#running && session?.isOpen) session.send(this.#requests++, performance.now())
+  }
+
+  notSent(): readonly number[] {
+    return []
   }
 }
 
@@ -70,10 +73,6 @@ export class OpenLoop implements Pace {
     this.#owed = sessions.map(() => 0)
   }
 
-  get notSent(): number {
-    return this.#owed.reduce((sum, each) => sum + each, 0)
-  }
-
   start(): void {
     this.#startedAt = performance.now()
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
@@ -88,9 +87,16 @@ export class OpenLoop implements Pace {
     if (this.#timer !== undefined) this.#send(index)
   }
 
+  notSent(): readonly number[] {
+    return this.#owed.flatMap((owed, index) => {
+      const turn = this.#turns[index] ?? 0
+      return Array.from({ length: owed }, (_, later) => this.#dueAt((turn + later) * this.#sessions.length + index))
+    })
+  }
+
   #tick(): void {
     const now = performance.now()
-    for (; this.#startedAt + this.#due * this.#intervalMs <= now; this.#due++) {
+    for (; this.#dueAt(this.#due) <= now; this.#due++) {
       const index = this.#due % this.#sessions.length
       this.#owed[index] = (this.#owed[index] ?? 0) + 1
       this.#send(index)
@@ -105,6 +111,10 @@ export class OpenLoop implements Pace {
     const request = turn * this.#sessions.length + index
     this.#owed[index] = owed - 1
     this.#turns[index] = turn + 1
-    session.send(request, this.#startedAt + request * this.#intervalMs)
+    session.send(request, this.#dueAt(request))
+  }
+
+  #dueAt(request: number): number {
+    return this.#startedAt + request * this.#intervalMs
   }
 }

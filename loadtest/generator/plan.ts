@@ -27,7 +27,10 @@ export interface Report {
   readonly roundTrips: number
   readonly seconds: number
   readonly roundTripsPerSecond: number
-  /** In ms, of requests that were due within the measured time. In an open loop from the time a request was due. */
+  /**
+   * In ms, of all requests that were due within the measured time, from the time they were due. Those that were never
+   * answered, or never sent, count with the time that they had waited when the run ended.
+   */
   readonly latency: LatencySummary
   /** Of the whole run, warm-up and drain included. */
   readonly counts: Counts

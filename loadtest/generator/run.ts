@@ -78,10 +78,6 @@ class LoadRun {
     })
   }
 
-  #unanswered(): number {
-    return this.#sessions.reduce((sum, { ledger }) => sum + ledger.inFlight, 0)
-  }
-
   async #drain(): Promise<void> {
     const deadline = performance.now() + DRAIN_MS
     while (this.#sessions.some(({ isOpen, ledger }) => isOpen && ledger.inFlight > 0)) {
@@ -93,8 +89,11 @@ class LoadRun {
   #report(): Report {
     const { rate, connections } = this.#plan
     const { answers, seconds, latency } = this.#meter
-    const unanswered = this.#unanswered()
-    const { notSent } = this.#pace
+    const pending = this.#sessions.flatMap(({ ledger }) => ledger.pendingSince)
+    const unsent = this.#pace.notSent()
+    for (const dueAt of [...pending, ...unsent]) this.#meter.gaveUp(dueAt)
+    const { length: unanswered } = pending
+    const { length: notSent } = unsent
     const losses = this.#losses.length === 0 ? [] : [`${this.#losses.length} connections were lost`]
     const overload = notSent === 0 ? [] : [`${notSent} requests were due and never sent: the rate is too high`]
     return {

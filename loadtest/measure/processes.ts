@@ -26,13 +26,10 @@ export function cpuTimes(members: Members): CpuTimes {
   )
 }
 
-/** What was used between two readings, in µs per round trip. */
+/** What was used between two readings, in µs per round trip; of no round trip at all it is 0. */
 export function costPerRoundTrip(before: CpuTimes, after: CpuTimes, roundTrips: number): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(after).map(([name, us]) => {
-      return [name, Number(((us - (before[name] ?? 0)) / Math.max(1, roundTrips)).toFixed(1))]
-    }),
-  )
+  const each = (us: number): number => (roundTrips === 0 ? 0 : Number((us / roundTrips).toFixed(1)))
+  return Object.fromEntries(Object.entries(after).map(([name, us]) => [name, each(us - (before[name] ?? 0))]))
 }
 
 /** Resident memory in bytes; 0 when the process is gone. A database's processes share memory, which counts once each. */

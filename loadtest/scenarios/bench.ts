@@ -15,7 +15,8 @@ import type { Members } from '../measure/processes.js'
 import type { Outcome, Stage } from './scenario.js'
 
 const DEFAULTS = { connections: 200, seconds: 10, rate: 10_000 }
-const WARMUP_SECONDS = 2
+/** Until the compilers of all processes have seen the hot path often enough. */
+const WARMUP_SECONDS = 5
 
 /** Something under load: where it listens, how one speaks to it, and which processes it is made of. */
 interface Subject {

@@ -7,7 +7,8 @@ import { type LoadFigures, measureCluster } from '../measure/load-figures.js'
 import { loadTable } from '../measure/tables.js'
 import type { Outcome, Stage } from './scenario.js'
 
-const WARMUP_SECONDS = 3
+/** Until the compilers of all processes have seen the hot path often enough. */
+const WARMUP_SECONDS = 5
 const PEAK = { connections: 200, seconds: 15 }
 
 export async function peak(stage: Stage): Promise<Outcome> {

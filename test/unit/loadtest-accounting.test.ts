@@ -4,6 +4,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { dialectOf, type Listener } from '../../loadtest/generator/dialect.js'
 import { faultsOf, Ledger, noCounts } from '../../loadtest/generator/ledger.js'
+import { Meter } from '../../loadtest/generator/meter.js'
 import { ClosedLoop, OpenLoop, type Paced } from '../../loadtest/generator/pace.js'
 import { type SeededRandom, seededRandom } from '../support/random.js'
 
@@ -119,6 +120,18 @@ describe('the books of a session', () => {
   })
 })
 
+test('a request that was never answered counts as late as it is, and one outside the measured time not at all', () => {
+  const meter = new Meter()
+  const before = performance.now()
+  meter.begin()
+
+  meter.gaveUp(before - 1_000)
+  meter.gaveUp(performance.now())
+
+  expect(meter.latency.count).toBe(1)
+  expect(meter.answers).toBe(0)
+})
+
 test('answers of every dialect are found by their request', () => {
   const answers = {
     mirror: dialectOf('mirror').request('session', 41),
@@ -184,6 +197,7 @@ describe('the pace', () => {
   test('of an open loop says what it could not send', () => {
     const sessions = [session(), session()]
     const pace = new OpenLoop(sessions, 2_000)
+    const startedAt = performance.now()
 
     pace.start()
     vi.advanceTimersByTime(100)
@@ -191,7 +205,8 @@ describe('the pace', () => {
 
     const sent = sessions.flatMap((each) => each.sent)
     expect(sent).toHaveLength(128)
-    expect(pace.notSent).toBe(201 - 128)
+    expect(pace.notSent()).toHaveLength(201 - 128)
+    expect(Math.min(...pace.notSent()) - startedAt).toBeCloseTo(64, 3)
     expect(new Set(sent.map(({ request }) => request)).size).toBe(128)
   })
 })
