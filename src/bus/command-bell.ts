@@ -73,8 +73,6 @@ export class RedisCommandBell implements CommandBell {
   async #listen(lane: number): Promise<BlockingRead | undefined> {
     try {
       await this.#hang(lane)
-      // What came before the bell was there has rung at nobody.
-      for (const shard of this.#shards) if (this.#options.lanes.laneOfShard(shard) === lane) this.#tell(shard)
       const client = await this.#options.connect()
       const key = this.#key(lane)
       const read = new BlockingRead({
@@ -96,11 +94,13 @@ export class RedisCommandBell implements CommandBell {
 
   /** Makes sure that the bell is there: `submit` writes only to one that is. */
   async #hang(lane: number): Promise<void> {
-    const { redis } = this.#options
+    const { redis, lanes } = this.#options
     const key = this.#key(lane)
     if ((await redis.pexpire(key, EXPIRY_MS)) === 1) return
     await redis.xadd(key, 'MAXLEN', '~', BELL_RINGS, '*', 'n', '')
     await redis.pexpire(key, EXPIRY_MS)
+    // What came before the bell was there has rung at nobody.
+    for (const shard of this.#shards) if (lanes.laneOfShard(shard) === lane) this.#tell(shard)
   }
 
   #hear(batches: readonly StreamBatch[]): void {

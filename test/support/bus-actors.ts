@@ -41,6 +41,7 @@ export const seqOf = (eventId: string): number => parseEventId(eventId)?.seq ?? 
 /** The owner of one shard. */
 export class TestOwner {
   #commits = 0
+  #accepting: Promise<unknown> = Promise.resolve()
 
   private constructor(
     readonly bus: Bus,
@@ -55,8 +56,14 @@ export class TestOwner {
     return new TestOwner(bus, claim)
   }
 
-  /** Submits commands and accepts what waits then, at most a batch. */
-  async accept(...submissions: readonly Submission[]): Promise<Accepted | Refused> {
+  /** Submits commands and accepts what waits then, at most a batch. Calls follow one another: each gets its own. */
+  accept(...submissions: readonly Submission[]): Promise<Accepted | Refused> {
+    const accepted = this.#accepting.then(() => this.#submitAndAccept(submissions))
+    this.#accepting = accepted.catch(() => undefined)
+    return accepted
+  }
+
+  async #submitAndAccept(submissions: readonly Submission[]): Promise<Accepted | Refused> {
     for (const it of submissions) await this.bus.commands.submit(it)
     return await this.bus.commands.accept(this.claimed)
   }

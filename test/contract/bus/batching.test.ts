@@ -201,7 +201,7 @@ eachBus((fixture) => {
     const { bus, edge, first, second } = await begin()
     const watcher = await TestEdge.open(bus)
     const owners = range(30).map((index) => (index % 2 === 0 ? first : second))
-    const sessions = await Promise.all(owners.map((it) => newSpawn(it, edge)))
+    const sessions = await Promise.all(owners.map((it) => it.spawn(edge.name)))
     const watched = sessions.filter((_, index) => index % 3 === 0)
     for (const id of watched) await bus.log.resume(id, watcher.name, 'now', 10)
 
@@ -223,7 +223,7 @@ eachBus((fixture) => {
     const { bus, edge, first, second } = await begin()
     const id = newNodeId('edge')
     const gone = await TestEdge.open(bus, id)
-    const sessions = await Promise.all([first, second, first, second].map((it) => newSpawn(it, gone)))
+    const sessions = await Promise.all([first, second, first, second].map((it) => it.spawn(gone.name)))
     for (const it of sessions) await bus.log.resume(it, edge.name, 'now', 10)
     await gone.stop()
     const [commits, flushes] = [sessions.slice(0, 2), sessions.slice(2)]
@@ -247,7 +247,9 @@ eachBus((fixture) => {
 
   test('more changes, and larger ones, than one call takes are all carried out', async () => {
     const { bus, redis, edge, first } = await begin()
-    const sessions = await Promise.all(range(2 * CHANGES_PER_CALL + 4).map(() => newSpawn(first, edge)))
+    const spawns = range(2 * CHANGES_PER_CALL + 4).map(() => spawnOf(newSessionId(FIRST), edge.name))
+    const sessions = (await first.acceptances(...spawns)).map((it) => it.sessionId)
+    await expect.poll(() => edge.acceptances().length, ARRIVAL).toBe(sessions.length)
     const large = sessions.slice(0, 4)
     const calls = async (work: () => Promise<unknown>): Promise<number | undefined> => {
       const before = await redis?.outLength(edge.name, FIRST)
@@ -316,7 +318,7 @@ eachBus((fixture) => {
     const edge = await TestEdge.open(bus)
     const shards = range(48).map((index) => 200 + index)
     const owners = await Promise.all(shards.map((shard) => TestOwner.claim(bus, shard, 2)))
-    const sessions = await Promise.all(owners.map((it) => newSpawn(it, edge)))
+    const sessions = await Promise.all(owners.map((it) => it.spawn(edge.name)))
     await Promise.all(owners.map((it, index) => it.append(sessions[index] ?? '', 1)))
 
     const claims = await Promise.all(
@@ -391,14 +393,6 @@ eachBus((fixture) => {
     await expect.poll(() => edge.texts(spoilt), ARRIVAL).toHaveLength(1)
   })
 })
-
-/** Spawns without looking at what else the call accepted. */
-async function newSpawn(owner: TestOwner, edge: TestEdge): Promise<string> {
-  const sessionId = newSessionId(owner.claimed.shard)
-  await owner.accept(spawnOf(sessionId, edge.name))
-  await expect.poll(() => owner.bus.log.peek(sessionId), ARRIVAL).toBeDefined()
-  return sessionId
-}
 
 /** All commands that wait in the owner's shard. */
 async function drain(owner: TestOwner) {

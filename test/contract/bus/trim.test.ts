@@ -62,6 +62,15 @@ eachBus((fixture) => {
     expect(await unprojected()).toEqual([sessionId])
   })
 
+  test('a trim that comes late leaves projected what was projected', async () => {
+    const { owner, sessionId, unprojected } = await begin()
+
+    await owner.trim(sessionId, 6, 100)
+    await owner.trim(sessionId, 2, 100)
+
+    expect(await unprojected()).toEqual([])
+  })
+
   test('repeated and late trims are harmless, also of a session that is not there', async () => {
     const { bus, owner, sessionId } = await begin()
 
