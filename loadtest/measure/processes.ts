@@ -32,12 +32,13 @@ export function costPerRoundTrip(before: CpuTimes, after: CpuTimes, roundTrips: 
   return Object.fromEntries(Object.entries(after).map(([name, us]) => [name, each(us - (before[name] ?? 0))]))
 }
 
-/** Resident memory in bytes; 0 when the process is gone. A database's processes share memory, which counts once each. */
+/** Resident memory in bytes; 0 when the process is gone. */
 export function residentBytes(pid: number): number {
   const line = readText(`/proc/${pid}/status`)?.match(/^VmRSS:\s+(\d+) kB/m)
   return Number(line?.[1] ?? 0) * KIB
 }
 
+/** Memory that processes of one name share, as those of a database do, counts in each of them. */
 export function residentByName(members: Members): Record<string, number> {
   const parents = parentsOfAll()
   return Object.fromEntries(

@@ -6,6 +6,7 @@ import type { Table } from '../scenarios/scenario.js'
 import type { LoadFigures } from './load-figures.js'
 
 const NO_VALUE = '–'
+const PERCENTILES = ['p50', 'p90', 'p99', 'max'] as const
 
 /** The value in the middle; of an even number of values the lower one. 0 for none. */
 export const median = (values: readonly number[]): number =>
@@ -18,14 +19,14 @@ const ms = (value: number): string => `${value < 10 ? value.toFixed(2) : value.t
 export function loadTable(runs: readonly LoadFigures[]): Table {
   const of = (value: (run: LoadFigures) => number): number => median(runs.map(value))
   const { report } = runs[0] ?? {}
-  const latency = (name: 'p50' | 'p90' | 'p99' | 'max'): string => ms(of((run) => run.report.latency[name]))
+  const latencies = PERCENTILES.map((name) => ms(of((run) => run.report.latency[name])))
   const offered = report?.offeredPerSecond
   return {
     head: ['measure', runs.length === 1 ? 'figure' : `median of ${runs.length}`],
     rows: [
       ...(offered === undefined ? [] : [['commands/s offered', grouped(offered)]]),
       ['round trips/s', grouped(of((run) => run.report.roundTripsPerSecond))],
-      ['latency p50 · p90 · p99 · max', ['p50', 'p90', 'p99', 'max'].map((name) => latency(name as 'p50')).join(' · ')],
+      [`latency ${PERCENTILES.join(' · ')}`, latencies.join(' · ')],
       ['sent = answered', accounting(runs)],
       ...perProcess('CPU µs per round trip', runs, (run) => run.cpuUs, 1),
       ...perProcess('RSS in MB', runs, (run) => run.residentMb, 0),
@@ -48,7 +49,7 @@ function perProcess(
   values: (run: LoadFigures) => Readonly<Record<string, number>>,
   digits: number,
 ): string[][] {
-  const names = Object.keys(values(runs[0] as LoadFigures))
+  const names = [...new Set(runs.flatMap((run) => Object.keys(values(run))))]
   const medians = names.map((name) => [name, median(runs.map((run) => values(run)[name] ?? 0))] as const)
   const sum = medians.reduce((total, [, value]) => total + value, 0)
   const each = medians.map(([name, value]) => `${name} ${value.toFixed(digits)}`)

@@ -10,7 +10,7 @@ import { startCluster } from '../cluster/cluster.js'
 import type { DialectName } from '../generator/dialect.js'
 import type { Plan } from '../generator/plan.js'
 import { benchTable, type SubjectFigures } from '../measure/bench-table.js'
-import { type LoadFigures, measureLoad } from '../measure/load-figures.js'
+import { type LoadFigures, measureLoad, waitForProjection } from '../measure/load-figures.js'
 import type { Members } from '../measure/processes.js'
 import type { Outcome, Stage } from './scenario.js'
 
@@ -24,6 +24,8 @@ interface Subject {
   readonly targets: Plan['targets']
   readonly tokens: readonly string[]
   readonly members: Members
+  /** Resolves when nothing is left to do behind a load that made so many events. */
+  readonly settled?: (events: number) => Promise<unknown>
 }
 
 interface Candidate {
@@ -68,10 +70,11 @@ async function measure(
   const teardown = new Teardown()
   stage.teardown.add(candidate.name, (hurry) => teardown.run(hurry))
   try {
-    const { members, ...subject } = await candidate.open(teardown, stage)
+    const { members, settled, ...subject } = await candidate.open(teardown, stage)
     const { connections, seconds, rate } = load
     const plan: Plan = { ...subject, connections, seconds, warmupSeconds: WARMUP_SECONDS }
     const closed = await measureLoad(plan, members)
+    await settled?.(closed.report.events)
     const open = await measureLoad({ ...plan, rate }, members)
     measured.get(candidate.name)?.closed.push(closed)
     measured.get(candidate.name)?.open.push(open)
@@ -102,8 +105,9 @@ async function openPair(teardown: Teardown, dialect: DialectName, program: strin
 }
 
 async function openService(teardown: Teardown, { options }: Stage): Promise<Subject> {
-  const { targets, tokens, members } = await startCluster(teardown, options)
-  return { dialect: 'service', targets, tokens, members }
+  const { targets, tokens, members, stores } = await startCluster(teardown, options)
+  const settled = (events: number): Promise<unknown> => waitForProjection(stores, events)
+  return { dialect: 'service', targets, tokens, members, settled }
 }
 
 const targetsOf = ({ port }: RunningBaseline): Plan['targets'] => [{ host: '127.0.0.1', port }]
