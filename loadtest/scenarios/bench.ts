@@ -24,6 +24,7 @@ interface Subject {
   readonly targets: Plan['targets']
   readonly tokens: readonly string[]
   readonly members: Members
+  readonly versions?: Readonly<Record<string, string>>
   /** Resolves when nothing is left to do behind a load that made so many events. */
   readonly settled?: (events: number) => Promise<unknown>
 }
@@ -43,13 +44,16 @@ const CANDIDATES: readonly Candidate[] = [
 export async function bench(stage: Stage): Promise<Outcome> {
   const { connections = DEFAULTS.connections, rate = DEFAULTS.rate, seconds = DEFAULTS.seconds } = stage.options
   const measured = new Map<string, SubjectFigures>(CANDIDATES.map(({ name }) => [name, { name, closed: [], open: [] }]))
+  const versions: Record<string, string> = {}
   for (let round = 0; round < stage.options.repeat; round++) {
-    for (const candidate of CANDIDATES) await measure(candidate, stage, measured, { connections, rate, seconds })
+    for (const candidate of CANDIDATES) {
+      Object.assign(versions, await measure(candidate, stage, measured, { connections, rate, seconds }))
+    }
   }
   const subjects = [...measured.values()]
   return {
     summary: `${connections} connections, ${seconds} s in a closed loop and ${seconds} s at ${rate} messages/s; same generator.`,
-    versions: {},
+    versions,
     tables: [benchTable(subjects)],
     notes: [
       'Socket.IO: over uWebSockets.js, one server takes the clients and one does the work; both ways go through the ' +
@@ -60,17 +64,17 @@ export async function bench(stage: Stage): Promise<Outcome> {
   }
 }
 
-/** Each subject runs alone: what it needs is started for it and stopped after it. */
+/** Each subject runs alone: what it needs is started for it and stopped after it. Returns versions of what it ran on. */
 async function measure(
   candidate: Candidate,
   stage: Stage,
   measured: ReadonlyMap<string, SubjectFigures>,
   load: typeof DEFAULTS,
-): Promise<void> {
+): Promise<Subject['versions']> {
   const teardown = new Teardown()
   stage.teardown.add(candidate.name, (hurry) => teardown.run(hurry))
   try {
-    const { members, settled, ...subject } = await candidate.open(teardown, stage)
+    const { members, versions, settled, ...subject } = await candidate.open(teardown, stage)
     const { connections, seconds, rate } = load
     const plan: Plan = { ...subject, connections, seconds, warmupSeconds: WARMUP_SECONDS }
     const closed = await measureLoad(plan, members)
@@ -79,6 +83,7 @@ async function measure(
     measured.get(candidate.name)?.closed.push(closed)
     measured.get(candidate.name)?.open.push(open)
     stage.say(`${candidate.name}: ${shortly(closed)}; at ${rate}/s ${shortly(open)}`)
+    return versions
   } finally {
     await teardown.run(true)
   }
@@ -107,7 +112,7 @@ async function openPair(teardown: Teardown, dialect: DialectName, program: strin
 async function openService(teardown: Teardown, { options }: Stage): Promise<Subject> {
   const { targets, tokens, members, stores } = await startCluster(teardown, options)
   const settled = (events: number): Promise<unknown> => waitForProjection(stores, events)
-  return { dialect: 'service', targets, tokens, members, settled }
+  return { dialect: 'service', targets, tokens, members, versions: stores.versions, settled }
 }
 
 const targetsOf = ({ port }: RunningBaseline): Plan['targets'] => [{ host: '127.0.0.1', port }]
