@@ -93,6 +93,19 @@ test('containers of the compose cluster cannot write to their image or gain righ
   expect(services().filter(([, { ports }]) => ports)).toMatchObject([['balancer', { ports: [expect.any(String)] }]])
 })
 
+test('every program that holds the environment in the image is closed to its own user, and its debugger too', () => {
+  const file = readText('deploy/Dockerfile')
+  const [, closed = ''] = file.match(/chmod 0711 (.+)$/m) ?? []
+  const [, entry = '[]'] = file.match(/^ENTRYPOINT (.+)$/m) ?? []
+  const [, check = '[]'] = file.match(/^HEALTHCHECK [^[]*(\[.+\])$/m) ?? []
+
+  expect(closed.split(' ')).toEqual(['/usr/bin/tini', '/usr/local/bin/node'])
+  expect(JSON.parse(entry)).toEqual(['/usr/bin/tini', '--', 'orchestrator-daemon'])
+  expect(JSON.parse(check).slice(0, 2)).toEqual(['node', '--disable-sigusr1'])
+  expect(file).toContain("sed -i '1s|.*|#!/usr/local/bin/node --disable-sigusr1|' dist/main.js")
+  expect(file.indexOf('chmod 0711')).toBeGreaterThan(file.lastIndexOf('FROM '))
+})
+
 test('the ports are those of the settings everywhere', () => {
   const balancer = readText('deploy/haproxy.cfg')
   const [, service] = services().find(([name]) => name === 'balancer') ?? []
