@@ -6,9 +6,10 @@ import type { ErrorReply } from '../protocol/events.js'
 /**
  * Codes of the client itself. `connection_failed` no server could be reached · `closed` the client was closed ·
  * `timeout` no answer in time · `session_ended` the session ended before the task did · `slow_consumer` the queue of a
- * session ran over; attach again from the handle's position.
+ * session ran over; attach again from the handle's position · `refused` something before the service, a proxy for
+ * instance, refused the credential; the service's own refusals have the codes of its error table, `jwt_expired` and others.
  */
-export type ClientErrorCode = 'connection_failed' | 'closed' | 'timeout' | 'session_ended' | 'slow_consumer'
+export type ClientErrorCode = 'connection_failed' | 'closed' | 'timeout' | 'session_ended' | 'slow_consumer' | 'refused'
 
 export class ClientError extends Error {
   constructor(

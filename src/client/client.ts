@@ -33,7 +33,7 @@ export interface ConnectOptions {
   readonly urls?: readonly string[]
   /** A function is asked before each connection, so that it can return a fresh token. */
   readonly token?: TokenSource
-  /** Default: the platform's WebSocket, else the package `ws`. */
+  /** Default: in Node the package `ws`, elsewhere the platform's WebSocket. */
   readonly webSocket?: WebSocketConstructor
   /** Bound of the first connection, in ms; default 10 s. */
   readonly connectTimeoutMs?: number
@@ -60,7 +60,11 @@ export interface RoutedTask {
   readonly decision: RouteDecision
 }
 
-/** @throws ClientError `connection_failed` when no address answers in time. */
+/**
+ * @throws ClientError `connection_failed` when no address answers in time; at once with the service's reason, such as
+ *   `jwt_expired`, when it refuses the credential. Later refusals end the client in the same way. A browser does not tell
+ *   them from a lost network: there it is `connection_failed`, or another attempt.
+ */
 export async function connect(options: ConnectOptions): Promise<Client> {
   const urls = options.urls ?? (options.url === undefined ? [] : [options.url])
   if (urls.length === 0) throw new TypeError('connect needs a url')

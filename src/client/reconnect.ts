@@ -3,6 +3,7 @@
  * silently gone. It promises nothing about frames; what must survive a loss is sent again by its user after `onOpen`.
  */
 import { ClientError } from './client-error.js'
+import { finalError, onRefusal, type Refusal } from './refusal.js'
 import type { WebSocketConstructor, WebSocketLike } from './web-socket.js'
 
 /** First pause after a loss, doubled with each failure; the real pause is random below it, so clients spread out. */
@@ -92,11 +93,12 @@ export class ReconnectingLink {
       return
     }
     if (this.#ended) socket.close(NORMAL_CLOSE)
-    else this.#listen(socket)
+    else this.#listen(socket, url)
   }
 
-  #listen(socket: WebSocketLike): void {
+  #listen(socket: WebSocketLike, url: string): void {
     this.#socket = socket
+    onRefusal(socket, (refusal) => this.#refused(socket, url, refusal))
     const timeout = setTimeout(() => this.#lost(socket, 0), OPEN_TIMEOUT_MS)
     socket.addEventListener('open', () => {
       clearTimeout(timeout)
@@ -120,6 +122,12 @@ export class ReconnectingLink {
       clearTimeout(timeout)
       this.#lost(socket, code)
     })
+  }
+
+  #refused(socket: WebSocketLike, url: string, refusal: Refusal): void {
+    const error = this.#socket === socket ? finalError(refusal, url) : undefined
+    if (error) this.#end(error)
+    else socket.close() // A loss like any other: the close that follows is where the next attempt is planned.
   }
 
   /** A half-open connection never closes by itself: only missing answers tell. */

@@ -1,6 +1,6 @@
 /**
- * The WebSocket that the client uses: the platform's own where there is one, else the `ws` package. Only what both have
- * in common is used.
+ * The WebSocket that the client uses: the platform's own, in Node the `ws` package, which also tells why a connection was
+ * refused (refusal.ts). Beyond that only what both have in common is used.
  */
 
 export interface WebSocketLike {
@@ -14,14 +14,21 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string) => WebSocketLike
 
+/** What is looked at of the platform; Node.js 22 and newer have a WebSocket too, which is as silent as a browser's. */
+interface Platform {
+  readonly WebSocket?: WebSocketConstructor
+  readonly process?: { readonly versions?: { readonly node?: string } }
+}
+
 /** @throws Error that names the remedy when the platform has no WebSocket and `ws` is not installed. */
 export async function findWebSocket(): Promise<WebSocketConstructor> {
-  const own = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket
-  if (own) return own
+  const { WebSocket: own, process } = globalThis as unknown as Platform
+  if (own && process?.versions?.node === undefined) return own
   try {
     const module = (await import('ws')) as unknown as { default: WebSocketConstructor }
     return module.default
   } catch (cause) {
+    if (own) return own
     throw new Error('this platform has no WebSocket: install the package ws, or pass `webSocket`', { cause })
   }
 }

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import {
   type Client,
+  ClientError,
   type ConnectOptions,
   connect,
   FROM_START,
@@ -13,10 +14,19 @@ import {
 import type { ServerMessage } from '../../../src/protocol/events.js'
 import { seededRandom } from '../../support/random.js'
 import { CuttingProxy } from './cutting-proxy.js'
-import { AUTH, startEdge, token } from './edge-fixture.js'
+import { AUTH, startEdge, token, WIDE_LIMITS } from './edge-fixture.js'
 
 const webSocket = WebSocket as unknown as NonNullable<ConnectOptions['webSocket']>
 const clients: Client[] = []
+
+/** The WebSocket of `ws`, whose making is watched. */
+const socketClass = (made: (address: string, socket: WebSocket) => void): NonNullable<ConnectOptions['webSocket']> =>
+  class extends WebSocket {
+    constructor(address: string) {
+      super(address)
+      made(address, this)
+    }
+  } as unknown as NonNullable<ConnectOptions['webSocket']>
 
 async function open(options: Partial<ConnectOptions>): Promise<Client> {
   const client = await connect({ webSocket, ...options })
@@ -135,15 +145,98 @@ test('the same idempotency key gives the same session', async () => {
   })
 })
 
-test('a token function is asked, and a server that refuses it is a failed connection', async () => {
+test('a token function is asked before each connection', async () => {
   const { url } = await startEdge({ auth: AUTH })
 
   const client = await open({ url, token: () => token() })
 
   expect(await client.ping()).toBeGreaterThan(0)
-  await expect(connect({ url, webSocket, token: 'wrong', connectTimeoutMs: 500 })).rejects.toMatchObject({
+})
+
+test('a refused credential ends the first connection at once, with the reason and without the key', async () => {
+  const { url } = await startEdge({ auth: AUTH })
+  const attempts: string[] = []
+  const counting = socketClass((address) => attempts.push(address))
+
+  const refusals = [
+    connect({ url, webSocket: counting }),
+    connect({ url, webSocket: counting, token: 'wrong' }),
+    connect({ url, webSocket: counting, token: () => token({ exp: 1 }) }),
+    connect({ url: `${url}/?apiKey=not-a-key-of-ours`, webSocket: counting }),
+  ].map((attempt) => attempt.catch((error: unknown) => error))
+  const errors = await Promise.all(refusals)
+
+  expect(errors.map((error) => error instanceof ClientError && error.code)).toEqual([
+    'credentials_missing',
+    'jwt_malformed',
+    'jwt_expired',
+    'api_key_invalid',
+  ])
+  expect(errors[3]).toMatchObject({ message: expect.stringContaining(`${url}/ refused the credential`) })
+  expect(attempts).toHaveLength(4)
+})
+
+test('a credential that is refused when the connection comes back ends what waits, with the reason', async () => {
+  const { url } = await startEdge({ auth: AUTH })
+  const sockets: WebSocket[] = []
+  const tokens = [await token(), 'wrong']
+  const client = await open({
+    url,
+    token: () => tokens.shift(),
+    webSocket: socketClass((_address, socket) => sockets.push(socket)),
+  })
+  const session = await client.spawn({ task: 'wait' })
+  const result = session.result()
+
+  sockets[0]?.terminate()
+
+  await expect(result).rejects.toMatchObject({ name: 'ClientError', code: 'jwt_malformed' })
+  expect(sockets).toHaveLength(2)
+})
+
+test('a client that finds no room waits for it, because room may come', async () => {
+  const limits = { ...WIDE_LIMITS, connections: { perPrincipal: 1, perEdge: 10 } }
+  const { url } = await startEdge({ auth: AUTH, settings: { limits } })
+  const first = await open({ url, token: () => token() })
+  let attempts = 0
+  const counting = socketClass(() => {
+    attempts += 1
+  })
+
+  const second = open({ url, token: () => token(), webSocket: counting })
+  await expect.poll(() => attempts).toBeGreaterThan(1)
+  first.close()
+
+  expect(await (await second).ping()).toBeGreaterThan(0)
+})
+
+test('a WebSocket that does not tell refusals, as in browsers, is tried until time is up', async () => {
+  const { url } = await startEdge({ auth: AUTH })
+  let attempts = 0
+  class Silent {
+    readonly #socket: WebSocket
+    constructor(address: string) {
+      this.#socket = new WebSocket(address)
+      attempts += 1
+    }
+    get readyState(): number {
+      return this.#socket.readyState
+    }
+    send(data: string): void {
+      this.#socket.send(data)
+    }
+    close(code?: number): void {
+      this.#socket.close(code)
+    }
+    addEventListener(type: string, listener: (event: never) => void): void {
+      this.#socket.addEventListener(type as 'close', listener as () => void)
+    }
+  }
+
+  await expect(connect({ url, webSocket: Silent, token: 'wrong', connectTimeoutMs: 500 })).rejects.toMatchObject({
     code: 'connection_failed',
   })
+  expect(attempts).toBeGreaterThan(1)
 })
 
 test('connections cut at random bytes lose nothing, repeat nothing and run nothing twice', async () => {
