@@ -2,10 +2,10 @@
  * `orchestrator-daemon start`: runs a node in the foreground until a signal ends it.
  */
 import { logLevelOf, openNodeLog } from '../assembly/node-log.js'
-import { type FlagValue, loadConfig } from '../config/load.js'
+import { type Config, type FlagValue, loadConfig } from '../config/load.js'
 import { Daemon } from '../daemon.js'
 import type { Log } from '../telemetry/log.js'
-import { CommandFailure, EXIT } from './exit.js'
+import { EXIT } from './exit.js'
 import { hasHeapLimit, heedParent, runWithHeapLimit } from './heap-limit.js'
 import { Output } from './output.js'
 import { PidFile } from './pid-file.js'
@@ -35,19 +35,23 @@ export async function start(flags: StartFlags): Promise<void> {
   try {
     await daemon.start()
   } catch (error) {
-    throw notStarted(error, log)
+    process.exit(notStarted(error, log, config))
   }
   pidFile.listensOn(daemon.port ?? 0)
   output.step(`ready${daemon.port === undefined ? '' : ` on port ${daemon.port}`}; Ctrl-C stops it`)
   process.exit(await ended)
 }
 
-/** The sentence goes to people; where it happened goes into the log of those who ask for everything. */
-function notStarted(error: unknown, log: Log): CommandFailure {
-  const reason = error instanceof Error ? error.message : String(error)
+/**
+ * Says once why, and returns the exit code. Somebody at a terminal gets the sentence alone; otherwise it is a line of the
+ * log, which supervisors and a log file keep. Where it happened goes into the log of those who ask for everything.
+ */
+function notStarted(error: unknown, log: Log, { logging }: Config): number {
+  const sentence = `could not start: ${error instanceof Error ? error.message : String(error)}`
   log.debug({ err: error }, 'why it could not start')
-  log.error({ reason }, `could not start: ${reason}`)
-  return new CommandFailure(`could not start: ${reason}`, EXIT.failed, { cause: error })
+  if (process.stdout.isTTY && logging.file === undefined) process.stderr.write(`error: ${sentence}\n`)
+  else log.error({}, sentence)
+  return EXIT.failed
 }
 
 /** The first signal stops in order, a second one at once. */

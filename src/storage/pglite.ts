@@ -2,11 +2,11 @@
  * PGlite, Postgres inside this process, behind the pool that Kysely expects. It has one connection, so borrowers take
  * turns: whoever holds it may be in a transaction.
  */
-import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PGlite, Results } from '@electric-sql/pglite'
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
-import { lockDirectory } from './directory-lock.js'
+import { claimDirectory } from './data-directory.js'
 
 const INT8 = 20
 const NUMERIC = 1700
@@ -29,9 +29,7 @@ export interface PgliteFiles {
  */
 export async function openPgliteFiles(directory: string | undefined): Promise<PgliteFiles> {
   if (directory === undefined) return { pool: new PglitePool(await start(undefined)), unlock: async () => {} }
-  mkdirSync(directory, { recursive: true })
-  const path = realpathSync(directory)
-  const lock = lockDirectory(path)
+  const { path, lock } = claimDirectory(directory)
   try {
     return { pool: new PglitePool(await startIn(path)), unlock: async () => lock.release() }
   } catch (error) {

@@ -7,8 +7,10 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { freePort, Shell } from '../support/command-line.js'
 
-async function shellWithPort(): Promise<Shell> {
-  const shell = await Shell.open({ DAEMON_PORT: String(await freePort()) })
+const lastLine = (text: string): unknown => JSON.parse(text.trimEnd().split('\n').at(-1) ?? '')
+
+async function shellWithPort(settings: Readonly<Record<string, string>> = {}): Promise<Shell> {
+  const shell = await Shell.open({ DAEMON_PORT: String(await freePort()), ...settings })
   onTestFinished(() => shell.close())
   return shell
 }
@@ -90,8 +92,24 @@ test('a port that another program holds ends the start with 1 and one sentence',
   const { code, stdout, stderr } = await shell.run('start', '--port', String(port))
 
   expect(code).toBe(1)
-  expect(stderr).toMatch(/^error: could not start: cannot listen on 127\.0\.0\.1:\d+; .*\n$/)
-  expect(stdout + stderr).not.toMatch(/\bat \S+ \(|\.js:\d+/)
+  expect(lastLine(stdout)).toMatchObject({
+    level: 'error',
+    msg: expect.stringMatching(/^could not start: cannot listen on 127\.0\.0\.1:\d+; /),
+  })
+  expect(stdout).not.toMatch(/\bat \S+ \(|\.js:\d+/)
+  expect(stderr, 'said once').toBe('')
+})
+
+test('a data directory that cannot be made ends the start with 1 and one line that says which folder and what to do', async () => {
+  const shell = await shellWithPort({ DATABASE_URL: '', DATA_DIR: 'file/database' })
+  await writeFile(join(shell.folder, 'file'), '')
+  const { code, stdout, stderr } = await shell.run('start')
+
+  expect(code).toBe(1)
+  expect(stdout.match(/could not start/g)).toHaveLength(1)
+  expect(lastLine(stdout)).toMatchObject({ msg: expect.stringContaining(`${shell.folder}/file is not a directory`) })
+  expect(lastLine(stdout)).toMatchObject({ msg: expect.stringContaining('or set DATA_DIR to another folder') })
+  expect(stderr).toBe('')
 })
 
 test('restart puts a new daemon in the place of the old one', async () => {

@@ -188,3 +188,18 @@ test('of several processes that find a dead lock exactly one takes it over', { t
     expect(readdirSync(parent).filter((name) => name !== 'data')).toEqual([])
   }
 })
+
+test('a directory below a file is refused with a sentence that names the file', async () => {
+  writeFileSync(directory, '')
+  const below = join(directory, 'deeper', 'database')
+
+  await expect(openDatabase({ kind: 'pglite', directory: below })).rejects.toThrow(
+    `the data directory ${below} cannot be used: ${directory} is not a directory (ENOTDIR); `,
+  )
+})
+
+test.runIf(process.platform === 'linux')('a folder in which nobody may write is named, with what to do', async () => {
+  await expect(openDatabase({ kind: 'pglite', directory: '/sys/none/database' })).rejects.toThrow(
+    /^the data directory \/sys\/none\/database cannot be used: \/sys (may not be written by user \d+|is on a read-only disk) \(E[A-Z]+\); \w.+, or set DATA_DIR to another folder$/,
+  )
+})
