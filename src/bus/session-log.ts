@@ -152,9 +152,10 @@ export class RedisSessionLog implements SessionLog {
 
 function commitArguments({ shard, epoch }: Claim, change: Change): string[] {
   const { sessionId, expectedSeq, commitId, popInbox, popControl, status, clearPart, ended, events } = change
+  const counts = `${ended.length} ${events.length}`
   const place = `${shard} ${epoch} ${sessionId} ${expectedSeq} ${commitId}`
-  const counts = `${clearPart ? 1 : 0} ${ended.length} ${events.length}`
-  const args = [`${place} ${popInbox} ${popControl} ${status} ${counts}`, change.state ?? '']
+  const effects = `${popInbox} ${popControl} ${status} ${clearPart ? 1 : 0}`
+  const args = [`${counts} ${place} ${effects}`, change.state ?? '']
   for (const { commandId, eventId } of ended) args.push(commandId, eventId)
   args.push(...events)
   return args

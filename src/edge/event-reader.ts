@@ -5,7 +5,7 @@ import type { EdgeOutbox, EdgeStream, OutEntry } from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
 import type { NodeId } from '../protocol/ids.js'
 import type { Submissions } from './submissions.js'
-import { numbered } from './subscription.js'
+import { numberedRun } from './subscription.js'
 import type { Subscriptions } from './subscriptions.js'
 
 export class EventReader {
@@ -42,7 +42,7 @@ export class EventReader {
     } else if (entry.kind === 'text') {
       this.#subscriptions.deliver(entry.sessionId, [entry])
     } else {
-      this.#subscriptions.deliver(entry.sessionId, entry.events.map(numbered))
+      this.#subscriptions.deliver(entry.sessionId, numberedRun(entry.events))
     }
   }
 

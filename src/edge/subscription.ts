@@ -138,6 +138,14 @@ export function numbered(event: StoredEvent): NumberedEvent {
   return { epoch: id.epoch, seq: id.seq, body: event.body }
 }
 
+/** Events of one commit: they follow each other without gaps, so that one id tells all of them. @throws TypeError */
+export function numberedRun(events: readonly StoredEvent[]): NumberedEvent[] {
+  const [first] = events
+  if (!first) return []
+  const { epoch, seq } = numbered(first)
+  return events.map(({ body }, index) => ({ epoch, seq: seq + index, body }))
+}
+
 /**
  * The finished message that an event carries. Raw clients read text from chunks, so whatever they have not got of it must
  * go out before the end. Other events are told apart without parsing: they are most of the traffic.

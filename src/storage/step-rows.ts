@@ -2,7 +2,7 @@
  * What the rows of `tasks` and `steps` become through a piece of the log. Pure. Events of one session come in log order,
  * each of them once; only the start of a task names its turn, so what was open before the piece is passed in.
  */
-import type { LoggedEvent, LoggedEventType, TaskUsage } from '../protocol/events.js'
+import type { LoggedEvent, LoggedEventType, NewEvent, TaskExecuting, TaskUsage } from '../protocol/events.js'
 import { storableText } from './text.js'
 
 export interface ProjectedEvent {
@@ -15,7 +15,7 @@ export interface ProjectedEvent {
   /** The event's JSON. */
   readonly body: string
   /** The same, where somebody has it parsed. */
-  readonly event?: LoggedEvent
+  readonly event?: NewEvent | LoggedEvent
 }
 
 /** The last turn of a session that is stored already. */
@@ -122,7 +122,7 @@ class Fold {
     return { started: [...this.#started.values()], ended: [...this.#ended.values()], steps: [...this.#steps.values()] }
   }
 
-  take(event: ProjectedEvent, body: LoggedEvent): void {
+  take(event: ProjectedEvent, body: NewEvent | LoggedEvent): void {
     switch (body.type) {
       case 'task_executing':
         this.#startTask(event, body)
@@ -150,7 +150,7 @@ class Fold {
     }
   }
 
-  #startTask({ sessionId, at }: ProjectedEvent, body: Extract<LoggedEvent, { type: 'task_executing' }>): void {
+  #startTask({ sessionId, at }: ProjectedEvent, body: Omit<TaskExecuting, 'eventId'>): void {
     const { turn, task } = body
     const taskId = storableText(body.taskId)
     this.#open.set(sessionId, { turn, taskId, steps: 0 })

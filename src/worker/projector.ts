@@ -3,8 +3,8 @@
  * log stays the truth until then: what is not projected is found again by the next owner (claim's `unprojected`).
  */
 import type { Claim, SessionLog, SmallState } from '../bus/bus.js'
-import type { LoggedEvent } from '../protocol/events.js'
-import { formatEventId, LOG_START, parseEventId, shardOfSession } from '../protocol/ids.js'
+import type { LoggedEvent, NewEvent } from '../protocol/events.js'
+import { type EventId, formatEventId, LOG_START, parseEventId, shardOfSession } from '../protocol/ids.js'
 import type { Session, SessionStatus } from '../protocol/session.js'
 import type { WrittenEvents } from './change-builder.js'
 import type { Logger } from './session-services.js'
@@ -16,7 +16,7 @@ export interface ProjectedRow {
   readonly type: string
   readonly at: string
   readonly body: string
-  readonly event: LoggedEvent
+  readonly event: NewEvent | LoggedEvent
 }
 
 export interface ProjectionBatch {
@@ -89,7 +89,10 @@ export class Projector {
     const backlog = this.#backlogOf(claim, sessionId)
     backlog.snapshot = written.state.session
     if (backlog.fromLog === undefined) {
-      backlog.rows.push(...written.events.map((event, index) => row(event, written.bodies[index] ?? '')))
+      const { epoch, firstSeq, bodies } = written
+      written.events.forEach((event, index) => {
+        backlog.rows.push(row({ epoch, seq: firstSeq + index }, event, bodies[index] ?? ''))
+      })
       this.#buffered += written.events.length
     }
     if (this.#buffered > MAX_BUFFERED_ROWS) this.#spill()
@@ -203,7 +206,7 @@ export class Projector {
     const events = await this.log.events(id, after, MAX_ROWS)
     const backlog = this.#backlog.get(id)
     if (backlog && events.length > 0) backlog.snapshot ??= await this.#snapshot(id)
-    return events.map((event) => row(JSON.parse(event.body) as LoggedEvent, event.body))
+    return events.map(({ eventId, body }) => row(parseEventId(eventId), JSON.parse(body) as LoggedEvent, body))
   }
 
   async #snapshot(id: string): Promise<Session | undefined> {
@@ -251,8 +254,8 @@ interface Taken {
   readonly rows: readonly ProjectedRow[]
 }
 
-function row(event: LoggedEvent, body: string): ProjectedRow {
-  const { epoch = 0, seq = 0 } = parseEventId(event.eventId) ?? {}
+function row(id: EventId | undefined, event: NewEvent | LoggedEvent, body: string): ProjectedRow {
+  const { epoch, seq } = id ?? { epoch: 0, seq: 0 }
   return { sessionId: event.sessionId, epoch, seq, type: event.type, at: event.timestamp, body, event }
 }
 

@@ -90,21 +90,21 @@ local function take(shard, sid, rest, id, body)
   return table.concat({ sid, status, detail, rest }, ' ')
 end
 
-local function acceptShard(number, epoch, taken)
-  local shard = base .. 'sh:' .. number
+-- Adds the replies of one shard, its line first.
+local function acceptShard(number, epoch, replies)
+  local shard, line = base .. 'sh:' .. number, #replies + 1
   local s = call('HMGET', shard, 'epoch', 'cursor', 'queued', 'bytes', 'behind')
   local stored = tonumber(s[1] or '0')
-  if stored ~= epoch then return (stored > epoch and 'fenced ' or 'rollback ') .. stored end
-  if left == 0 then return 'ok 1 0' end
+  replies[line] = left == 0 and 'ok 1 0' or 'ok 0 0'
+  if stored ~= epoch then replies[line] = (stored > epoch and 'fenced ' or 'rollback ') .. stored end
+  if stored ~= epoch or left == 0 then return end
   local entries = call('XRANGE', shard .. ':in', '(' .. (s[2] or '0-0'), '+', 'COUNT', left)
   local count, freed = #entries, 0
-  if count == 0 then return 'ok 0 0' end
-  for _, entry in ipairs(entries) do
-    local f = entry[2]
+  if count == 0 then return end
+  for i, entry in ipairs(entries) do
+    local f, at = entry[2], line + 3 * i
     local sid, rest = string.match(f[2], '^(%S+) (.+)$')
-    taken[#taken + 1] = take(shard, sid, rest, f[4], f[6])
-    taken[#taken + 1] = f[4]
-    taken[#taken + 1] = f[6]
+    replies[at - 2], replies[at - 1], replies[at] = take(shard, sid, rest, f[4], f[6]), f[4], f[6]
     freed = freed + #f[6]
   end
   local cursor, behind = entries[count][1], tonumber(s[5] or '0') + count
@@ -115,25 +115,27 @@ local function acceptShard(number, epoch, taken)
   call('HSET', shard, 'cursor', cursor, 'queued', math.max(0, tonumber(s[3] or '0') - count),
     'bytes', math.max(0, tonumber(s[4] or '0') - freed), 'behind', behind)
   left = left - count
-  return 'ok ' .. (left == 0 and '1 ' or '0 ') .. count
+  replies[line] = 'ok ' .. (left == 0 and '1 ' or '0 ') .. count
 end
 
--- Any shard may be the first, so that one with very many commands does not keep the others waiting call after call.
-local shards, count = {}, (#ARGV - 6) / 2
+-- What the server refuses fails alone: its error stands where the replies would.
+local function tryShard(i, replies)
+  local line = #replies + 1
+  local done, failure = pcall(acceptShard, ARGV[i], tonumber(ARGV[i + 1]), replies)
+  if done then return replies end
+  for at = #replies, line, -1 do replies[at] = nil end
+  replies[line] = 'error ' .. (type(failure) == 'table' and failure.err or failure)
+  return replies
+end
+
+-- Any shard may be the first, so that one with very many commands does not keep the others waiting call after call. The
+-- replies come in the order of the shards.
+local replies, count = {}, (#ARGV - 6) / 2
 local start = tonumber(time[2]) % count
-for turn = 0, count - 1 do
-  local index = (start + turn) % count
-  local i, taken = 7 + 2 * index, {}
-  local done, reply = pcall(acceptShard, ARGV[i], tonumber(ARGV[i + 1]), taken)
-  -- What the server refuses fails alone: its error stands where the reply would.
-  if not done then reply, taken = 'error ' .. (type(reply) == 'table' and reply.err or reply), {} end
-  shards[index + 1] = { reply, taken }
-end
-local replies = {}
-for _, shard in ipairs(shards) do
-  replies[#replies + 1] = shard[1]
-  for _, it in ipairs(shard[2]) do replies[#replies + 1] = it end
-end
+local later = {}
+for index = start, count - 1 do tryShard(7 + 2 * index, later) end
+for index = 0, start - 1 do tryShard(7 + 2 * index, replies) end
+for i = 1, #later do replies[#replies + 1] = later[i] end
 for outbox, fields in pairs(outs) do
   if #fields % 2 == 1 then fields[#fields + 1] = '' end
   call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[6], '*', unpack(fields))

@@ -2,8 +2,8 @@
 --   change's epoch owns the shard. A change that is refused has changed nothing, and the others go on.
 -- KEYS 1 hash of the first shard; derives from ARGV 1, per change, sh:<n> (epoch), its :work, s:<sid>, its :log :inbox
 --   :control :seen :seen-before :part, and out:<outbox> of each subscribed edge
--- ARGV 1 key base  2 most out entries, then for each change: its head "shard epoch session, expected seq, commit id, inbox
---   pops, control pops, status, clear part (1|0), ended commands, events" separated by spaces, its state ('' keeps it), id
+-- ARGV 1 key base  2 most out entries, then for each change: its head "ended commands, events, shard, epoch, session,
+--   expected seq, commit id, inbox pops, control pops, status, clear part (1|0)" separated by spaces, its state ('' keeps it), id
 --   and event id of each ended command, the events' JSON
 -- Reply for each change "ok" (also for a commit id that is already in) | "fenced"|"rollback" and the stored epoch
 --   | "head" and its seq | "corrupt" | "error" and the server's words
@@ -36,7 +36,7 @@ local function fanOut(subs, session, sid, firstId, first, last)
   end
 end
 
-local HEAD = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)'
+local HEAD = '^%S+ %S+ (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
 
 local function commit(at, first, last)
   local number, epochText, sid, expected, id, pops, controlPops, status, clear = string.match(ARGV[at], HEAD)
@@ -91,7 +91,7 @@ end
 
 local replies, at = {}, 3
 while at <= #ARGV do
-  local ended, events = string.match(ARGV[at], '(%S+) (%S+)$')
+  local ended, events = string.match(ARGV[at], '^(%S+) (%S+)')
   local first = at + 2 + 2 * tonumber(ended)
   local last = first + tonumber(events) - 1
   replies[#replies + 1] = tried(pcall(commit, at, first, last))
