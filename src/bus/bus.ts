@@ -33,6 +33,14 @@ export interface RolledBack {
 
 export type Refused = Fenced | RolledBack
 
+/** The store is there and refused a single item: what it holds under a key is not what we write. Trying on changes nothing. */
+export class StoreRefusal extends Error {
+  constructor(words: string) {
+    super(`the store refused: ${words}`)
+    this.name = 'StoreRefusal'
+  }
+}
+
 export type Submitted = { readonly status: 'ok' } | { readonly status: 'busy'; readonly retryAfterMs: number }
 
 /**

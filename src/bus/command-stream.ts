@@ -23,7 +23,7 @@ import {
 import type { Outbox, Submission } from './command.js'
 import { BELL_RINGS, RedisCommandBell } from './command-bell.js'
 import type { Lanes } from './lanes.js'
-import { detailOf, refusal, words } from './replies.js'
+import { detailOf, refusal, refused, words } from './replies.js'
 
 /** Values that `accept` returns for each command: head, id and body. */
 const COMMAND_VALUES = 3
@@ -47,11 +47,13 @@ export class RedisCommandStream implements CommandStream {
       head: (base) => [base, LIMITS.shardCommands, LIMITS.shardBytes, BELL_RINGS],
       items: SUBMISSIONS_PER_CALL,
       chars: CHARS_PER_CALL,
+      refused,
     })
     this.#accept = new ScriptBatch(redis, new Script(new URL('./lua/accept.lua', import.meta.url)), {
       head: acceptHead,
       items: SHARDS_PER_CALL,
       chars: CHARS_PER_CALL,
+      refused,
       following: (line) => (line.startsWith('ok ') ? COMMAND_VALUES * Number(line.split(' ')[2]) : 0),
     })
   }

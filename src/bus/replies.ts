@@ -3,7 +3,7 @@
  */
 import type { ScriptReply } from '../redis/script.js'
 import type { ItemReply } from '../redis/script-batch.js'
-import type { Refused, StoredEvent } from './bus.js'
+import { type Refused, type StoredEvent, StoreRefusal } from './bus.js'
 
 export const word = (reply: ScriptReply): string => String(reply[0])
 
@@ -16,6 +16,8 @@ export function refusal(reply: ScriptReply): Refused | undefined {
   if (status !== 'fenced' && status !== 'rollback') return undefined
   return { status, epoch: Number(reply[1]) }
 }
+
+export const refused = (words: string): StoreRefusal => new StoreRefusal(words)
 
 /** A detail that is not there stands as `-` in a line of words. */
 export const detailOf = (text: string): string => (text === '-' ? '' : text)

@@ -23,11 +23,12 @@ import {
   type SessionLog,
   type SessionRecord,
   type StoredEvent,
+  StoreRefusal,
   type TextFlush,
 } from './bus.js'
 import type { Outbox } from './command.js'
 import type { Lanes } from './lanes.js'
-import { refusal, storedEvents, word, words } from './replies.js'
+import { refusal, refused, storedEvents, word, words } from './replies.js'
 
 /** Changes in one call: some 20 µs of the server each. */
 const CHANGES_PER_CALL = 48
@@ -52,7 +53,7 @@ export class RedisSessionLog implements SessionLog {
     private readonly lanes: Lanes,
   ) {
     const head = (base: string) => [base, LIMITS.outEntries]
-    const options = { head, chars: CHARS_PER_CALL }
+    const options = { head, chars: CHARS_PER_CALL, refused }
     const commit = new Script(new URL('./lua/commit.lua', import.meta.url))
     const flush = new Script(new URL('./lua/flush.lua', import.meta.url))
     this.#commit = new ScriptBatch(redis, commit, { ...options, items: CHANGES_PER_CALL })
@@ -83,7 +84,7 @@ export class RedisSessionLog implements SessionLog {
     if (word(reply) === 'head') return { status: 'head', seq: Number(reply[1]) }
     const refused = refusal(reply)
     if (refused) return refused
-    throw new Error(`session ${change.sessionId}: its lists do not hold what the commit ends (${word(reply)})`)
+    throw new StoreRefusal(`session ${change.sessionId}: its lists do not hold what the commit ends`)
   }
 
   async flush(claim: Claim, flush: TextFlush): Promise<Flushed> {

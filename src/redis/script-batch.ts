@@ -18,6 +18,8 @@ export interface BatchOptions {
   readonly items: number
   /** Characters of arguments in one call; a single larger item goes alone. */
   readonly chars: number
+  /** The error for an item that the server refused, from the server's words. */
+  readonly refused: (words: string) => Error
   /** How many values follow the first one of an item's reply; none when left out. */
   readonly following?: (first: string) => number
 }
@@ -104,7 +106,7 @@ export class ScriptBatch {
     for (const it of items) {
       const line = replies[at] ?? ''
       const end = at + 1 + (this.options.following?.(line) ?? 0)
-      if (line.startsWith(ERROR)) it.reject(new Error(line.slice(ERROR.length)))
+      if (line.startsWith(ERROR)) it.reject(this.options.refused(line.slice(ERROR.length)))
       else it.resolve([line, ...replies.slice(at + 1, end)])
       at = end
     }

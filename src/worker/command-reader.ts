@@ -2,6 +2,7 @@
  * Accepts what waits on the shards of this worker and hands it to the sessions: one batch of a shard after the other, and
  * those of different shards together.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AcceptedCommand, Claim, CommandStream, Refused } from '../bus/bus.js'
 import type { SessionHost } from './session-host.js'
 
@@ -11,11 +12,14 @@ export interface CommandReaderOptions {
   /** The claim under which a shard is read now. */
   readonly claimOf: (shard: number) => Claim | undefined
   readonly onRefused: (claim: Claim, refused: Refused) => void
-  /** The reply was lost, so nobody knows what was accepted: the shard is claimed once more, which tells. */
-  readonly onFailed: (shard: number) => Promise<void>
+  /** Nobody knows what was accepted: the shard must be claimed once more, which tells. */
+  readonly onFailed: (shard: number, error: unknown) => Promise<void>
   /** Whether Postgres knows nothing of this session but its reservation, so that it may be created. */
   readonly isUnborn: (sessionId: string) => Promise<boolean>
 }
+
+/** A store that fails at once must not be asked in a circle. */
+const RETRY_MS = 200
 
 export class CommandReader {
   readonly #options: CommandReaderOptions
@@ -47,10 +51,11 @@ export class CommandReader {
       do this.#again.delete(shard)
       while ((await this.#accept(shard)) || this.#again.has(shard))
       this.#running.delete(shard)
-    } catch {
+    } catch (error) {
+      await sleep(RETRY_MS)
       // Claiming it anew tells of the shard once more, which may not find it busy.
       this.#running.delete(shard)
-      if (!this.#stopped) await this.#options.onFailed(shard)
+      if (!this.#stopped) await this.#options.onFailed(shard, error)
     }
   }
 

@@ -8,7 +8,7 @@
  * A write whose reply is lost is sent again under the same id until the store answers or ownership is lost.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Claim, Part, Refused, SessionLog } from '../bus/bus.js'
+import { type Claim, type Part, type Refused, type SessionLog, StoreRefusal } from '../bus/bus.js'
 import type { StreamChunk } from '../protocol/events.js'
 import { newWriterId } from '../protocol/ids.js'
 import { ChangeBuilder, type Entry, type WrittenEvents } from './change-builder.js'
@@ -206,7 +206,7 @@ export class EventBatch {
       } catch (error) {
         if (this.#lost) throw this.#lost
         if (performance.now() > giveUpAt) throw new WriterLost('unreachable')
-        if (error instanceof Error && error.message.startsWith('session ')) throw error
+        if (error instanceof StoreRefusal) throw error
         await sleep(RETRY_MS)
       }
     }

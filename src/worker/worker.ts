@@ -5,7 +5,7 @@
  *    ▲                                     │
  *   shard-owner (claims)              event-batch ─▶ log ─▶ projector ─▶ Postgres
  */
-import type { Bus, Claim, CommandBell, StoredEvent } from '../bus/bus.js'
+import { type Bus, type Claim, type CommandBell, type StoredEvent, StoreRefusal } from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
 import type { ControlChannel, Member } from '../cluster/cluster.js'
 import type { EventId } from '../protocol/ids.js'
@@ -98,7 +98,7 @@ export class Worker {
       host: this.#host,
       claimOf: (shard) => this.#owner.claimOf(shard),
       onRefused: (claim, refused) => this.#owner.refused(claim, refused),
-      onFailed: (shard) => this.#owner.reinstall(shard),
+      onFailed: (shard, error) => this.#acceptFailed(shard, error),
       isUnborn: (id) => storage.isUnborn(id),
     })
     this.#bell = bus.commands.openBell(
@@ -176,6 +176,13 @@ export class Worker {
       onTurnEnded: (outcome, seconds) => metrics.turnEnded(outcome, seconds),
       onTakeover: (seconds) => metrics.takeover(seconds),
     }
+  }
+
+  /** A connection that failed has been logged by its own; what the store refuses somebody must look at. */
+  async #acceptFailed(shard: number, err: unknown): Promise<void> {
+    if (err instanceof StoreRefusal)
+      this.#options.logger.error({ err, shard }, 'the commands of a shard cannot be accepted')
+    await this.#owner.reinstall(shard)
   }
 
   #sessionLost(claim: Claim, sessionId: string, error: WriterLost): void {

@@ -16,6 +16,7 @@ import {
   type SessionHead,
   type SessionRecord,
   type StoredEvent,
+  StoreRefusal,
   type TextFlush,
 } from '../bus.js'
 import { isControl, type Outbox, type Submission } from '../command.js'
@@ -111,11 +112,11 @@ export class MemorySession {
 
   /**
    * Appends the events and does all else that the change says. Returns the events with their ids.
-   * @throws Error when the lists hold fewer commands than the change ends; nothing has changed then.
+   * @throws StoreRefusal when the lists hold fewer commands than the change ends; nothing has changed then.
    */
   commit(epoch: number, change: Change, group: WriteGroup): readonly StoredEvent[] {
     if (this.#inbox.length < change.popInbox || this.#control.length < change.popControl) {
-      throw new Error(`session ${this.id}: its lists do not hold what the commit ends`)
+      throw new StoreRefusal(`session ${this.id}: its lists do not hold what the commit ends`)
     }
     this.#waitingBytes -= this.#inbox.pop(change.popInbox) + this.#control.pop(change.popControl)
     for (const it of change.ended) {

@@ -1,0 +1,124 @@
+/**
+ * How a worker accepts: one batch of a shard after the other, as often as it is told, and in peace with a store that fails.
+ */
+import { expect, test, vi } from 'vitest'
+import { type Accepted, type Claim, type CommandStream, type Refused, StoreRefusal } from '../../../src/bus/bus.js'
+import type { Submission } from '../../../src/bus/command.js'
+import { newSessionId } from '../../../src/protocol/ids.js'
+import { CommandReader } from '../../../src/worker/command-reader.js'
+import type { SessionHost } from '../../../src/worker/session-host.js'
+
+const SHARD = 4
+const claim: Claim = { shard: SHARD, owner: 'worker@1', epoch: 3 }
+const nothing: Accepted = { status: 'ok', commands: [], more: false }
+
+function fixture(accept: () => Promise<Accepted | Refused>) {
+  const state = { claim: claim as Claim | undefined }
+  const deliver = vi.fn()
+  const submit = vi.fn(async () => ({ status: 'ok' }))
+  const onFailed = vi.fn(async () => undefined)
+  const onRefused = vi.fn()
+  const reader = new CommandReader({
+    commands: { accept: vi.fn(accept), submit } as unknown as CommandStream,
+    host: { deliver } as unknown as SessionHost,
+    claimOf: () => state.claim,
+    onRefused,
+    onFailed,
+    isUnborn: async (id) => id === UNBORN,
+  })
+  return { reader, state, deliver, submit, onFailed, onRefused }
+}
+
+const UNBORN = newSessionId(SHARD)
+
+function repeatedSpawn(sessionId: string): Accepted['commands'][number] {
+  const route = { sessionId, commandId: sessionId, type: 'spawn', tenant: 't', outbox: 'e@1-1', fresh: false } as const
+  const submission: Submission = { ...route, body: '{}' }
+  return { submission, acceptance: { sessionId, commandId: sessionId, status: 'check', detail: '' } }
+}
+
+test('a shard that is told of while it is read is read once more, not twice at once', async () => {
+  let running = 0
+  const seen: number[] = []
+  const gates: (() => void)[] = []
+  const { reader } = fixture(async () => {
+    running += 1
+    seen.push(running)
+    await new Promise<void>((resolve) => gates.push(resolve))
+    running -= 1
+    return nothing
+  })
+
+  for (let ring = 0; ring < 5; ring++) reader.read(SHARD)
+  await vi.waitFor(() => expect(gates).toHaveLength(1))
+  gates[0]?.()
+  await vi.waitFor(() => expect(gates).toHaveLength(2))
+  gates[1]?.()
+  await reader.stop()
+
+  expect(seen).toEqual([1, 1])
+})
+
+test('a batch that leaves more behind is followed by the next', async () => {
+  const left = [true, true, false]
+  const { reader, deliver } = fixture(async () => ({ ...nothing, more: left.shift() ?? false }))
+
+  reader.read(SHARD)
+  await vi.waitFor(() => expect(deliver).toHaveBeenCalledTimes(3))
+  await reader.stop()
+
+  expect(left).toEqual([])
+})
+
+test('commands of a shard that was given away meanwhile are left to the next owner', async () => {
+  const { reader, state, deliver } = fixture(async () => {
+    state.claim = undefined
+    return nothing
+  })
+
+  reader.read(SHARD)
+  await reader.stop()
+
+  expect(deliver).not.toHaveBeenCalled()
+})
+
+test('a repeated spawn is submitted again as new only when nothing of it exists anywhere', async () => {
+  const other = newSessionId(SHARD)
+  const replies: Accepted[] = [{ ...nothing, commands: [repeatedSpawn(UNBORN), repeatedSpawn(other)] }]
+  const { reader, submit, deliver } = fixture(async () => replies.shift() ?? nothing)
+
+  reader.read(SHARD)
+  await vi.waitFor(() => expect(submit).toHaveBeenCalled())
+  await reader.stop()
+
+  expect(deliver).toHaveBeenCalledTimes(1)
+  expect(submit.mock.calls).toEqual([[expect.objectContaining({ sessionId: UNBORN, fresh: true })]])
+})
+
+test('what the store refuses is told with its words after a pause, and the shard can be read again', async () => {
+  const error = new StoreRefusal('WRONGTYPE')
+  let failing = true
+  const { reader, onFailed, deliver } = fixture(async () => {
+    if (failing) throw error
+    return nothing
+  })
+
+  const before = performance.now()
+  reader.read(SHARD)
+  await vi.waitFor(() => expect(onFailed).toHaveBeenCalledWith(SHARD, error))
+  expect(performance.now() - before).toBeGreaterThan(100)
+  failing = false
+  reader.read(SHARD)
+  await vi.waitFor(() => expect(deliver).toHaveBeenCalledTimes(1))
+  await reader.stop()
+})
+
+test('a refused epoch ends the reading and is told', async () => {
+  const { reader, onRefused, onFailed } = fixture(async () => ({ status: 'fenced', epoch: 9 }))
+
+  reader.read(SHARD)
+  await vi.waitFor(() => expect(onRefused).toHaveBeenCalledWith(claim, { status: 'fenced', epoch: 9 }))
+  await reader.stop()
+
+  expect(onFailed).not.toHaveBeenCalled()
+})
