@@ -224,5 +224,7 @@ eachBus((fixture) => {
     await expect.poll(() => accepted.length, ARRIVAL).toBe(sent.length)
     expect(accepted).toEqual(sent)
     await bell.stop()
+    // The last ring may still be answered, and the bus must not be stopped under it.
+    await reading
   })
 })
