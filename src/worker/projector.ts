@@ -32,10 +32,10 @@ export type Project = (batches: readonly ProjectionBatch[]) => Promise<{ readonl
 /** How soon Postgres has what happens on an idle worker. */
 const INTERVAL_MS = 50
 /** A busy one gathers for a multiple of the time that its last projection took: fewer, larger ones cost half. */
-const REST_FACTOR = 3
+const REST_FACTOR = 2
 const MAX_INTERVAL_MS = 400
-/** One transaction, some 100 ms of Postgres. */
-const MAX_ROWS = 5_000
+/** One transaction. A larger one costs less for each row, and holds up everything else in this process while it is made. */
+const MAX_ROWS = 1_500
 /** Rows held in memory while Postgres is slow or away; beyond it they are read again from the log. */
 const MAX_BUFFERED_ROWS = 50_000
 const TRIM_MS = 1_000
