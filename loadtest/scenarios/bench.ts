@@ -16,7 +16,7 @@ import type { Outcome, Stage } from './scenario.js'
 
 const DEFAULTS = { connections: 200, seconds: 10, rate: 10_000 }
 /** Until the compilers of all processes have seen the hot path often enough. */
-const WARMUP_SECONDS = 5
+const WARMUP_SECONDS = 10
 
 /** Something under load: where it listens, how one speaks to it, and which processes it is made of. */
 interface Subject {

@@ -8,7 +8,7 @@ import { loadTable } from '../measure/tables.js'
 import type { Outcome, Stage } from './scenario.js'
 
 /** Until the compilers of all processes have seen the hot path often enough. */
-const WARMUP_SECONDS = 5
+const WARMUP_SECONDS = 10
 const PEAK = { connections: 200, seconds: 15 }
 
 export async function peak(stage: Stage): Promise<Outcome> {

@@ -3,8 +3,9 @@
  */
 import type { Config } from '../config/load.js'
 import { createLog, type Log } from '../telemetry/log.js'
-import { openLogFile } from '../telemetry/log-file.js'
+import type { LogFileOptions } from '../telemetry/log-file.js'
 import { LogLevelSwitch } from '../telemetry/log-level.js'
+import type { LogOutput } from '../telemetry/log-text.js'
 
 /** The level that the settings name, for an operator to turn. */
 export const logLevelOf = ({ server, logging }: Config): LogLevelSwitch =>
@@ -17,8 +18,14 @@ export const logLevelOf = ({ server, logging }: Config): LogLevelSwitch =>
 export async function openNodeLog({ server, logging }: Config, level: LogLevelSwitch): Promise<Log> {
   const { name, role } = server
   const { format, file: path, ...rotation } = logging
-  const file = path === undefined ? undefined : await openLogFile({ path, ...rotation, onError: sayLogFileFailed })
+  const file = path === undefined ? undefined : await openFile({ path, ...rotation, onError: sayLogFileFailed })
   return createLog({ level, format, name, role, file })
+}
+
+/** What rotates files is loaded by those who have one. */
+async function openFile(options: LogFileOptions): Promise<LogOutput> {
+  const { openLogFile } = await import('../telemetry/log-file.js')
+  return await openLogFile(options)
 }
 
 function sayLogFileFailed(error: Error): void {

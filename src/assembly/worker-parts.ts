@@ -63,7 +63,9 @@ export async function runtimes({ openai, anthropic, worker }: Config, metrics: M
       ...(anthropic.apiKey !== undefined && { anthropicApiKey: anthropic.apiKey }),
       ...(anthropic.baseUrl !== undefined && { anthropicBaseUrl: anthropic.baseUrl }),
     })
-  const model = () => metered(select(), { costOf, onCall: (call) => metrics.modelCall(call) })
+  // A vendor that is configured is loaded meanwhile; one that is not is said to the session that asks for it.
+  select().catch(() => undefined)
+  const model = async () => metered(await select(), { costOf, onCall: (call) => metrics.modelCall(call) })
   const sandbox = await detectSandbox()
   const options = { allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox }
   const tools = standardTools({ ...options, onCall: (call) => metrics.toolCall(call) })

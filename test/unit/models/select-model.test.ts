@@ -9,10 +9,10 @@ test.each([
   [{ openaiApiKey: 'k', anthropicApiKey: 'k' }, 'openai', 'gpt-x'],
   [{ openaiApiKey: '', anthropicApiKey: 'k' }, 'anthropic', 'claude-x'],
   [{ anthropicBaseUrl: 'http://127.0.0.1:1' }, 'anthropic', 'claude-x'],
-])('with %j the vendor is %s', (given, provider, name) => {
-  expect(selectModel({ ...names, ...given })).toMatchObject({ provider, name })
+])('with %j the vendor is %s', async (given, provider, name) => {
+  expect(await selectModel({ ...names, ...given })).toMatchObject({ provider, name })
 })
 
-test('without any key the user is told the sentence that the documentation promises', () => {
-  expect(() => selectModel(names)).toThrow('OpenAI API key is required')
+test('without any key the user is told the sentence that the documentation promises', async () => {
+  await expect(selectModel(names)).rejects.toThrow('OpenAI API key is required')
 })
