@@ -11,7 +11,6 @@ export interface LaneKeys {
   /** `<cluster>:{tag}:`, from which scripts derive the keys of sessions and out-streams. */
   readonly base: string
   shard(shard: number): string
-  shardCommands(shard: number): string
   session(id: SessionId): string
   outbox(name: string): string
   /** Stream of shard numbers for the worker that owns them (bus/command-bell). */
@@ -24,7 +23,6 @@ export function laneKeys(cluster: string, tag: string): LaneKeys {
   return {
     base,
     shard: (shard) => `${base}sh:${shard}`,
-    shardCommands: (shard) => `${base}sh:${shard}:in`,
     session: (id) => `${base}s:${id}`,
     outbox: (name) => `${base}out:${name}`,
     bell: (owner) => `${base}bell:${owner}`,
