@@ -59,11 +59,14 @@ export async function sessions(stage: Stage): Promise<Outcome> {
   }
 }
 
+/** The collector gave back more of the warm-up meanwhile than these sessions took. */
+const LESS_THAN_NOISE = 'less than the noise'
+
 const mb = (bytes: number): string => `${Math.round(bytes / BYTES_PER_MB)} MB`
 
 const row = (name: string, { sessions: count, beforeBytes, afterBytes }: Held): string[] => {
   const each = (afterBytes - beforeBytes) / count / BYTES_PER_KB
-  return [`${count} ${name}`, mb(beforeBytes), mb(afterBytes), `${each.toFixed(1)} KB`]
+  return [`${count} ${name}`, mb(beforeBytes), mb(afterBytes), each > 0 ? `${each.toFixed(1)} KB` : LESS_THAN_NOISE]
 }
 
 /** The compiler and the heap have settled when the first thousands of commands are through. */

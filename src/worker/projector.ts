@@ -60,6 +60,7 @@ export class Projector {
   readonly #projected = new Map<string, number>()
   #buffered = 0
   #intervalMs = INTERVAL_MS
+  #failed = false
   #timer: NodeJS.Timeout | undefined
   #trimTimer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
@@ -131,8 +132,8 @@ export class Projector {
   /** The first rows of an interval set its end. A full transaction does not wait for it, except after a failure. */
   #schedule(): void {
     if (this.#stopped || this.#running) return
-    if (this.#buffered >= MAX_ROWS && this.#intervalMs !== RETRY_MS) this.#run()
-    else this.#timer ??= setTimeout(() => this.#run(), this.#intervalMs)
+    if (this.#buffered >= MAX_ROWS && !this.#failed) this.#run()
+    else this.#timer ??= setTimeout(() => this.#run(), this.#failed ? RETRY_MS : this.#intervalMs)
   }
 
   #run(): void {
@@ -142,12 +143,13 @@ export class Projector {
     this.#running ??= this.#projectOnce()
       .then(
         () => {
+          this.#failed = false
           const rest = REST_FACTOR * (performance.now() - startedAt)
           this.#intervalMs = Math.min(Math.max(rest, INTERVAL_MS), MAX_INTERVAL_MS)
         },
         (error: unknown) => {
+          this.#failed = true
           this.#complain(error)
-          this.#intervalMs = RETRY_MS
         },
       )
       .then(() => {

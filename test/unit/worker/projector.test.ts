@@ -1,0 +1,91 @@
+/**
+ * When a worker copies its events into Postgres: together, at once when a transaction is full, and not in a circle while
+ * Postgres is away.
+ */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Claim, SessionLog, SmallState } from '../../../src/bus/bus.js'
+import type { NewEvent } from '../../../src/protocol/events.js'
+import { newSessionId } from '../../../src/protocol/ids.js'
+import { type Project, Projector } from '../../../src/worker/projector.js'
+
+const sessionId = newSessionId(0)
+const claim: Claim = { shard: 0, owner: 'worker@1', epoch: 3 }
+const state = { session: { id: sessionId, status: 'active' }, turn: 1, cancelled: [] } as unknown as SmallState
+const FULL = 1_500
+
+beforeEach(() => vi.useFakeTimers())
+afterEach(() => vi.useRealTimers())
+
+function fixture() {
+  const projected: number[][] = []
+  const failures: Error[] = []
+  const project: Project = async (batches) => {
+    const failure = failures.shift()
+    if (failure) throw failure
+    projected.push(batches.flatMap((batch) => batch.events.map((row) => row.seq)))
+    return { fenced: [] }
+  }
+  const warn = vi.fn()
+  const logger = { debug: vi.fn(), info: vi.fn(), warn, error: vi.fn() }
+  const projector = new Projector({ trim: async () => undefined } as unknown as SessionLog, project, logger)
+  let seq = 0
+  const add = (count: number) => {
+    const event = { type: 'session_status_update', sessionId, timestamp: 't' } as unknown as NewEvent
+    const events = Array.from({ length: count }, () => event)
+    projector.add(claim, sessionId, { epoch: 3, firstSeq: seq + 1, events, bodies: events.map(() => '{}'), state })
+    seq += count
+  }
+  return { projector, projected, failures, warn, add }
+}
+
+const upTo = (last: number, first = 1): number[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index)
+
+test('what comes within an interval goes into one transaction, at its end', async () => {
+  const { projected, add } = fixture()
+
+  add(2)
+  await vi.advanceTimersByTimeAsync(49)
+  add(3)
+  expect(projected).toEqual([])
+  await vi.advanceTimersByTimeAsync(1)
+
+  expect(projected).toEqual([upTo(5)])
+})
+
+test('a full transaction does not wait for the end of the interval', async () => {
+  const { projected, add } = fixture()
+
+  add(FULL)
+  await vi.advanceTimersByTimeAsync(0)
+
+  expect(projected).toEqual([upTo(FULL)])
+})
+
+test('what Postgres did not take is offered again after a pause, full or not, and nothing is lost or doubled', async () => {
+  const { projected, failures, warn, add } = fixture()
+  failures.push(new Error('away'), new Error('away'))
+
+  add(FULL)
+  await vi.advanceTimersByTimeAsync(0)
+  add(10)
+  await vi.advanceTimersByTimeAsync(499)
+  expect(warn).toHaveBeenCalledTimes(1)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(warn).toHaveBeenCalledTimes(2)
+  await vi.advanceTimersByTimeAsync(500)
+
+  expect(projected).toEqual([upTo(FULL + 10)])
+  add(1)
+  await vi.advanceTimersByTimeAsync(50)
+  expect(projected[1]).toEqual([FULL + 11])
+})
+
+test('a stop projects what is left', async () => {
+  const { projector, projected, add } = fixture()
+
+  add(4)
+  await projector.stop()
+
+  expect(projected).toEqual([upTo(4)])
+})
