@@ -2,7 +2,7 @@
  * From a command line to an exit code: carries out one scenario, shows and keeps what it measured, and stops everything
  * that it started, whether it ended well, failed or was interrupted.
  */
-import { Teardown } from '../scripts/demo/teardown.js'
+import { Teardown } from '../src/chaos/teardown.js'
 import type { LoadOptions } from './options.js'
 import { plainText, writeResults } from './results.js'
 import type { Outcome, Stage } from './scenarios/scenario.js'

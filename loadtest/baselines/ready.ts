@@ -3,8 +3,8 @@
  */
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Teardown } from '../../scripts/demo/teardown.js'
-import { forget, watch } from '../../scripts/servers/watchdog.js'
+import { forget, watch } from '../../src/chaos/servers/watchdog.js'
+import type { Teardown } from '../../src/chaos/teardown.js'
 
 export interface RunningBaseline {
   readonly pid: number

@@ -2,9 +2,9 @@
  * Redis and PostgreSQL of a load run, durable as the product recommends: what a run costs must be what production costs.
  */
 import pg from 'pg'
-import type { Teardown } from '../../scripts/demo/teardown.js'
-import { withRedis } from '../../scripts/servers/redis-admin.js'
 import { startPostgres, startRedis } from '../../scripts/servers/servers.js'
+import { withRedis } from '../../src/chaos/servers/redis-admin.js'
+import type { Teardown } from '../../src/chaos/teardown.js'
 import type { Members } from '../measure/processes.js'
 
 const DATABASE = 'load'

@@ -6,8 +6,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Teardown } from '../../scripts/demo/teardown.js'
-import { forget, temporaryFolder, watch } from '../../scripts/servers/watchdog.js'
+import { forget, temporaryFolder, watch } from '../../src/chaos/servers/watchdog.js'
+import type { Teardown } from '../../src/chaos/teardown.js'
 import { cpuTimes } from '../measure/processes.js'
 
 /** k6 collects garbage less often: there is memory, and the processor is what is short. */

@@ -3,8 +3,9 @@
  * (the same hops, no guarantees), this service (everything on), and Socket.IO with its Redis Streams adapter (the same
  * hops, delivery at most once).
  */
-import { Teardown } from '../../scripts/demo/teardown.js'
+
 import { startRedis } from '../../scripts/servers/servers.js'
+import { Teardown } from '../../src/chaos/teardown.js'
 import { type RunningBaseline, startBaseline } from '../baselines/ready.js'
 import { startCluster } from '../cluster/cluster.js'
 import type { DialectName } from '../generator/dialect.js'

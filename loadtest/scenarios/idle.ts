@@ -3,7 +3,7 @@
  * single process, and memory of an idle connection.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ServiceProcess } from '../../scripts/demo/service-process.js'
+import type { ServiceProcess } from '../../src/chaos/service-process.js'
 import { Nodes } from '../cluster/cluster.js'
 import { openLoadStores } from '../cluster/stores.js'
 import { mintTokens, newSecret } from '../cluster/tokens.js'

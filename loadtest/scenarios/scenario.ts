@@ -1,7 +1,7 @@
 /**
  * What a scenario is given and what it brings back.
  */
-import type { Teardown } from '../../scripts/demo/teardown.js'
+import type { Teardown } from '../../src/chaos/teardown.js'
 import type { LoadOptions } from '../options.js'
 
 export interface Stage {

@@ -4,12 +4,12 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { temporaryFolder } from '../../src/chaos/servers/watchdog.js'
+import { ServiceProcess } from '../../src/chaos/service-process.js'
+import type { Teardown } from '../../src/chaos/teardown.js'
 import { DEFAULT_SHARD_COUNT } from '../../src/config/schema.js'
 import type { NodeId } from '../../src/protocol/ids.js'
-import { temporaryFolder } from '../servers/watchdog.js'
-import { ServiceProcess } from './service-process.js'
 import type { Stores } from './stores.js'
-import type { Teardown } from './teardown.js'
 
 const EDGES = 2
 const WORKERS = 3

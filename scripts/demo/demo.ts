@@ -2,12 +2,13 @@
  * The product at work: `npm run demo` in one process, `npm run demo -- --cluster` as a cluster that loses a worker. Checks
  * what it shows; exits 0 only when everything was right.
  */
+
+import { Teardown } from '../../src/chaos/teardown.js'
 import { runCluster } from './cluster.js'
 import { parseOptions, USAGE } from './options.js'
 import type { Outcome, Run } from './outcome.js'
 import { Screen } from './screen.js'
 import { runStandalone } from './standalone.js'
-import { Teardown } from './teardown.js'
 
 /** As shells have it. */
 const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const

@@ -1,9 +1,10 @@
 /**
  * Who answers in the demo: the vendor that the environment names, else the scripted model.
  */
+
+import type { Teardown } from '../../src/chaos/teardown.js'
 import { allSettings } from '../../src/config/schema.js'
 import { startScriptedModel } from './scripted-model.js'
-import type { Teardown } from './teardown.js'
 
 /** What makes the service talk to a vendor; one of them is enough. */
 const CHOICES = ['OPENAI_API_KEY', 'OPENAI_BASE_URL', 'ANTHROPIC_API_KEY', 'ANTHROPIC_BASE_URL'] as const

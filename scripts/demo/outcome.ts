@@ -1,9 +1,10 @@
 /**
  * What a run of the demo gets, and how it ends.
  */
+
+import type { Teardown } from '../../src/chaos/teardown.js'
 import type { DemoOptions } from './options.js'
 import type { Screen } from './screen.js'
-import type { Teardown } from './teardown.js'
 
 export interface Run {
   readonly options: DemoOptions

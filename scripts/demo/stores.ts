@@ -3,11 +3,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
+import { withRedis } from '../../src/chaos/servers/redis-admin.js'
+import type { Teardown } from '../../src/chaos/teardown.js'
 import type { NodeId } from '../../src/protocol/ids.js'
-import { withRedis } from '../servers/redis-admin.js'
 import { startPostgres, startRedis } from '../servers/servers.js'
 import type { StoredEvent } from './session-record.js'
-import type { Teardown } from './teardown.js'
 
 const MAX_CONNECTIONS = 2
 const KEYS_PER_SCAN = 1_000

@@ -2,11 +2,13 @@
  * A private Redis Cluster on loopback: some masters that share all slots evenly, without replicas.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startContainer } from './container.js'
-import { probeRedis, withRedis } from './redis-admin.js'
-import { redisArgs, startRedis } from './redis-server.js'
-import { freePort, onFreePort } from './server-process.js'
-import { redisSource } from './source.js'
+import { findRedis } from '../../src/chaos/servers/binaries.js'
+import { startContainer } from '../../src/chaos/servers/container.js'
+import { probeRedis, withRedis } from '../../src/chaos/servers/redis-admin.js'
+import { redisArgs, startRedis } from '../../src/chaos/servers/redis-server.js'
+import { freePort, onFreePort } from '../../src/chaos/servers/server-process.js'
+import { redisSource } from '../../src/chaos/servers/source.js'
+import { installUnlessFound } from './install.js'
 
 export interface RunningRedisCluster {
   /** One URL per master. */
@@ -30,6 +32,7 @@ interface Masters {
 
 /** Starts a Redis Cluster of our own, whatever the environment names. Throws one sentence when there is no way to. */
 export async function startRedisCluster(masters = 3): Promise<RunningRedisCluster> {
+  await installUnlessFound(findRedis)
   const source = await redisSource()
   const { ports, busPorts, stop } =
     source.kind === 'container' ? await inContainer(masters) : await asProcesses(masters)
@@ -49,7 +52,7 @@ async function asProcesses(count: number): Promise<Masters> {
   const start = () =>
     onFreePort(async (busPort) => ({
       busPort,
-      server: await startRedis({ own: true, extraArgs: clusterArgs(busPort) }),
+      server: await startRedis({ extraArgs: clusterArgs(busPort) }),
     }))
   const masters = await Promise.all(Array.from({ length: count }, start))
   return {

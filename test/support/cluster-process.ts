@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { forget, watch } from '../../scripts/servers/watchdog.js'
+import { forget, watch } from '../../src/chaos/servers/watchdog.js'
 
 export const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 

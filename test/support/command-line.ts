@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { forget, watch } from '../../scripts/servers/watchdog.js'
+import { forget, watch } from '../../src/chaos/servers/watchdog.js'
 import { ClusterProcess, cleanEnvironment, PROGRAM } from './cluster-process.js'
 import { createServerDatabase } from './databases.js'
 

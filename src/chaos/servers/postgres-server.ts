@@ -1,5 +1,5 @@
 /**
- * A private PostgreSQL for the demo and the tests.
+ * A private PostgreSQL.
  */
 import { execFile } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
@@ -24,8 +24,6 @@ const VERSION_UNIT = 10_000
 export interface PostgresOptions {
   /** Keep PostgreSQL's durable settings; default false, because the data is temporary and tests should be quick. */
   readonly durable?: boolean
-  /** Start a new server even when TEST_DATABASE_URL names one; for tests that kill it. */
-  readonly own?: boolean
 }
 
 export interface RunningPostgres {
@@ -41,10 +39,8 @@ export interface RunningPostgres {
   stop(): Promise<void>
 }
 
-/** Starts a PostgreSQL of our own, or takes the one that TEST_DATABASE_URL names. Throws one sentence when there is no way to. */
+/** Starts a PostgreSQL of our own. Throws one sentence when there is no way to. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<RunningPostgres> {
-  const given = process.env.TEST_DATABASE_URL
-  if (given && !options.own) return givenPostgres(given)
   const source = await postgresSource()
   return source.kind === 'container'
     ? onFreePort((port) => startInContainer(port, options))
@@ -93,7 +89,7 @@ async function serve(
     logFile: join(folder.path, 'postgres.log'),
     // The immediate shutdown: children and shared memory go too, which a killed postmaster leaves behind for a moment.
     endSignal: 'QUIT',
-    probe: () => probe(url),
+    probe: () => probePostgres(url),
     ...user,
   })
   await server.start()
@@ -167,28 +163,13 @@ async function startInContainer(port: number, options: PostgresOptions): Promise
     command: ['postgres', ...settings(port, '*', options)],
     ports: [port],
     environment: { POSTGRES_USER: SUPERUSER, POSTGRES_DB: 'postgres', POSTGRES_HOST_AUTH_METHOD: 'trust' },
-    probe: () => probe(url),
+    probe: () => probePostgres(url),
   })
   return { url, port, pid: undefined, ...container }
 }
 
-async function givenPostgres(url: string): Promise<RunningPostgres> {
-  await probe(url)
-  const refuse = async (): Promise<never> => {
-    throw new Error('the server of TEST_DATABASE_URL is not ours to kill; ask for a server of your own')
-  }
-  return {
-    url,
-    port: Number(new URL(url).port || 5432),
-    pid: undefined,
-    kill: refuse,
-    restart: refuse,
-    stop: async () => {},
-  }
-}
-
 /** Throws unless a PostgreSQL that is new enough takes queries at `url`. */
-async function probe(url: string): Promise<void> {
+export async function probePostgres(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: PROBE_TIMEOUT_MS })
   client.on('error', () => {}) // A server that dies under the probe also rejects the query.
   try {

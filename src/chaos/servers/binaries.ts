@@ -1,8 +1,8 @@
 /**
- * Where the server binaries come from: this machine, or the package manager of a Debian or Ubuntu that we are root on.
+ * Server programs of this machine that are new enough.
  */
 import { execFile } from 'node:child_process'
-import { accessSync, constants, existsSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync, realpathSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -11,11 +11,7 @@ const run = promisify(execFile)
 export const MIN_REDIS = 7
 export const MIN_POSTGRES = 15
 
-/** Package mirrors can be slow, but a download that takes longer is not going to end. */
-const INSTALL_TIMEOUT_MS = 600_000
-
 const POSTGRES_HOMES = ['/usr/lib/postgresql', '/opt/homebrew/opt', '/usr/local/opt']
-const POLICY_FILE = '/usr/sbin/policy-rc.d'
 
 /** A binary that is new enough, or a note on every one that is not. */
 export type Found = { readonly path: string } | { readonly tooOld: readonly string[] }
@@ -77,36 +73,4 @@ function isExecutable(path: string): boolean {
 async function majorVersion(path: string): Promise<number> {
   const { stdout } = await run(path, ['--version'])
   return Number(/(?:v=|\) )(\d+)/.exec(stdout)?.[1] ?? 0)
-}
-
-let installing: Promise<void> | undefined
-
-export const canInstall = (): boolean =>
-  process.getuid?.() === 0 && existsSync('/etc/debian_version') && existsSync('/usr/bin/apt-get')
-
-/** Installs both servers with apt-get, once per process, without starting them as services. */
-export function installServers(): Promise<void> {
-  installing ??= install()
-  return installing
-}
-
-async function install(): Promise<void> {
-  process.stderr.write('Installing redis-server and postgresql with apt-get, once; this takes a minute …\n')
-  const hadPolicy = existsSync(POLICY_FILE)
-  // Debian asks this file before it starts a service; 101 forbids it.
-  if (!hadPolicy) writeFileSync(POLICY_FILE, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
-  try {
-    await apt('update', '-q')
-    await apt('install', '-y', '-q', '--no-install-recommends', '--no-upgrade', 'redis-server', 'postgresql')
-  } finally {
-    if (!hadPolicy) rmSync(POLICY_FILE, { force: true })
-  }
-}
-
-async function apt(...args: string[]): Promise<void> {
-  await run('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    timeout: INSTALL_TIMEOUT_MS,
-    maxBuffer: 16 * 1024 * 1024,
-  })
 }

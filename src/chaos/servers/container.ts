@@ -29,17 +29,17 @@ export interface RunningContainer {
 }
 
 export async function startContainer(options: ContainerOptions): Promise<RunningContainer> {
-  // Our own watchdog removes containers; the one of testcontainers is one more image to pull.
-  process.env.TESTCONTAINERS_RYUK_DISABLED = 'true'
-  // Loaded only here: it is a development package that nobody with binaries needs.
-  const { GenericContainer } = await import('testcontainers')
-  const started = await new GenericContainer(options.image)
-    .withCommand([...options.command])
-    .withEnvironment({ ...options.environment })
-    .withExposedPorts(...options.ports.map((port) => ({ container: port, host: port })))
-    .withStartupTimeout(START_TIMEOUT_MS)
-    .start()
-  const id = started.getId()
+  const ports = options.ports.flatMap((port) => ['--publish', `127.0.0.1:${port}:${port}`])
+  const environment = Object.entries(options.environment ?? {}).flatMap(([name, value]) => [
+    '--env',
+    `${name}=${value}`,
+  ])
+  const { stdout } = await run(
+    'docker',
+    ['run', '--detach', ...ports, ...environment, options.image, ...options.command],
+    { timeout: START_TIMEOUT_MS },
+  )
+  const id = stdout.trim()
   watch(`container=${id}`)
   const stop = async (): Promise<void> => {
     await run('docker', ['rm', '-f', '-v', id])

@@ -1,9 +1,9 @@
 /**
- * Decides how a private server is made: a binary of this machine, a container, or a package installed now.
+ * Decides how a private server is made: by a program of this machine, or in a container.
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { canInstall, type Found, findPostgres, findRedis, installServers, MIN_POSTGRES, MIN_REDIS } from './binaries.js'
+import { type Found, findPostgres, findRedis, MIN_POSTGRES, MIN_REDIS } from './binaries.js'
 
 const run = promisify(execFile)
 
@@ -15,21 +15,18 @@ export type Source = { readonly kind: 'binary'; readonly path: string } | { read
 interface Wanted {
   readonly name: string
   readonly looked: string
-  readonly variable: string
   readonly find: () => Promise<Found>
 }
 
 const REDIS: Wanted = {
   name: `Redis ${MIN_REDIS} or newer`,
   looked: 'redis-server and valkey-server on the PATH',
-  variable: 'TEST_REDIS_URL=redis://host:port',
   find: findRedis,
 }
 
 const POSTGRES: Wanted = {
   name: `PostgreSQL ${MIN_POSTGRES} or newer`,
   looked: 'postgres and initdb on the PATH and under /usr/lib/postgresql/*/bin',
-  variable: 'TEST_DATABASE_URL=postgres://user:password@host:port/database',
   find: findPostgres,
 }
 
@@ -37,18 +34,13 @@ export const redisSource = (): Promise<Source> => sourceOf(REDIS)
 export const postgresSource = (): Promise<Source> => sourceOf(POSTGRES)
 
 async function sourceOf(wanted: Wanted): Promise<Source> {
-  let found = await wanted.find()
+  const found = await wanted.find()
   if ('path' in found) return { kind: 'binary', path: found.path }
   if (await dockerAnswers()) return { kind: 'container' }
-  if (canInstall()) {
-    await installServers()
-    found = await wanted.find()
-    if ('path' in found) return { kind: 'binary', path: found.path }
-  }
   throw new Error(missing(wanted, found.tooOld))
 }
 
-async function dockerAnswers(): Promise<boolean> {
+export async function dockerAnswers(): Promise<boolean> {
   try {
     await run('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: DOCKER_TIMEOUT_MS })
     return true
@@ -60,7 +52,7 @@ async function dockerAnswers(): Promise<boolean> {
 function missing(wanted: Wanted, tooOld: readonly string[]): string {
   const old = tooOld.length === 0 ? '' : `; too old: ${tooOld.join(', ')}`
   return (
-    `${wanted.name} is needed and was not found (looked for ${wanted.looked}, a Docker daemon, and apt-get as root${old}): ` +
-    `install it, start Docker, or set ${wanted.variable}`
+    `${wanted.name} is needed and was not found (looked for ${wanted.looked}, and a Docker daemon${old}): ` +
+    'install it, or start Docker'
   )
 }

@@ -5,11 +5,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { allSettings } from '../../src/config/schema.js'
-import type { NodeId } from '../../src/protocol/ids.js'
-import { forget, watch } from '../servers/watchdog.js'
+import { allSettings } from '../config/schema.js'
+import type { NodeId } from '../protocol/ids.js'
+import { forget, watch } from './servers/watchdog.js'
 
-const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+// The built program, also when this file runs from its source.
+const PROGRAM = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../../dist/main.js' : '../main.js', import.meta.url),
+)
 
 /** The first start on a cold and busy machine makes a database. */
 const READY_TIMEOUT_MS = 60_000
@@ -45,7 +48,7 @@ export class ServiceProcess {
       cwd: options.folder,
       env: { ...withoutSettings(process.env), LOG_FORMAT: 'json', METRICS_PORT: '0', DAEMON_PORT: '0', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      // Ctrl-C in the terminal is for the demo, which then stops everything in order.
+      // Ctrl-C in the terminal is for the run, which then stops everything in order.
       detached: true,
     })
     this.#exited = new Promise((resolve) => this.#child.once('exit', () => resolve()))
@@ -117,7 +120,7 @@ export class ServiceProcess {
   }
 }
 
-/** Settings in the user's shell are for the user's own daemon, not for the demo's. */
+/** Settings in the user's shell are for the user's own daemon, not for those of a run. */
 function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const settings = new Set(allSettings().flatMap(({ setting }) => [setting.env, ...setting.aliases]))
   return Object.fromEntries(Object.entries(env).filter(([name]) => !settings.has(name)))

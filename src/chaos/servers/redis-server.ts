@@ -1,5 +1,5 @@
 /**
- * A private Redis for the demo and the tests.
+ * A private Redis.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,8 +14,6 @@ export interface RedisOptions {
   readonly appendonly?: boolean
   /** More arguments of redis-server, for example `['--maxmemory', '64mb']`. */
   readonly extraArgs?: readonly string[]
-  /** Start a new server even when TEST_REDIS_URL names one; for tests that kill or fill it. */
-  readonly own?: boolean
 }
 
 export interface RunningRedis {
@@ -31,10 +29,8 @@ export interface RunningRedis {
   stop(): Promise<void>
 }
 
-/** Starts a Redis of our own, or takes the one that TEST_REDIS_URL names. Throws one sentence when there is no way to. */
+/** Starts a Redis of our own. Throws one sentence when there is no way to. */
 export async function startRedis(options: RedisOptions = {}): Promise<RunningRedis> {
-  const given = process.env.TEST_REDIS_URL
-  if (given && !options.own) return givenRedis(given)
   const source = await redisSource()
   return source.kind === 'container'
     ? onFreePort((port) => startInContainer(port, redisArgs(port, '0.0.0.0', options)))
@@ -99,13 +95,4 @@ async function startInContainer(port: number, args: readonly string[]): Promise<
     probe: () => probeRedis(url),
   })
   return { url, port, pid: undefined, ...container }
-}
-
-async function givenRedis(url: string): Promise<RunningRedis> {
-  await probeRedis(url)
-  const refuse = async (): Promise<never> => {
-    throw new Error(`${url} was given by TEST_REDIS_URL and is not ours to kill; ask for a server of your own`)
-  }
-  const port = Number(new URL(url).port || 6379)
-  return { url, port, pid: undefined, kill: refuse, restart: refuse, stop: async () => {} }
 }
