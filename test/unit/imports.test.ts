@@ -74,6 +74,14 @@ const url = 'https://example.com'; import './after-url.js'
     ],
     ['from the client inward', 'client/a.ts', `import type { B } from '../bus/b.js'`, 'client may not know bus'],
     ['of the client', 'worker/a.ts', `import type { B } from '../client/b.js'`, 'worker may not know client'],
+    [
+      'from the fault suite to a role',
+      'chaos/a.ts',
+      `import type { B } from '../edge/b.js'`,
+      'chaos may not know edge',
+    ],
+    ['from the fault suite to what runs', 'chaos/a.ts', `import { b } from '../bus/b.js'`, 'chaos may not know bus'],
+    ['of the fault suite', 'library/a.ts', `import { b } from '../chaos/b.js'`, 'library may not know chaos'],
     ['into the composition root', 'edge/a.ts', `import { b } from '../daemon.js'`, 'edge may not know daemon'],
     ['of a vendor elsewhere', 'bus/a.ts', `import { Redis } from 'ioredis'`, 'belongs in redis'],
     ['of an unknown package', 'bus/a.ts', `import _ from 'lodash'`, 'no folder is known to use'],
@@ -112,6 +120,8 @@ const url = 'https://example.com'; import './after-url.js'
     ],
     ['bus/a.ts', `import { b } from '../redis/b.js'`],
     ['client/a.ts', `import { b } from '../protocol/b.js'`],
+    ['chaos/a.ts', `import type { B } from '../bus/b.js'\nimport { c } from '../client/c.js'`],
+    ['cli/chaos.ts', `import { b } from '../chaos/b.js'`],
   ])('lets %s import what stands below it', (path, text) => {
     expect(violations([file(path, text)])).toEqual([])
   })
