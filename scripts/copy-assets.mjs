@@ -1,8 +1,8 @@
-// Copies what the compiler leaves behind (Lua scripts, SQL migrations) from src/ to dist/, and makes the binary executable.
+// Copies what the compiler leaves behind (Lua and shell scripts, SQL migrations) from src/ to dist/, and makes the binary executable.
 import { chmodSync, cpSync, readdirSync } from 'node:fs'
 import { extname, join } from 'node:path'
 
-const ASSET_TYPES = new Set(['.lua', '.sql'])
+const ASSET_TYPES = new Set(['.lua', '.sh', '.sql'])
 
 for (const path of readdirSync('src', { recursive: true })) {
   if (ASSET_TYPES.has(extname(path))) cpSync(join('src', path), join('dist', path))

@@ -144,7 +144,7 @@ export class Daemon {
       import('./assembly/worker-parts.js'),
     ])
     const { config, node, log } = this.#foundation
-    const kinds = await runtimes(config, this.#metrics)
+    const kinds = await runtimes({ config, member, metrics: this.#metrics, lifecycle: this.#lifecycle })
     const worker = new Worker({
       bus,
       member,

@@ -3,6 +3,7 @@
  */
 import { resolve } from 'node:path'
 import { costOf } from '../budget/prices.js'
+import type { Member } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
 import { metered } from '../models/metered.js'
 import { selectModel } from '../models/select.js'
@@ -11,6 +12,7 @@ import { Echo } from '../runtimes/echo.js'
 import { LlmLoop } from '../runtimes/llm-loop.js'
 import { Runtimes } from '../runtimes/select.js'
 import { detectSandbox } from '../runtimes/tools/sandbox.js'
+import { Supervisor } from '../runtimes/tools/supervisor.js'
 import { standardTools } from '../runtimes/tools/toolbox.js'
 import type { Database } from '../storage/database.js'
 import { DeadLetters } from '../storage/dead-letters.js'
@@ -23,6 +25,7 @@ import { Workspaces } from '../storage/workspaces.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import type { WorkerStorage } from '../worker/worker.js'
 import { WorkspaceKeeper } from '../worker/workspace-keeper.js'
+import type { Lifecycle } from './lifecycle.js'
 
 export function workerStorage(database: Database, node: NodeId): WorkerStorage {
   const assignments = new ShardAssignments(database)
@@ -52,7 +55,15 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
   }
 }
 
-export async function runtimes({ openai, anthropic, worker }: Config, metrics: Metrics): Promise<Runtimes> {
+export interface RuntimeParts {
+  readonly config: Config
+  readonly metrics: Metrics
+  readonly member: Pick<Member, 'relayBeats'>
+  readonly lifecycle: Lifecycle
+}
+
+export async function runtimes({ config, metrics, member, lifecycle }: RuntimeParts): Promise<Runtimes> {
+  const { openai, anthropic, worker } = config
   const select = () =>
     selectModel({
       openaiModel: openai.model,
@@ -67,7 +78,9 @@ export async function runtimes({ openai, anthropic, worker }: Config, metrics: M
   select().catch(() => undefined)
   const model = async () => metered(await select(), { costOf, onCall: (call) => metrics.modelCall(call) })
   const sandbox = await detectSandbox()
-  const options = { allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox }
+  const supervisor = new Supervisor({ relayBeats: (pipe) => member.relayBeats(pipe) })
+  lifecycle.started('supervisor of commands', () => supervisor.stop())
+  const options = { allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox, supervisor }
   const tools = standardTools({ ...options, onCall: (call) => metrics.toolCall(call) })
   return new Runtimes({ echo: new Echo(), llm: new LlmLoop({ selectModel: model, costOf, tools }) })
 }

@@ -17,8 +17,11 @@ export interface BeatSetup {
   readonly memory: SharedArrayBuffer
 }
 
-/** `enter`: Postgres knows the node as alive, so its beat may create the key · `leave`: remove the key and end. */
-export type ToBeatThread = 'enter' | 'leave'
+/**
+ * `enter`: Postgres knows the node as alive, so its beat may create the key · `leave`: remove the key and end ·
+ * `relay`: tell this named pipe of every acknowledged beat.
+ */
+export type ToBeatThread = { readonly type: 'enter' | 'leave' } | { readonly type: 'relay'; readonly pipe: string }
 
 /**
  * `connected`: waits for `enter` · `entered`: first beat acknowledged since `enter` · `absent`: Redis does not know us ·

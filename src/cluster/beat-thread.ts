@@ -2,6 +2,7 @@
  * Program of the thread that beats for this process, so that a busy main loop does not look dead: it has a connection of
  * its own, and tells with every beat how long the main loop has been stuck.
  */
+import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { connectCommands, disconnect, type RedisClient } from '../redis/connect.js'
 import { nodeKey, nodesKey } from '../redis/keys.js'
@@ -20,6 +21,8 @@ class BeatThread {
   readonly #key: string
   #phase: 'waiting' | 'entering' | 'beating' | 'leaving' | 'dead' = 'waiting'
   #failing = false
+  /** Who suspends commands without our beats. Opened here, so that nobody else's file can take its number. */
+  #relay: number | undefined
   #woken = false
   #wake = () => {}
 
@@ -40,13 +43,18 @@ class BeatThread {
     while (this.#phase === 'waiting') await this.#pause()
     while (this.#phase === 'entering' || this.#phase === 'beating') await this.#round(client)
     if (this.#phase === 'leaving') await this.#leave(client)
+    this.#endRelay()
     disconnect(client)
     this.port.close()
   }
 
   #onMessage(message: ToBeatThread): void {
     if (this.#phase === 'dead') return
-    this.#phase = message === 'leave' ? 'leaving' : 'entering'
+    if (message.type === 'relay') {
+      this.#relayTo(message.pipe)
+      return
+    }
+    this.#phase = message.type === 'leave' ? 'leaving' : 'entering'
     this.#woken = true
     this.#wake()
   }
@@ -88,11 +96,38 @@ class BeatThread {
 
   #acknowledged(client: RedisClient, sentAt: bigint, at: string): void {
     this.#pulse.acknowledge(sentAt)
+    this.#relayBeat()
     // When it fails, the next beat repeats it.
     client.zadd(nodesKey(this.setup.cluster), at, this.setup.id).catch(() => undefined)
     if (this.#phase !== 'entering') return
     this.#phase = 'beating'
     this.#tell({ type: 'entered' })
+  }
+
+  #relayTo(pipe: string): void {
+    this.#endRelay()
+    try {
+      this.#relay = openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK)
+      this.#relayBeat()
+    } catch {
+      // Nobody reads it any more: commands are suspended without beats, and end when their supervisor has ended.
+    }
+  }
+
+  #relayBeat(): void {
+    const leftMs = this.#pulse.commandsLeftMs()
+    if (this.#relay === undefined || leftMs <= 0) return
+    try {
+      writeSync(this.#relay, `b${leftMs}\n`)
+    } catch (error) {
+      // A full pipe is read on later, or its reader has ended for good; commands are suspended meanwhile.
+      if (error instanceof Error && 'code' in error && error.code === 'EPIPE') this.#endRelay()
+    }
+  }
+
+  #endRelay(): void {
+    if (this.#relay !== undefined) closeSync(this.#relay)
+    this.#relay = undefined
   }
 
   #refused(word: 'dead' | 'absent'): void {

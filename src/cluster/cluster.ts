@@ -49,6 +49,12 @@ export interface Member {
   stop(): Promise<void>
   /** False when no beat was acknowledged for 2 s: no new effect may start. */
   mayStartEffects(): boolean
+  /**
+   * Writes `b<ms>` and a newline into this named pipe with every acknowledged beat: how long commands may run on it. The
+   * thread that beats writes, so that it works while the main loop is stuck. Returns the ms that are left of the last
+   * beat; 0 where nobody beats, so that nothing will ever be written.
+   */
+  relayBeats(pipe: string): number
   setLoad(load: NodeLoad): void
   setStatus(status: 'live' | 'draining'): void
   /** Called once when the cluster has declared this process dead: it must exit. */

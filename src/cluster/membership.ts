@@ -61,7 +61,7 @@ export class Membership implements Member {
       await heard(thread, 'connected')
       await this.#register()
       const entered = heard(thread, 'entered')
-      this.#tell('enter')
+      this.#tell({ type: 'enter' })
       await entered
       this.#joined = true
     } catch (error) {
@@ -77,6 +77,12 @@ export class Membership implements Member {
 
   mayStartEffects(): boolean {
     return !this.#dead && this.#pulse.mayStartEffects()
+  }
+
+  relayBeats(pipe: string): number {
+    this.#tell({ type: 'relay', pipe })
+    // At least 1: nobody who beats is told that nobody does.
+    return Math.max(1, this.#pulse.commandsLeftMs())
   }
 
   setLoad(load: NodeLoad): void {
@@ -126,7 +132,7 @@ export class Membership implements Member {
   async #askWhetherAlive(): Promise<void> {
     try {
       const record = await this.options.nodes.find(this.id)
-      if (record?.status === 'live' || record?.status === 'draining') this.#tell('enter')
+      if (record?.status === 'live' || record?.status === 'draining') this.#tell({ type: 'enter' })
       else this.#die(`the database lists this node as ${record?.status ?? 'unknown'}`)
     } catch (error) {
       // The thread asks again with its next beat; until then no effect starts.
@@ -164,7 +170,7 @@ export class Membership implements Member {
     if (!thread) return
     const ended = once(thread, 'exit').catch(() => undefined) // It failed: that is an end too.
     thread.ref()
-    thread.postMessage('leave' satisfies ToBeatThread)
+    thread.postMessage({ type: 'leave' } satisfies ToBeatThread)
     await Promise.race([ended, sleep(LEAVE_TIMEOUT_MS, undefined, { ref: false })])
     await thread.terminate()
   }

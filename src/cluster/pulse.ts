@@ -11,6 +11,8 @@ import type { NodeLoad } from './cluster.js'
 export const TICK_MS = 100
 /** Without an acknowledged beat for this long no effect may start: a second before others may declare us dead. */
 export const EFFECT_WINDOW_MS = 2_000
+/** After this long commands are suspended: half a second before others may run them again. */
+export const COMMAND_WINDOW_MS = 2_500
 
 const NS_PER_MS = 1_000_000n
 const SLOT = { tickedAt: 0, acknowledgedAt: 1, busy: 2, capacity: 3, queued: 4, draining: 5 } as const
@@ -53,6 +55,11 @@ export class Pulse {
   mayStartEffects(): boolean {
     const sentAt = this.#get(SLOT.acknowledgedAt)
     return sentAt !== 0n && now() - sentAt < EFFECT_WINDOW_MS
+  }
+
+  /** For how many ms commands may still run; not positive when they may not. */
+  commandsLeftMs(): number {
+    return Number(this.#get(SLOT.acknowledgedAt) + BigInt(COMMAND_WINDOW_MS) - now())
   }
 
   get load(): NodeLoad {

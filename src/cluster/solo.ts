@@ -68,6 +68,10 @@ export class Solo implements Member, ClusterView, ControlChannel {
     return this.#running
   }
 
+  relayBeats(_pipe: string): number {
+    return 0
+  }
+
   setLoad(load: NodeLoad): void {
     this.#load = load
   }

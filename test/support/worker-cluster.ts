@@ -225,6 +225,7 @@ const member = (worker: TestWorker): Member => ({
   start: async () => undefined,
   stop: async () => undefined,
   mayStartEffects: () => worker.healthy,
+  relayBeats: () => 0,
   setLoad: () => undefined,
   setStatus: () => undefined,
   onDead: () => undefined,

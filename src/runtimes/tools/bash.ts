@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { BoundedOutput } from './bounded-output.js'
 import { pathSchema } from './files.js'
-import { ProcessGroup } from './process-group.js'
+import { ProcessGroup, type ProcessOptions } from './process-group.js'
+import type { Supervisor } from './supervisor.js'
 import { defineTool, type Tool, ToolFailure } from './tool.js'
 import { locate } from './workspace-path.js'
 
@@ -31,6 +32,8 @@ export interface BashOptions {
    * It must pass stdout, stderr and the exit code through. None when left out.
    */
   readonly sandbox?: readonly string[]
+  /** Suspends commands while this process may have been replaced, and ends them with it. Nobody does when left out. */
+  readonly supervisor?: Pick<Supervisor, 'watch'>
 }
 
 /** A non-zero exit is a completed result. A timeout too: exit code 124, with `timedOut` and the output so far. */
@@ -50,8 +53,7 @@ export function bashExecute(options: BashOptions = {}): Tool {
       await mkdir(join(workspace, TMP_DIRECTORY), { recursive: true, mode: 0o700 })
       const stdout = new BoundedOutput(MAX_OUTPUT_BYTES)
       const stderr = new BoundedOutput(MAX_OUTPUT_BYTES)
-      signal.throwIfAborted()
-      const group = new ProcessGroup({
+      const group = await begin(options, signal, {
         command: commandLine(options.sandbox, command),
         cwd: directory.absolute,
         env: environment(workspace, options.path),
@@ -76,6 +78,16 @@ function commandLine(sandbox: readonly string[] = [], command: string): [string,
   return [program ?? 'bash', ...args]
 }
 
+async function begin({ supervisor }: BashOptions, signal: AbortSignal, options: ProcessOptions): Promise<ProcessGroup> {
+  try {
+    const watch = await supervisor?.watch()
+    signal.throwIfAborted()
+    return new ProcessGroup({ ...options, watch })
+  } catch (thrown) {
+    throw notStarted(thrown, signal)
+  }
+}
+
 /** Waits for the end, which comes by itself, by timeout or by abort; in each case nothing of the group is left. */
 async function finish(group: ProcessGroup, timeoutMs: number, signal: AbortSignal) {
   let timedOut = false
@@ -85,17 +97,22 @@ async function finish(group: ProcessGroup, timeoutMs: number, signal: AbortSigna
   }, timeoutMs)
   const onAbort = () => void group.end()
   signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
   try {
     const { code } = await group.ended()
     signal.throwIfAborted()
     return { code, timedOut }
   } catch (thrown) {
-    signal.throwIfAborted()
-    throw new ToolFailure(`The command could not be started: ${thrown instanceof Error ? thrown.message : thrown}`)
+    throw notStarted(thrown, signal)
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+function notStarted(thrown: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason
+  return new ToolFailure(`The command could not be started: ${thrown instanceof Error ? thrown.message : thrown}`)
 }
 
 /** All a command sees: an allow-list, because a deny-list would miss the next secret. */

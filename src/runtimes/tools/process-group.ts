@@ -2,7 +2,8 @@
  * A program and everything it starts, as one process group that can be ended as a whole.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
+import type { Watch } from './supervisor.js'
 
 /** Time to clean up between SIGTERM and SIGKILL. */
 export const KILL_GRACE_MS = 2_000
@@ -15,6 +16,8 @@ export interface ProcessOptions {
   readonly cwd: string
   /** The whole environment; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>
+  /** Told of the group before its program begins; nobody watches when left out. */
+  readonly watch?: Watch | undefined
   onStdout(chunk: Buffer): void
   onStderr(chunk: Buffer): void
 }
@@ -37,21 +40,21 @@ const SIGNAL_NUMBERS: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
   SIGTERM: 15,
 }
 
+/** Begins the program when it is told to, and ends when whoever should tell it is gone. The program's stdin is closed. */
+const GATE = ['bash', '-c', 'read -r && exec "$@" </dev/null', 'gate'] as const
+
 export class ProcessGroup {
-  readonly #child: ChildProcessByStdio<null, Readable, Readable>
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>
+  readonly #watch: Watch | undefined
   readonly #exit: Promise<Exit>
   readonly #closed: Promise<void>
   #ending: Promise<void> | undefined
 
-  /** Starts the program with closed stdin, as the leader of a group of its own. */
+  /** Starts the program with closed stdin, as the leader of a group of its own. @throws when nobody can watch over it. */
   constructor(options: ProcessOptions) {
-    const [program, ...args] = options.command
-    this.#child = spawn(program, args, {
-      cwd: options.cwd,
-      env: { ...options.env },
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const [program, ...args] = [...GATE, ...options.command]
+    this.#child = spawn(program, args, { cwd: options.cwd, env: { ...options.env }, detached: true, stdio: 'pipe' })
+    this.#watch = options.watch
     this.#child.stdout.on('data', options.onStdout)
     this.#child.stderr.on('data', options.onStderr)
     this.#closed = new Promise((resolve) => this.#child.once('close', () => resolve()))
@@ -61,6 +64,22 @@ export class ProcessGroup {
         resolve({ code: code ?? 128 + ((signal && SIGNAL_NUMBERS[signal]) || 0) }),
       )
     })
+    this.#begin()
+  }
+
+  /** A worker that is killed at any moment leaves either a watched group, or one that never began. */
+  #begin(): void {
+    const { pid, stdin } = this.#child
+    // It could not be started, or was killed at once: both are told by its end.
+    stdin.on('error', () => undefined)
+    try {
+      if (pid !== undefined) this.#watch?.add(pid)
+    } catch (error) {
+      stdin.destroy()
+      this.#exit.catch(() => undefined)
+      throw error
+    }
+    stdin.end('\n')
   }
 
   /**
@@ -94,6 +113,7 @@ export class ProcessGroup {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
     }
     this.#signal('SIGKILL')
+    if (this.#child.pid !== undefined) this.#watch?.drop(this.#child.pid)
   }
 
   /** Whether the group still had a member. */

@@ -9,8 +9,12 @@ import { promisify } from 'node:util'
 const PROBE_TIMEOUT_MS = 2_000
 
 const NAMESPACE = ['--pid', '--fork', '--mount-proc', '--kill-child'] as const
+/** The kernel ends the namespace with us, even if whoever should (supervisor.sh) was killed together with us. */
+const DIES_WITH_US = ['setpriv', '--pdeathsig', 'KILL'] as const
 /** The first asks for root's rights, the second for user namespaces. Containers often grant neither. */
 const CANDIDATES: readonly (readonly [string, ...string[]])[] = [
+  [...DIES_WITH_US, 'unshare', ...NAMESPACE],
+  [...DIES_WITH_US, 'unshare', '--user', '--map-current-user', ...NAMESPACE],
   ['unshare', ...NAMESPACE],
   ['unshare', '--user', '--map-current-user', ...NAMESPACE],
 ]

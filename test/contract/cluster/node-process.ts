@@ -19,16 +19,17 @@ interface Orders {
   readonly id: string
   readonly code?: keyof typeof CODE
   readonly shardCount?: number
+  readonly command?: NodeProgram['command']
 }
 
 /** Resolves when the program is ready; rejects with its output when it ends before. */
 export async function startNode(
   plane: Plane,
-  { kind, id, code = 'src', shardCount = 1 }: Orders,
+  { kind, id, code = 'src', shardCount = 1, command }: Orders,
 ): Promise<ChildProcess> {
   if (code === 'dist' && process.env.TEST_BUILD_ERROR) throw new Error(process.env.TEST_BUILD_ERROR)
   const { cluster, redisConfig: redis, databaseUrl } = plane
-  const program: NodeProgram = { kind, id, code: CODE[code], cluster, redis, databaseUrl, shardCount }
+  const program: NodeProgram = { kind, id, code: CODE[code], cluster, redis, databaseUrl, shardCount, command }
   const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM, JSON.stringify(program)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })

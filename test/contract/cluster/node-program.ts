@@ -14,6 +14,8 @@ export interface NodeProgram {
   readonly redis: RedisConfig
   readonly databaseUrl: string
   readonly shardCount: number
+  /** A command that a member runs as a session's tool would, in this directory, once it has joined. */
+  readonly command?: { readonly line: string; readonly workspace: string } | undefined
 }
 
 type Code = {
@@ -26,6 +28,8 @@ type Code = {
   nodes: typeof import('../../../src/storage/nodes.js')
   leader: typeof import('../../../src/storage/leader.js')
   assignments: typeof import('../../../src/storage/shard-assignments.js')
+  supervisor: typeof import('../../../src/runtimes/tools/supervisor.js')
+  toolbox: typeof import('../../../src/runtimes/tools/toolbox.js')
 }
 
 const MODULES: Readonly<Record<keyof Code, string>> = {
@@ -38,6 +42,8 @@ const MODULES: Readonly<Record<keyof Code, string>> = {
   nodes: 'storage/nodes.js',
   leader: 'storage/leader.js',
   assignments: 'storage/shard-assignments.js',
+  supervisor: 'runtimes/tools/supervisor.js',
+  toolbox: 'runtimes/tools/toolbox.js',
 }
 
 const write = (fields: object, message: string) => console.log(message, JSON.stringify(fields))
@@ -60,7 +66,7 @@ async function run(program: NodeProgram): Promise<void> {
 type Database = Awaited<ReturnType<Code['database']['openDatabase']>>
 
 /** `block <ms>` on standard input blocks the main loop. */
-async function runMember({ id, cluster, redis }: NodeProgram, code: Code, database: Database): Promise<void> {
+async function runMember({ id, cluster, redis, command }: NodeProgram, code: Code, database: Database): Promise<void> {
   const nodes = new code.nodes.Nodes(database)
   const options: MembershipOptions = {
     id,
@@ -80,6 +86,18 @@ async function runMember({ id, cluster, redis }: NodeProgram, code: Code, databa
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
   })
   await member.start()
+  if (command) runCommand(command, code, member)
+}
+
+function runCommand({ line, workspace }: { line: string; workspace: string }, code: Code, member: Relay): void {
+  const supervisor = new code.supervisor.Supervisor({ relayBeats: (pipe) => member.relayBeats(pipe) })
+  const tools = code.toolbox.standardTools({ supervisor })
+  const input = { command: line, timeout: 60_000 }
+  void tools.run({ callId: 'call', name: 'bash_execute', input }, { workspace, signal: new AbortController().signal })
+}
+
+interface Relay {
+  relayBeats(pipe: string): number
 }
 
 async function runCoordinator(program: NodeProgram, code: Code, database: Database): Promise<void> {
