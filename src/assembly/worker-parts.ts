@@ -18,9 +18,11 @@ import type { Database } from '../storage/database.js'
 import { DeadLetters } from '../storage/dead-letters.js'
 import { Events } from '../storage/events.js'
 import { Nodes } from '../storage/nodes.js'
+import { throughOutage } from '../storage/outage.js'
 import { Projection } from '../storage/projection.js'
 import { Sessions } from '../storage/sessions.js'
 import { ShardAssignments } from '../storage/shard-assignments.js'
+import { ToolIntents } from '../storage/tool-intents.js'
 import { Workspaces } from '../storage/workspaces.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import type { WorkerStorage } from '../worker/worker.js'
@@ -33,16 +35,18 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
   const events = new Events(database)
   const nodes = new Nodes(database)
   const deadLetters = new DeadLetters(database)
+  const intents = new ToolIntents(database)
   const projection = new Projection(database)
   return {
     assigned: async () =>
       (await assignments.ownedBy(node)).map((row) => ({ ...row, previousOwner: row.previousOwner ?? undefined })),
     release: (shards) => assignments.release(shards, node),
     project: (batches) => projection.project(batches),
-    pageEvents: (id, after, upTo, limit) => events.page(id, after, upTo, limit),
+    pageEvents: (id, after, upTo, limit) => throughOutage(() => events.page(id, after, upTo, limit)),
+    beginOnce: (call, signal) => throughOutage(() => intents.begin(call), { signal }),
     recordDeadLetter: async (letter) => {
       const id = newDeadLetterId()
-      await deadLetters.record({ ...letter, id, command: JSON.stringify(letter.command) })
+      await throughOutage(() => deadLetters.record({ ...letter, id, command: JSON.stringify(letter.command) }))
       return id
     },
     isUnborn: async (id) => (await sessions.find(id))?.snapshot === null && (await events.last(id)) === undefined,

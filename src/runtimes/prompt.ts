@@ -32,8 +32,19 @@ export const toolMessage = (callId: string, outcome: ToolOutcome): ModelMessage 
   isError: outcome.status === 'failed',
 })
 
-export const OUTCOME_UNKNOWN =
-  'Interrupted: the worker stopped while this call ran. Its outcome is unknown and it was not repeated. Check what happened before you try again.'
+/** Of a call that may have run, wholly or in part, and must not run twice. */
+export const OUTCOME_UNKNOWN: ToolOutcome = {
+  status: 'failed',
+  error:
+    'Interrupted: the worker stopped while this call ran. Its outcome is unknown and it was not repeated. Check what happened before you try again.',
+}
+
+/** Of a call that did not begin, because it must never run twice and nobody could note it down. */
+export const NOT_NOTED: ToolOutcome = {
+  status: 'failed',
+  error:
+    'unavailable: the service cannot note down at the moment that this call begins, so it was not started. Try again later, or go on without it.',
+}
 
 const NO_RESULT = 'Interrupted: this call has no result.'
 

@@ -44,14 +44,20 @@ export interface Journal {
     readonly usage: Usage
     readonly cost: number
   }): Promise<void>
-  /** Before a tool call; not again for a call that `progress.openCalls` reports as started. */
-  toolStarted(call: ToolRequest, effect: EffectClass): Promise<void>
+  /**
+   * Before a tool call; not again for a call that `progress.openCalls` reports as started. An outcome means that the call
+   * must not run: it may have run before, or nobody could note down that it would.
+   */
+  toolStarted(call: ToolRequest, effect: EffectClass): Promise<ToolOutcome | undefined>
   toolEnded(call: ToolRequest, outcome: ToolOutcome): Promise<void>
 }
 
 export type ToolOutcome =
   | { readonly status: 'completed'; readonly result: Readonly<Record<string, unknown>> }
   | { readonly status: 'failed'; readonly error: string }
+
+/** Whether a call may run once more when nobody knows how far it came. */
+export const isRepeatable = (effect: EffectClass): boolean => effect === 'read' || effect === 'idempotent'
 
 export interface Turn {
   readonly sessionId: string

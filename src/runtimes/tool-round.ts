@@ -3,7 +3,7 @@
  */
 import type { ModelMessage, ToolRequest } from '../models/model.js'
 import { OUTCOME_UNKNOWN, toolMessage } from './prompt.js'
-import type { EffectClass, ToolOutcome, Turn } from './runtime.js'
+import { type EffectClass, isRepeatable, type ToolOutcome, type Turn } from './runtime.js'
 import type { Toolbox } from './tools/toolbox.js'
 
 /** Reads run side by side; more would only queue at the disk. */
@@ -20,10 +20,9 @@ export async function runCalls(turn: Turn, tools: Toolbox, calls: readonly Call[
   const results: ModelMessage[] = []
   for (const batch of batches(calls, (call) => tools.effectOf(call.name, call.input))) {
     turn.signal.throwIfAborted()
-    for (const { call, effect } of batch) {
-      if (!call.started) await turn.journal.toolStarted(requestOf(call), effect)
-    }
-    const outcomes = await Promise.all(batch.map((planned) => outcomeOf(turn, tools, planned)))
+    const begun: Begun[] = []
+    for (const planned of batch) begun.push({ ...planned, refusal: await begin(turn, planned) })
+    const outcomes = await Promise.all(begun.map((each) => outcomeOf(turn, tools, each)))
     for (const { call, outcome } of outcomes) {
       await turn.journal.toolEnded(requestOf(call), outcome)
       results.push(toolMessage(call.callId, outcome))
@@ -35,6 +34,16 @@ export async function runCalls(turn: Turn, tools: Toolbox, calls: readonly Call[
 interface Planned {
   readonly call: Call
   readonly effect: EffectClass
+}
+
+interface Begun extends Planned {
+  /** Why it does not run. */
+  readonly refusal: ToolOutcome | undefined
+}
+
+async function begin({ journal }: Turn, { call, effect }: Planned): Promise<ToolOutcome | undefined> {
+  if (!call.started) return await journal.toolStarted(requestOf(call), effect)
+  return isRepeatable(effect) ? undefined : OUTCOME_UNKNOWN
 }
 
 function batches(calls: readonly Call[], effectOf: (call: Call) => EffectClass): Planned[][] {
@@ -49,13 +58,10 @@ function batches(calls: readonly Call[], effectOf: (call: Call) => EffectClass):
   return groups
 }
 
-async function outcomeOf(turn: Turn, tools: Toolbox, { call, effect }: Planned) {
-  const isRepeatable = effect === 'read' || effect === 'idempotent'
-  if (call.started && !isRepeatable) return { call, outcome: unknownOutcome }
+async function outcomeOf(turn: Turn, tools: Toolbox, { call, refusal }: Begun) {
+  if (refusal) return { call, outcome: refusal }
   turn.beforeEffect()
   return { call, outcome: await tools.run(requestOf(call), turn) }
 }
 
 const requestOf = ({ callId, name, input }: Call): ToolRequest => ({ callId, name, input })
-
-const unknownOutcome: ToolOutcome = { status: 'failed', error: OUTCOME_UNKNOWN }

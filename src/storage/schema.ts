@@ -24,6 +24,7 @@ export interface Schema {
   events: { session_id: string; epoch: number; seq: number; type: string; body: JsonText; at: Timestamp }
   tasks: TasksTable
   steps: StepsTable
+  tool_intents: ToolIntentsTable
   dead_letters: DeadLettersTable
   workspace_blobs: { hash: string; bytes: Buffer; size: number }
   workspace_files: { session_id: string; path: string; hash: string; mode: number; changed_at: FilledTimestamp }
@@ -96,6 +97,17 @@ interface StepsTable {
   cost: Generated<number>
   started_at: Timestamp
   ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+}
+
+interface ToolIntentsTable {
+  session_id: string
+  command_id: string
+  step: number
+  position: number
+  call_id: string
+  tool: string
+  token: string
+  at: FilledTimestamp
 }
 
 interface DeadLettersTable {

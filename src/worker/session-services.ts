@@ -7,6 +7,7 @@ import type { SessionType } from '../protocol/session.js'
 import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
 import type { SessionMeter } from '../telemetry/metrics.js'
 import type { WrittenEvents } from './change-builder.js'
+import type { CallPlace } from './step-journal.js'
 import type { TurnSlots } from './turn-slots.js'
 
 export interface Logger {
@@ -32,6 +33,14 @@ export interface DeadLetter {
   readonly reason: string
 }
 
+/** A tool call that must never run twice. */
+export interface OnceCall extends CallPlace {
+  readonly sessionId: string
+  readonly commandId: string
+  /** Of the turn that notes it down: repeating it with the same one is no second call. */
+  readonly token: string
+}
+
 export interface SessionServices {
   readonly log: SessionLog
   readonly slots: TurnSlots
@@ -45,6 +54,11 @@ export interface SessionServices {
   onWritten(claim: Claim, sessionId: string, written: WrittenEvents): void
   /** All events of a session, oldest first, from Postgres and the log. */
   readHistory(sessionId: string): Promise<readonly LoggedEvent[]>
+  /**
+   * Notes in Postgres that the call begins; false when it had begun before. Waits through an outage.
+   * @throws ServiceError `unavailable` after a minute, or the signal's reason when aborted
+   */
+  beginOnce(call: OnceCall, signal: AbortSignal): Promise<boolean>
   /** Sets a command aside and returns the id of its dead letter. */
   quarantine(letter: DeadLetter): Promise<string>
   /** Counts what happens in one session. */

@@ -5,9 +5,11 @@
 import type { Part } from '../bus/bus.js'
 import type { FinishReason, ToolRequest, Usage } from '../models/model.js'
 import type { RequestId } from '../protocol/commands.js'
+import { ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
 import { newMessageId } from '../protocol/ids.js'
-import type { EffectClass, Journal, ToolOutcome } from '../runtimes/runtime.js'
+import { NOT_NOTED, OUTCOME_UNKNOWN } from '../runtimes/prompt.js'
+import { type EffectClass, isRepeatable, type Journal, type Progress, type ToolOutcome } from '../runtimes/runtime.js'
 
 /** What every event of a turn carries. */
 export interface EventBase {
@@ -16,13 +18,28 @@ export interface EventBase {
   readonly requestId?: RequestId
 }
 
+/** The place of a tool call in its turn; it stays the same when the model is asked once more for the same step. */
+export interface CallPlace {
+  readonly step: number
+  readonly position: number
+  readonly callId: string
+  readonly tool: string
+}
+
 export interface JournalOptions {
   readonly base: () => EventBase
   readonly record: (event: NewEvent, clearPart: boolean) => Promise<void>
   readonly openMessage: (messageId: string) => void
   readonly text: (chunk: string) => void
+  /**
+   * Notes where no failover loses it that a call begins which must never run twice; false when it had begun before.
+   * @throws ServiceError `unavailable`
+   */
+  readonly beginOnce: (place: CallPlace) => Promise<boolean>
   /** Makes the files of the workspace durable, before the result of the tool that may have changed them. */
   readonly saveWorkspace: () => Promise<ToolOutcome | undefined>
+  /** Where the turn goes on. */
+  readonly progress: Pick<Progress, 'messages' | 'steps'>
   /** The message that a former owner left open. */
   readonly part: Part | undefined
 }
@@ -33,10 +50,15 @@ export class StepJournal implements Journal {
   readonly #options: JournalOptions
   #open: { readonly messageId: string; readonly startedAt: number; text: string } | undefined
   readonly #effects = new Map<string, EffectClass>()
+  /** Model calls that have ended, and the ids of the calls that the last one asked for. */
+  #step: number
+  #asked: readonly string[]
 
   constructor(options: JournalOptions) {
     this.#options = options
-    const { part } = options
+    const { part, progress } = options
+    this.#step = progress.steps
+    this.#asked = idsOf(progress.messages.findLast((message) => message.role === 'assistant')?.toolCalls)
     if (part) {
       this.#open = { messageId: part.messageId, startedAt: performance.now(), text: part.text }
       options.openMessage(part.messageId)
@@ -58,6 +80,8 @@ export class StepJournal implements Journal {
   }
 
   async messageEnded({ toolCalls, finishReason, usage, cost }: MessageEnd): Promise<void> {
+    this.#step += 1
+    this.#asked = idsOf(toolCalls)
     await this.#end(finishReason, toolCalls, usage, cost)
   }
 
@@ -66,12 +90,24 @@ export class StepJournal implements Journal {
     if (this.#open) await this.#end('cancelled', [], { promptTokens: 0, completionTokens: 0 }, 0)
   }
 
-  async toolStarted(call: ToolRequest, effect: EffectClass): Promise<void> {
+  async toolStarted(call: ToolRequest, effect: EffectClass): Promise<ToolOutcome | undefined> {
     this.#effects.set(call.callId, effect)
     const { sessionId, timestamp } = this.#base()
     const data = { sessionId, callId: call.callId, toolName: call.name, toolInput: call.input, effect, timestamp }
     const event = { type: 'tool_call_start', ...this.#base(), data: { ...data, status: 'started' } } as const
-    await this.#options.record(event, false)
+    const begun = isRepeatable(effect) ? undefined : this.#beginOnce(call)
+    const [refusal] = await Promise.all([begun, this.#options.record(event, false)])
+    return refusal
+  }
+
+  async #beginOnce({ callId, name: tool }: ToolRequest): Promise<ToolOutcome | undefined> {
+    const place = { step: this.#step, position: this.#asked.indexOf(callId), callId, tool }
+    try {
+      return (await this.#options.beginOnce(place)) ? undefined : OUTCOME_UNKNOWN
+    } catch (error) {
+      if (error instanceof ServiceError && error.code === 'unavailable') return NOT_NOTED
+      throw error
+    }
   }
 
   async toolEnded(call: ToolRequest, outcome: ToolOutcome): Promise<void> {
@@ -103,3 +139,5 @@ export class StepJournal implements Journal {
     await this.#options.record(end, true)
   }
 }
+
+const idsOf = (calls: readonly ToolRequest[] = []): readonly string[] => calls.map(({ callId }) => callId)

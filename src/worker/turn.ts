@@ -3,11 +3,10 @@
  * former owner left goes on from its last recorded step.
  */
 import { randomUUID } from 'node:crypto'
-import type { Part } from '../bus/bus.js'
 import type { ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
-import type { Turn } from '../runtimes/runtime.js'
+import type { Progress, Turn } from '../runtimes/runtime.js'
 import { WriterLost } from './event-batch.js'
 import type { SessionServices } from './session-services.js'
 import type { SessionWriter } from './session-writer.js'
@@ -104,7 +103,7 @@ async function carryOut(
 ): Promise<TurnEnd> {
   const { services } = host
   const progress = host.writer.conversation.progress(host.writer.takePart())
-  const journal = openJournal(host, command, progress.openMessage)
+  const journal = openJournal(host, command, progress, signal)
   let release = services.slots.tryAcquire()
   try {
     const askedAt = performance.now()
@@ -135,14 +134,18 @@ async function carryOut(
   }
 }
 
-function openJournal(host: TurnHost, command: TaskCommand, part: Part | undefined): StepJournal {
+function openJournal(host: TurnHost, command: TaskCommand, progress: Progress, signal: AbortSignal): StepJournal {
+  const token = randomUUID()
   return new StepJournal({
     base: () => host.writer.base(command),
     record: (event, clearPart) => host.writer.record([event], { clearPart }),
     openMessage: (messageId) => host.writer.batch.openMessage(messageId),
     text: (chunk) => host.writer.batch.text(chunk),
     saveWorkspace: () => host.services.workspaces.save(host.id),
-    part,
+    beginOnce: (place) =>
+      host.services.beginOnce({ ...place, sessionId: host.id, commandId: command.id, token }, signal),
+    progress,
+    part: progress.openMessage,
   })
 }
 

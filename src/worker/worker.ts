@@ -17,7 +17,7 @@ import { WriterLost } from './event-batch.js'
 import { readHistory } from './history.js'
 import { type Project, Projector } from './projector.js'
 import { SessionHost } from './session-host.js'
-import type { DeadLetter, Logger, SessionServices, Workspaces } from './session-services.js'
+import type { DeadLetter, Logger, OnceCall, SessionServices, Workspaces } from './session-services.js'
 import { type OwnedShard, ShardOwner } from './shard-owner.js'
 import type { Takeover } from './turn.js'
 import { TurnSlots } from './turn-slots.js'
@@ -28,6 +28,8 @@ export interface WorkerStorage {
   release(shards: readonly { readonly shard: number; readonly epoch: number }[]): Promise<unknown>
   readonly project: Project
   pageEvents(sessionId: string, after: EventId, upTo: EventId, limit: number): Promise<readonly StoredEvent[]>
+  /** See `SessionServices.beginOnce`. */
+  beginOnce(call: OnceCall, signal: AbortSignal): Promise<boolean>
   recordDeadLetter(letter: DeadLetter): Promise<string>
   /** Whether a session is reserved and nothing ever happened in it. */
   isUnborn(sessionId: string): Promise<boolean>
@@ -170,6 +172,7 @@ export class Worker {
         this.#projector.add(claim, id, written)
       },
       readHistory: (id) => readHistory(bus.log, storage.pageEvents, id),
+      beginOnce: (call, aborted) => storage.beginOnce(call, aborted),
       quarantine: (letter) => storage.recordDeadLetter(letter),
       openMeter: () => metrics.openMeter(),
       onTurnBegan: (waitedSeconds) => metrics.turnBegan(waitedSeconds),

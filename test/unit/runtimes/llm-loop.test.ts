@@ -208,11 +208,19 @@ test('a started call that may not be repeated ends as unknown; a started write r
   await loopOf(() => modelSaying([{ text: 'done' }]).model).run(turn)
 
   const ends = entries.flatMap((entry) => (entry.type === 'toolEnded' ? [entry.outcome] : []))
-  expect(ends).toEqual([
-    { status: 'failed', error: OUTCOME_UNKNOWN },
-    { status: 'completed', result: { path: 'a', size: 1, encoding: 'utf8' } },
-  ])
+  expect(ends).toEqual([OUTCOME_UNKNOWN, { status: 'completed', result: { path: 'a', size: 1, encoding: 'utf8' } }])
   expect(typesOf(entries.slice(left.length))).toEqual(['toolEnded', 'toolEnded', 'messageStarted', 'messageEnded'])
+  await expect(readFile(join(turn.workspace, 'ran'))).rejects.toThrow('ENOENT')
+})
+
+test('a call that the journal refuses is not run, and the model is told why', async () => {
+  const toolCalls = [call('1', 'bash_execute', { command: 'touch ran' })]
+  const { model, asked } = modelSaying([{ toolCalls }, { text: 'done' }])
+  const { turn } = await recordedTurn({ task: 'go', refusal: () => OUTCOME_UNKNOWN })
+
+  await loopOf(() => model).run(turn)
+
+  expect(asked[1]?.at(-1)?.text).toMatch(/outcome is unknown/)
   await expect(readFile(join(turn.workspace, 'ran'))).rejects.toThrow('ENOENT')
 })
 

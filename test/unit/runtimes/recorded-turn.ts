@@ -40,7 +40,11 @@ interface TurnOptions {
   /** Called with each entry after it is recorded; throwing stops the turn as a crash would. */
   readonly onEntry?: (entry: Entry) => void
   readonly beforeEffect?: () => void
+  /** What the journal answers when a call is to begin. */
+  readonly refusal?: Refuse
 }
+
+type Refuse = (call: ToolRequest) => ToolOutcome | undefined
 
 export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> {
   const given = typeof options.task === 'string' ? { description: options.task } : options.task
@@ -57,7 +61,7 @@ export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> 
     tenant: 'test',
     task,
     progress: progressOf(task, options.entries ?? []),
-    journal: journalOf(record),
+    journal: journalOf(record, options.refusal ?? (() => undefined)),
     workspace: options.workspace ?? (await mkdtemp(join(tmpdir(), 'workspace-'))),
     signal: abort.signal,
     beforeEffect() {
@@ -68,7 +72,7 @@ export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> 
   return { turn, entries, abort, effects: () => effects }
 }
 
-function journalOf(record: (entry: Entry) => void): Journal {
+function journalOf(record: (entry: Entry) => void, refusal: Refuse): Journal {
   return {
     async messageStarted(model) {
       record({ type: 'messageStarted', model })
@@ -79,7 +83,10 @@ function journalOf(record: (entry: Entry) => void): Journal {
       const tokens = usage.promptTokens + usage.completionTokens
       record({ type: 'messageEnded', toolCalls, finishReason, cost, tokens })
     },
-    toolStarted: async (call, effect) => record({ type: 'toolStarted', call, effect }),
+    toolStarted: async (call, effect) => {
+      record({ type: 'toolStarted', call, effect })
+      return refusal(call)
+    },
     toolEnded: async (call, outcome) => record({ type: 'toolEnded', call, outcome }),
   }
 }
