@@ -9,6 +9,7 @@ import { Lifecycle } from './assembly/lifecycle.js'
 import { type ControlPlane, type Foundation, join, openBus, openStorage, usesRedis } from './assembly/planes.js'
 import { sharedLimits } from './assembly/shared-limits.js'
 import type { Bus } from './bus/bus.js'
+import type { LiveNode } from './cluster/cluster.js'
 import type { Config } from './config/load.js'
 import type { Edge } from './edge/edge.js'
 import { newNodeId } from './protocol/ids.js'
@@ -42,6 +43,9 @@ interface Planes extends ControlPlane {
   readonly bus: Bus
   readonly shardCount: number
 }
+
+/** A node that could have the shards of one that stops. */
+const takesShards = ({ role, status }: LiveNode): boolean => (role === 'worker' || role === 'all') && status === 'live'
 
 export class Daemon {
   readonly #foundation: Foundation
@@ -138,7 +142,7 @@ export class Daemon {
   }
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
-  async #startWorker({ database, bus, member, beats, control }: Planes): Promise<void> {
+  async #startWorker({ database, bus, member, view, beats, control }: Planes): Promise<void> {
     const [{ Worker }, { runtimes, workerStorage, workspaceKeeper }] = await Promise.all([
       import('./worker/worker.js'),
       import('./assembly/worker-parts.js'),
@@ -149,6 +153,9 @@ export class Daemon {
       bus,
       member,
       control,
+      hasPeers: () => view.nodes().some((it) => it.id !== node && takesShards(it)),
+      migrationTimeoutMs: config.cluster.migrationTimeoutMs,
+      drainTimeoutMs: config.worker.drainTimeoutMs,
       lastBeatOf: async (id) => beats?.lastOf(id),
       storage: workerStorage(database, node),
       workspaces: workspaceKeeper(config, database),
@@ -159,7 +166,8 @@ export class Daemon {
       now: () => new Date(),
     })
     await worker.start()
-    this.#lifecycle.started('worker', () => worker.stop())
+    const withinMs = config.cluster.migrationTimeoutMs + config.worker.drainTimeoutMs + config.server.shutdownTimeoutMs
+    this.#lifecycle.started('worker', () => worker.stop(), withinMs)
   }
 
   async #startCoordinator({ database, beats, control, shardCount }: Planes): Promise<void> {
@@ -176,6 +184,7 @@ export class Daemon {
       control,
       log,
       clock: () => performance.now(),
+      migrationTimeoutMs: this.#foundation.config.cluster.migrationTimeoutMs,
     })
     await coordinator.start()
     this.#lifecycle.started('coordinator', () => coordinator.stop())

@@ -17,6 +17,7 @@ import { standardTools } from '../runtimes/tools/toolbox.js'
 import type { Database } from '../storage/database.js'
 import { DeadLetters } from '../storage/dead-letters.js'
 import { Events } from '../storage/events.js'
+import { LeaderLease } from '../storage/leader.js'
 import { Nodes } from '../storage/nodes.js'
 import { throughOutage } from '../storage/outage.js'
 import { Projection } from '../storage/projection.js'
@@ -36,11 +37,16 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
   const nodes = new Nodes(database)
   const deadLetters = new DeadLetters(database)
   const intents = new ToolIntents(database)
+  const leader = new LeaderLease(database)
   const projection = new Projection(database)
   return {
     assigned: async () =>
       (await assignments.ownedBy(node)).map((row) => ({ ...row, previousOwner: row.previousOwner ?? undefined })),
     release: (shards) => assignments.release(shards, node),
+    notePins: (pins) => assignments.notePins(pins),
+    strikePins: (shard, ids) => assignments.strikePins(shard, ids),
+    ownerOf: async (shard) => (await assignments.find(shard))?.owner ?? undefined,
+    leader: async () => (await leader.current())?.holder,
     project: (batches) => projection.project(batches),
     pageEvents: (id, after, upTo, limit) => throughOutage(() => events.page(id, after, upTo, limit)),
     beginOnce: (call, signal) => throughOutage(() => intents.begin(call), { signal }),

@@ -197,6 +197,32 @@ export interface Claimed {
   readonly active: readonly SessionId[]
   /** Sessions with events that Postgres may not have. */
   readonly unprojected: readonly SessionId[]
+  /** Sessions that a former owner still writes: not to be taken up before their pin has ended. */
+  readonly pins: readonly Pin[]
+}
+
+/** A session whose turn outlives its worker's ownership of the shard: only `node`, under `epoch`, writes it. */
+export interface Pin {
+  readonly sessionId: SessionId
+  readonly node: NodeId
+  readonly epoch: number
+}
+
+/**
+ * What lets a busy session stay behind when its shard moves. In one process nothing moves, and there is no such thing.
+ *
+ *   owner pins ─▶ the shard goes to another ─▶ turn ends ─▶ holder unpins      holder dead ─▶ the new owner unpins
+ */
+export interface Handover {
+  /** Pins sessions to the claim's owner. Returns those that are; one that another node holds, or that is gone, is not. */
+  pin(
+    claim: Claim,
+    sessionIds: readonly SessionId[],
+  ): Promise<{ readonly status: 'ok'; readonly pinned: readonly SessionId[] } | Refused>
+  /** Ends pins, by their holder or by the shard's owner. Returns the sessions that are not pinned any more. */
+  unpin(claim: Claim, sessionIds: readonly SessionId[]): Promise<readonly SessionId[]>
+  /** All pins of a shard. */
+  pins(shard: number): Promise<readonly Pin[]>
 }
 
 export interface SessionLog {
@@ -267,6 +293,8 @@ export interface Bus {
   readonly commands: CommandStream
   readonly log: SessionLog
   readonly outboxes: EdgeStream
+  /** Undefined in one process. */
+  readonly handover?: Handover
   /** Whether the store answers: for readiness. */
   ping(): Promise<void>
   stop(): Promise<void>

@@ -5,6 +5,7 @@ import { connectBlocking, connectCommands, disconnect, type RedisClient, type Re
 import type { Bus } from './bus.js'
 import { RedisCommandStream } from './command-stream.js'
 import { RedisEdgeStream } from './edge-stream.js'
+import { RedisHandover } from './handover.js'
 import { Lanes } from './lanes.js'
 import { RedisSessionLog } from './session-log.js'
 
@@ -34,6 +35,7 @@ export async function createRedisBus(options: RedisBusOptions): Promise<Bus> {
     commands: new RedisCommandStream(writes, lanes, connectReader),
     log: new RedisSessionLog(writes, lanes),
     outboxes: new RedisEdgeStream(writes, lanes, connectReader),
+    handover: new RedisHandover(writes, lanes),
     ping: async () => {
       await writes.ping()
     },

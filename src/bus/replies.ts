@@ -3,7 +3,7 @@
  */
 import type { ScriptReply } from '../redis/script.js'
 import type { ItemReply } from '../redis/script-batch.js'
-import { type Refused, type StoredEvent, StoreRefusal } from './bus.js'
+import { type Pin, type Refused, type StoredEvent, StoreRefusal } from './bus.js'
 
 export const word = (reply: ScriptReply): string => String(reply[0])
 
@@ -28,4 +28,14 @@ export function storedEvents(entries: readonly unknown[]): StoredEvent[] {
     const [eventId, fields] = entry as [string, string[]]
     return { eventId, body: fields[1] ?? '' }
   })
+}
+
+/** `session, "node epoch", …` as the hash of a shard's pins holds it. */
+export function pinsOf(fields: readonly string[]): Pin[] {
+  const pins: Pin[] = []
+  for (let at = 0; at < fields.length; at += 2) {
+    const [node = '', epoch] = (fields[at + 1] ?? '').split(' ')
+    pins.push({ sessionId: fields[at] ?? '', node, epoch: Number(epoch) })
+  }
+  return pins
 }

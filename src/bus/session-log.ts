@@ -28,7 +28,7 @@ import {
 } from './bus.js'
 import type { Outbox } from './command.js'
 import type { Lanes } from './lanes.js'
-import { refusal, refused, storedEvents, word, words } from './replies.js'
+import { pinsOf, refusal, refused, storedEvents, word, words } from './replies.js'
 
 /** Changes in one call: some 20 µs of the server each. */
 const CHANGES_PER_CALL = 48
@@ -69,6 +69,7 @@ export class RedisSessionLog implements SessionLog {
       status: 'ok',
       active: reply[1] as SessionId[],
       unprojected: reply[2] as SessionId[],
+      pins: pinsOf(reply[3] as string[]),
     }
   }
 

@@ -2,7 +2,7 @@
  * The control plane as its users see it: who is alive, and which worker owns which shard. Over Redis and Postgres
  * `membership`, `node-directory` and `control-channel` implement it; for one process `solo` does.
  */
-import type { NodeId } from '../protocol/ids.js'
+import type { NodeId, SessionId } from '../protocol/ids.js'
 import type { OwnedShard } from '../storage/shard-assignments.js'
 
 export type Role = 'edge' | 'worker' | 'coordinator' | 'all'
@@ -61,11 +61,27 @@ export interface Member {
   onDead(handler: () => void): void
 }
 
-/** A word from the coordinator to a node: shards it owns now, or shall give away when they have no unfinished work. */
-export interface ControlMessage {
-  readonly type: 'claim' | 'release'
-  readonly shards: readonly OwnedShard[]
+/** A shard as the leader gives it: who had it before says what became of its unfinished work. */
+export interface GrantedShard extends OwnedShard {
+  readonly previousOwner?: NodeId | undefined
 }
+
+/**
+ * What nodes say to each other. Every word only makes something happen sooner that is found by polling too.
+ *
+ *   claim      leader → worker   these shards are yours now
+ *   release    leader → owner    give these shards back: sessions in a turn stay behind under a pin
+ *   released   owner → leader    given back; what has to be known of them is in Postgres
+ *   pinned     owner → holder    control commands may wait in these sessions, whose turns you still run
+ *   unpinned   holder → owner    these sessions are yours now
+ *   buried     leader → workers  this node is dead: its pins end
+ */
+export type ControlMessage =
+  | { readonly type: 'claim'; readonly shards: readonly GrantedShard[] }
+  | { readonly type: 'release'; readonly shards: readonly OwnedShard[]; readonly leader: NodeId }
+  | { readonly type: 'released'; readonly shards: readonly OwnedShard[] }
+  | { readonly type: 'pinned' | 'unpinned'; readonly sessions: readonly SessionId[] }
+  | { readonly type: 'buried'; readonly node: NodeId }
 
 export interface ControlChannel {
   /** Best effort: the receiver also polls the assignments. */

@@ -78,10 +78,24 @@ function parse(text: string): ControlMessage | undefined {
   }
 }
 
-function isControlMessage(message: unknown): message is ControlMessage {
-  const { type, shards } = Object(message) as { type?: unknown; shards?: unknown }
-  return (type === 'claim' || type === 'release') && Array.isArray(shards) && shards.every(isShardEpoch)
+const SHAPES: Readonly<Record<ControlMessage['type'], (message: Readonly<Record<string, unknown>>) => boolean>> = {
+  claim: ({ shards }) => areShards(shards),
+  release: ({ shards, leader }) => areShards(shards) && typeof leader === 'string',
+  released: ({ shards }) => areShards(shards),
+  pinned: ({ sessions }) => areTexts(sessions),
+  unpinned: ({ sessions }) => areTexts(sessions),
+  buried: ({ node }) => typeof node === 'string',
 }
+
+function isControlMessage(message: unknown): message is ControlMessage {
+  const fields = Object(message) as Readonly<Record<string, unknown>>
+  const type = String(fields.type)
+  return Object.hasOwn(SHAPES, type) && SHAPES[type as ControlMessage['type']](fields)
+}
+
+const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every((it) => typeof it === 'string')
+
+const areShards = (value: unknown): boolean => Array.isArray(value) && value.every(isShardEpoch)
 
 function isShardEpoch(value: unknown): boolean {
   const { shard, epoch } = Object(value) as { shard?: unknown; epoch?: unknown }

@@ -3,8 +3,17 @@
  * same compare-and-set as in a cluster, so that a write of the former process is fenced.
  */
 import type { NodeId } from '../protocol/ids.js'
-import type { OwnedShard, ShardAssignments } from '../storage/shard-assignments.js'
-import type { ClusterView, ControlChannel, ControlLog, ControlMessage, LiveNode, Member, NodeLoad } from './cluster.js'
+import type { Assignment, ShardAssignments } from '../storage/shard-assignments.js'
+import type {
+  ClusterView,
+  ControlChannel,
+  ControlLog,
+  ControlMessage,
+  GrantedShard,
+  LiveNode,
+  Member,
+  NodeLoad,
+} from './cluster.js'
 
 export interface SoloOptions {
   readonly id: NodeId
@@ -25,7 +34,7 @@ export class Solo implements Member, ClusterView, ControlChannel {
   #load = NO_LOAD
   #status: 'live' | 'draining' = 'live'
   #running = false
-  #claims: readonly OwnedShard[] = []
+  #claims: readonly GrantedShard[] = []
   #unlock: (() => Promise<void>) | undefined
 
   constructor(private readonly options: SoloOptions) {}
@@ -60,7 +69,7 @@ export class Solo implements Member, ClusterView, ControlChannel {
   }
 
   /** All shards, with the epochs of this start. */
-  get claims(): readonly OwnedShard[] {
+  get claims(): readonly GrantedShard[] {
     return this.#claims
   }
 
@@ -102,7 +111,7 @@ export class Solo implements Member, ClusterView, ControlChannel {
     return async () => {}
   }
 
-  async #takeShards(): Promise<readonly OwnedShard[]> {
+  async #takeShards(): Promise<readonly GrantedShard[]> {
     const { assignments, shardCount } = this.options
     await assignments.ensureShards(shardCount)
     const shards = (await assignments.list()).filter(({ shard }) => shard < shardCount)
@@ -110,7 +119,7 @@ export class Solo implements Member, ClusterView, ControlChannel {
       shards.map(({ shard, epoch }) => this.#take(shard, epoch)),
       undefined,
     )
-    if (taken.length === shardCount) return taken.map(({ shard, epoch }) => ({ shard, epoch }))
+    if (taken.length === shardCount) return taken.map(granted)
     throw new Error(
       `this process could take ${taken.length} of ${shardCount} shards: another process uses the same database; stop it, ` +
         'or run a cluster with REDIS_URL and DATABASE_URL',
@@ -121,3 +130,9 @@ export class Solo implements Member, ClusterView, ControlChannel {
     return { shard, expectedEpoch, owner: this.id }
   }
 }
+
+const granted = ({ shard, epoch, previousOwner }: Assignment): GrantedShard => ({
+  shard,
+  epoch,
+  previousOwner: previousOwner ?? undefined,
+})

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Beats } from '../cluster/beats.js'
-import type { ControlChannel, ControlLog, LiveNode } from '../cluster/cluster.js'
+import type { ControlChannel, ControlLog, ControlMessage, LiveNode } from '../cluster/cluster.js'
 import type { NodeId } from '../protocol/ids.js'
 import type { LeaderLease, Leadership } from '../storage/leader.js'
 import type { NodeRecord, Nodes } from '../storage/nodes.js'
@@ -28,12 +28,13 @@ export interface CoordinatorDependencies {
   readonly shardCount: number
   readonly leader: Pick<LeaderLease, 'campaign' | 'renew' | 'resign'>
   readonly nodes: Pick<Nodes, 'listLive' | 'setStatus' | 'find'>
-  readonly assignments: Pick<ShardAssignments, 'ensureShards' | 'list' | 'assign' | 'requestRelease'>
+  readonly assignments: Pick<ShardAssignments, 'ensureShards' | 'list' | 'assign' | 'requestRelease' | 'withdraw'>
   readonly beats: Pick<Beats, 'read' | 'declareDead'>
-  readonly control: Pick<ControlChannel, 'send'>
+  readonly control: ControlChannel
   readonly log: ControlLog
   /** Monotonic, in ms. */
   readonly clock: () => number
+  readonly migrationTimeoutMs: number
 }
 
 export class Coordinator {
@@ -47,6 +48,9 @@ export class Coordinator {
   #failures = 0
   #frozen = false
   #stranded = 0
+  #wake = () => {}
+  #woken = false
+  #stopReceiving: (() => Promise<void>) | undefined
 
   constructor(private readonly deps: CoordinatorDependencies) {
     const { leader, id, clock } = deps
@@ -60,6 +64,7 @@ export class Coordinator {
   }
 
   async start(): Promise<void> {
+    this.#stopReceiving ??= await this.deps.control.receive((message) => this.#hear(message))
     this.#running ??= this.#run()
   }
 
@@ -67,6 +72,8 @@ export class Coordinator {
   async stop(): Promise<void> {
     if (!this.#running) return
     this.#stopping.abort()
+    this.#wakeUp()
+    await this.#stopReceiving?.()
     const ended = this.#running.then(() => this.#lease.resign())
     const resigned = ended.catch((error: unknown) => {
       this.deps.log.warn({ err: error }, 'the coordinator could not resign; its lease runs out by itself')
@@ -85,9 +92,32 @@ export class Coordinator {
     return this.leads ? LEADING_ROUND_MS : CANDIDATE_ROUND_MS
   }
 
+  /** Waits, unless a word came since the last wait that ended. */
   async #pause(ms: number): Promise<void> {
-    // A stop only ends the pause early.
-    await sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+      if (this.#woken) resolve()
+      else timer = setTimeout(resolve, ms)
+    })
+    clearTimeout(timer)
+    this.#woken = false
+  }
+
+  #wakeUp(): void {
+    this.#woken = true
+    this.#wake()
+  }
+
+  /** Released shards go on at once; those without a place to go to get one in a round that begins now. */
+  #hear(message: ControlMessage): void {
+    if (message.type !== 'released' || !this.leads) return
+    this.#reassignment.released(message.shards).then(
+      (placed) => {
+        if (!placed) this.#wakeUp()
+      },
+      (error: unknown) => this.deps.log.warn({ err: error }, 'released shards wait for the next round'),
+    )
   }
 
   /** One round. False when Redis or Postgres could not be reached; all that was not done is found again by the next. */
@@ -116,6 +146,7 @@ export class Coordinator {
     await this.#remindTheDead(expected, heard)
     const living = expected.filter(({ id }) => !dead.has(id))
     await this.#reassign(living, heard)
+    await this.#tellOf([...dead], living)
   }
 
   async #noteLeadership(term: Leadership | undefined): Promise<void> {
@@ -149,6 +180,13 @@ export class Coordinator {
     return dead
   }
 
+  /** Sessions that a dead node had pinned are freed by the owners of their shards, who would find out in a second. */
+  async #tellOf(dead: readonly NodeId[], living: readonly NodeRecord[]): Promise<void> {
+    const workers = living.filter(({ role }) => role === 'worker' || role === 'all')
+    const words = dead.flatMap((node) => workers.map(({ id }) => this.deps.control.send(id, { type: 'buried', node })))
+    await Promise.allSettled(words)
+  }
+
   /** A node that Postgres calls dead but Redis does not: the leader that buried it fell between the two. */
   async #remindTheDead(expected: readonly NodeRecord[], heard: readonly LiveNode[]): Promise<void> {
     const alive = new Set(expected.map(({ id }) => id))
@@ -167,7 +205,7 @@ export class Coordinator {
       living,
       present.flatMap(({ owner, previousOwner }) => owner ?? previousOwner ?? []),
     )
-    this.#reassignment.observe(present)
+    await this.#reassignment.observe(present)
     const plan = balance({
       shardCount,
       assignments: present,

@@ -4,11 +4,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AcceptedCommand, Claim, CommandStream, Refused } from '../bus/bus.js'
-import type { SessionHost } from './session-host.js'
 
 export interface CommandReaderOptions {
   readonly commands: CommandStream
-  readonly host: SessionHost
+  /** Takes accepted commands, in order. */
+  readonly deliver: (claim: Claim, commands: readonly AcceptedCommand[]) => void
   /** The claim under which a shard is read now. */
   readonly claimOf: (shard: number) => Claim | undefined
   readonly onRefused: (claim: Claim, refused: Refused) => void
@@ -61,7 +61,7 @@ export class CommandReader {
 
   /** Accepts one batch; true when more may wait. */
   async #accept(shard: number): Promise<boolean> {
-    const { commands, claimOf, onRefused, host } = this.#options
+    const { commands, claimOf, onRefused, deliver } = this.#options
     const claim = claimOf(shard)
     if (!claim || this.#stopped) return false
     const reply = await commands.accept(claim)
@@ -71,7 +71,7 @@ export class CommandReader {
     }
     // Dropped meanwhile: the next owner finds the commands in their inboxes.
     if (claimOf(shard) !== claim) return false
-    host.deliver(claim, reply.commands)
+    deliver(claim, reply.commands)
     for (const it of reply.commands) if (it.acceptance.status === 'check') await this.#submitUnborn(it)
     return reply.more
   }

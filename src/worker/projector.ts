@@ -116,6 +116,11 @@ export class Projector {
   /** Lets go of shards, after one more projection; what Postgres does not take now the next owner finds in the log. */
   async release(shards: ReadonlySet<number>): Promise<void> {
     await this.#settle()
+    this.leave(shards)
+  }
+
+  /** Lets go of shards at once: the next owner projects what is left. */
+  leave(shards: ReadonlySet<number>): void {
     for (const [id, { claim }] of this.#backlog) if (shards.has(claim.shard)) this.#drop(id)
     for (const [id, { claim }] of this.#trims) if (shards.has(claim.shard)) this.#trims.delete(id)
     for (const id of this.#projected.keys()) if (shards.has(shardOfSession(id) ?? -1)) this.#projected.delete(id)

@@ -30,6 +30,8 @@ interface Held {
 
 export class SessionHost {
   readonly #held = new Map<string, Held>()
+  /** Sessions in the last turn that they have here. */
+  readonly #retired = new Set<LiveSession>()
   #sweep: NodeJS.Timeout | undefined
 
   constructor(private readonly options: SessionHostOptions) {}
@@ -46,19 +48,24 @@ export class SessionHost {
   get load(): { readonly busy: number; readonly queued: number } {
     let busy = 0
     let queued = 0
-    for (const { live } of this.#held.values()) {
-      if (live?.busy) busy += 1
-      queued += live?.waiting ?? 0
+    for (const live of this.#live()) {
+      if (live.busy) busy += 1
+      queued += live.waiting
     }
     return { busy, queued }
   }
 
   /** Sessions with work that have been announced. */
   *busySessions(): Iterable<BusySession> {
-    for (const { live } of this.#held.values()) {
-      const session = live?.busy ? live.writer.session : undefined
-      if (live && session) yield { orchestratorId: session.orchestratorId, type: session.type, isRunning: live.inTurn }
+    for (const live of this.#live()) {
+      const session = live.busy ? live.writer.session : undefined
+      if (session) yield { orchestratorId: session.orchestratorId, type: session.type, isRunning: live.inTurn }
     }
+  }
+
+  *#live(): Iterable<LiveSession> {
+    for (const { live } of this.#held.values()) if (live) yield live
+    yield* this.#retired
   }
 
   /** Hands accepted commands to their sessions, in order. */
@@ -78,15 +85,9 @@ export class SessionHost {
   recover(claim: Claim, sessionIds: readonly string[], takeover: Takeover | undefined): void {
     for (const id of sessionIds) {
       const live = this.#held.get(id)?.live
-      if (live) void this.#catchUp(live)
+      if (live) void this.catchUp(live)
       else if (!this.#held.has(id)) this.#hold(id, claim, this.#load(id, claim, takeover))
     }
-  }
-
-  /** Whether a shard has sessions with work. */
-  isBusy(shard: number): boolean {
-    for (const { claim, live } of this.#held.values()) if (claim.shard === shard && (live?.busy ?? true)) return true
-    return false
   }
 
   /** Lets go of the sessions of these shards, as they are recorded. Resolves when none writes any more. */
@@ -94,6 +95,48 @@ export class SessionHost {
     const dropped = [...this.#held].filter(([, held]) => shards.has(held.claim.shard))
     for (const [id] of dropped) this.#held.delete(id)
     await Promise.all(dropped.map(async ([, held]) => (await held.session.catch(() => undefined))?.close(reason)))
+  }
+
+  /**
+   * Lets go of the sessions of these shards, but for those in a turn: they are returned, to be pinned or cut. Resolves
+   * when none of the others writes any more.
+   */
+  async retire(shards: ReadonlySet<number>): Promise<readonly LiveSession[]> {
+    const leaving = [...this.#held].filter(([, held]) => shards.has(held.claim.shard))
+    for (const [id] of leaving) this.#held.delete(id)
+    const retired = await Promise.all(leaving.map(([, held]) => this.#retireOne(held)))
+    return retired.flat()
+  }
+
+  async #retireOne(held: Held): Promise<readonly LiveSession[]> {
+    const session = held.live ?? (await held.session.catch(() => undefined))
+    if (!session) return []
+    if (!session.inTurn) {
+      await session.close('closed')
+      return []
+    }
+    this.#retired.add(session)
+    return [session]
+  }
+
+  /** Ends a retired session after its last recorded step; whoever owns its shard goes on. */
+  async cut(session: LiveSession): Promise<void> {
+    await session.close('draining')
+    this.forgetRetired(session)
+  }
+
+  forgetRetired(session: LiveSession): void {
+    this.#retired.delete(session)
+  }
+
+  /** Hands a session what waits for it in the store: commands whose delivery was lost, or that another accepted. */
+  async catchUp(live: LiveSession): Promise<void> {
+    try {
+      const record = await this.options.services.log.load(live.id)
+      if (record) live.deliverAll(record)
+    } catch {
+      // The store is away again: the shard is claimed once more when it is back.
+    }
   }
 
   #open(claim: Claim, submission: Submission, isNew: boolean): Held {
@@ -128,15 +171,6 @@ export class SessionHost {
       )
     }
     return held
-  }
-
-  async #catchUp(live: LiveSession): Promise<void> {
-    try {
-      const record = await this.options.services.log.load(live.id)
-      if (record) live.deliverAll(record)
-    } catch {
-      // The store is away again: the shard is claimed once more when it is back.
-    }
   }
 
   async #load(id: string, claim: Claim, takeover: Takeover | undefined): Promise<LiveSession | undefined> {

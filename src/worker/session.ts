@@ -38,6 +38,7 @@ export class LiveSession implements TurnHost {
   #obeying: Promise<void> = Promise.resolve()
   #working = false
   #stopping = false
+  #retiring = false
   #closed = false
   #takeover: Takeover | undefined
   /** Monotonic time since which there is nothing to do. */
@@ -90,6 +91,14 @@ export class LiveSession implements TurnHost {
     this.writer.batch.close('closed')
   }
 
+  /** Begins no other turn; resolves when the running one has ended and nothing is written here any more. */
+  async finishTurn(): Promise<void> {
+    this.#retiring = true
+    await this.#turnEnded
+    await this.#obeying
+    await this.close('closed')
+  }
+
   /** The takeover to announce, once. */
   takeTakeover(): Takeover | undefined {
     const takeover = this.#takeover
@@ -124,6 +133,7 @@ export class LiveSession implements TurnHost {
         // Control commands that came first, or with the record, are obeyed before the next task begins.
         await this.#obeying
         const command = this.#inbox[0]
+        if (command && this.#hasEnded()) await this.#cancelWaiting()
         if (!command || !this.#mayBegin()) break
         const done = this.#carryOut(command).then(() => {
           this.#inbox.shift()
@@ -141,7 +151,18 @@ export class LiveSession implements TurnHost {
 
   #mayBegin(): boolean {
     const { status } = this.writer
-    return !this.#closed && !this.#stopping && status !== 'paused' && !isTerminal(status)
+    return !this.#closed && !this.#stopping && !this.#retiring && status !== 'paused' && !isTerminal(status)
+  }
+
+  #hasEnded(): boolean {
+    return !this.#closed && isTerminal(this.writer.status)
+  }
+
+  /** Tasks that were accepted just before the session ended must not wait for ever. */
+  async #cancelWaiting(): Promise<void> {
+    const waiting = this.#inbox.splice(0)
+    const cancelled = waiting.map((it) => this.#taskCancelled(it, 'the session has ended'))
+    await this.writer.record(cancelled, { popInbox: waiting.length, ended: waiting.map((it) => it.id) })
   }
 
   async #carryOut(command: TaskCommand): Promise<void> {
@@ -160,7 +181,9 @@ export class LiveSession implements TurnHost {
   }
 
   async #obey(command: ControlCommand): Promise<void> {
-    if (this.#closed || isTerminal(this.writer.status)) return
+    if (this.#closed) return
+    // Nothing is left to do, and the command must not wait for ever.
+    if (isTerminal(this.writer.status)) return await this.writer.record([], { popControl: 1, ended: [command.id] })
     const [first] = this.#inbox
     if (first?.type === 'spawn') this.writer.spawn(first)
     if (command.type === 'stop') return await this.#stop(command)

@@ -2,42 +2,46 @@
  * The shards that this worker owns: claims what the cluster assigned to it, takes their unfinished work up, and lets go
  * of them in order.
  *
- *   assigned ──claim──▶ owned ──release──▶ released      refused at any time ──▶ dropped, then checked in Postgres
+ *   assigned ──claim──▶ owned ──shard-release──▶ released      refused at any time ──▶ dropped, then checked in Postgres
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Claim, CommandBell, Refused, SessionLog } from '../bus/bus.js'
-import type { ControlMessage } from '../cluster/cluster.js'
+import type { Claim, Claimed, CommandBell, Refused, SessionLog } from '../bus/bus.js'
+import type { ControlMessage, GrantedShard } from '../cluster/cluster.js'
+import type { NodeId } from '../protocol/ids.js'
+import type { PinWatch } from './pin-watch.js'
 import type { Projector } from './projector.js'
 import type { SessionHost } from './session-host.js'
 import type { Logger } from './session-services.js'
 import type { Takeover } from './turn.js'
 
 /** A row of the authority, as far as its owner needs it. */
-export interface OwnedShard {
-  readonly shard: number
-  readonly epoch: number
+export interface OwnedShard extends GrantedShard {
   readonly state: 'assigned' | 'releasing' | 'released'
-  readonly previousOwner: string | undefined
 }
 
 export interface ShardOwnerOptions {
-  readonly node: string
+  readonly node: NodeId
   readonly log: SessionLog
   readonly bell: CommandBell
   readonly host: SessionHost
   readonly projector: Projector
+  readonly pins: Pick<PinWatch, 'track' | 'drop' | 'isPinned'>
   readonly logger: Logger
   /** What Postgres assigns to this node now. */
   readonly assigned: () => Promise<readonly OwnedShard[]>
-  /** Gives shards back: compare-and-set to `released`. */
+  /** Says in Postgres that nobody has these shards any more. */
   readonly release: (shards: readonly { readonly shard: number; readonly epoch: number }[]) => Promise<unknown>
+  /** Hands over shards that are not read here any more; their busy sessions stay. `leader` waits for word of it. */
+  readonly giveBack: (claims: readonly Claim[], leader: NodeId | undefined) => Promise<void>
   /** What is known of a shard's former owner. */
-  readonly formerOwner: (node: string) => Promise<Takeover>
+  readonly formerOwner: (node: NodeId) => Promise<Takeover>
 }
 
 /** The assignments are read this often, because a control message may be lost. */
 const POLL_MS = 1_000
 const RETRY_MS = 200
+/** How often somebody who leaves looks whether its shards have gone. */
+const LEAVING_MS = 50
 
 export class ShardOwner {
   readonly #claims = new Map<number, Claim>()
@@ -62,14 +66,15 @@ export class ShardOwner {
     return this.#claims
   }
 
-  /** A word from the coordinator only makes us look at once: Postgres decides. */
-  obey(_message: ControlMessage): void {
-    void this.poll()
+  /** The leader says what it has written into Postgres: there is no need to read it there first. */
+  obey(message: ControlMessage): void {
+    if (message.type === 'claim') this.#logged(this.#claimAll(message.shards.filter((row) => this.#isNewer(row))))
+    if (message.type === 'release') this.#logged(this.#giveBack(message.shards, message.leader))
   }
 
   /**
-   * Takes up what is assigned, and gives back what is asked for and idle. Resolves after a round that began later than
-   * this call: the round under way may have read the assignments before they changed.
+   * Takes up what is assigned, and gives back what is asked for. Resolves after a round that began later than this call:
+   * the round under way may have read the assignments before they changed.
    */
   poll(): Promise<void> {
     if (!this.#polling) return this.#startRound()
@@ -81,7 +86,7 @@ export class ShardOwner {
   }
 
   #startRound(): Promise<void> {
-    this.#polling = this.#round().finally(() => {
+    this.#polling = this.#logged(this.#round()).finally(() => {
       this.#polling = undefined
     })
     return this.#polling
@@ -112,99 +117,127 @@ export class ShardOwner {
     }
   }
 
-  /** Lets go of all shards. Running turns end as they are recorded, and go on with the next owner. */
+  /** Waits until the leader has moved all shards away, as it does with those of a node that drains. */
+  async leave(withinMs: number): Promise<void> {
+    const deadline = performance.now() + withinMs
+    while (this.#claims.size > 0 && performance.now() < deadline) await sleep(LEAVING_MS)
+  }
+
+  /** Lets go of all shards that are left. Where sessions can be pinned, busy ones stay; else they end as recorded. */
   async drain(): Promise<void> {
     clearInterval(this.#timer)
     this.#draining = true
-    const claims = [...this.#claims.values()]
-    await this.#drop(claims, 'draining')
+    await this.#giveBack([...this.#claims.values()], undefined)
     // Also what was assigned a moment ago and never claimed.
     await this.options.release(await this.options.assigned())
   }
 
   async #round(): Promise<void> {
+    // What is claimed while the assignments are read may be too new to be among them.
+    const before = [...this.#claims.values()]
+    const rows = await this.options.assigned()
+    await this.#dropUnassigned(before, new Map(rows.map((row) => [row.shard, row])))
+    if (!this.#draining) await this.#claimAll(rows.filter((row) => row.state === 'assigned' && this.#isNewer(row)))
+    const asked = rows.filter((row) => row.state === 'releasing')
+    if (asked.length > 0) await this.#giveBack(asked, undefined)
+  }
+
+  async #logged(work: Promise<void>): Promise<void> {
     try {
-      const rows = await this.options.assigned()
-      await this.#dropUnassigned(new Map(rows.map((row) => [row.shard, row])))
-      if (!this.#draining) await this.#claimAll(rows.filter((row) => this.#isNew(row)))
-      await this.#releaseIdle(rows.filter((row) => row.state === 'releasing'))
+      await work
     } catch (error) {
-      this.options.logger.warn({ err: error }, 'assignments could not be read; trying again')
+      this.options.logger.warn({ err: error }, 'assignments could not be followed; trying again')
     }
   }
 
-  #isNew(row: OwnedShard): boolean {
-    return (
-      row.state === 'assigned' && this.#claims.get(row.shard)?.epoch !== row.epoch && !this.#claiming.has(row.shard)
-    )
+  #isNewer({ shard, epoch }: GrantedShard): boolean {
+    return !this.#draining && !this.#claiming.has(shard) && (this.#claims.get(shard)?.epoch ?? 0) < epoch
   }
 
-  async #dropUnassigned(assigned: ReadonlyMap<number, OwnedShard>): Promise<void> {
-    const lost = [...this.#claims.values()].filter(({ shard, epoch }) => assigned.get(shard)?.epoch !== epoch)
+  async #dropUnassigned(claims: readonly Claim[], assigned: ReadonlyMap<number, OwnedShard>): Promise<void> {
+    const lost = claims.filter(
+      (claim) => this.#claims.get(claim.shard) === claim && assigned.get(claim.shard)?.epoch !== claim.epoch,
+    )
     await this.#drop(lost, 'closed')
   }
 
-  async #claimAll(rows: readonly OwnedShard[]): Promise<void> {
+  async #claimAll(rows: readonly GrantedShard[]): Promise<void> {
     if (rows.length === 0) return
-    const former = new Map<string, Takeover>()
-    for (const { previousOwner } of rows) {
-      if (previousOwner !== undefined && !former.has(previousOwner)) {
-        former.set(previousOwner, await this.options.formerOwner(previousOwner))
-      }
+    const former = new Map<NodeId, Promise<Takeover>>()
+    const formerOwner = ({ previousOwner }: GrantedShard) => {
+      if (previousOwner === undefined) return undefined
+      const known = former.get(previousOwner) ?? this.options.formerOwner(previousOwner)
+      former.set(previousOwner, known)
+      return known
     }
-    const results = await Promise.allSettled(
-      rows.map((row) => this.#claim(row, row.previousOwner === undefined ? undefined : former.get(row.previousOwner))),
-    )
+    const results = await Promise.allSettled(rows.map((row) => this.#claim(row, () => formerOwner(row))))
     const failed = results.filter((it) => it.status === 'rejected').length
     this.options.logger.info({ shards: rows.length - failed, failed, owned: this.#claims.size }, 'shards claimed')
   }
 
-  async #claim(row: OwnedShard, takeover: Takeover | undefined): Promise<void> {
+  async #claim(row: GrantedShard, formerOwner: FormerOwner): Promise<void> {
     const claim: Claim = { shard: row.shard, owner: this.options.node, epoch: row.epoch }
     this.#claiming.add(row.shard)
     try {
-      await this.#install(claim, takeover, () => !this.#draining)
+      await this.#install(claim, formerOwner, () => !this.#draining)
     } finally {
       this.#claiming.delete(row.shard)
     }
   }
 
-  async #install(claim: Claim, takeover: Takeover | undefined, isWanted: () => boolean): Promise<void> {
-    const { log, host, projector, bell } = this.options
-    const claimed = await log.claim(claim)
-    // Given away while the store was asked: what was dropped must not come back to life.
-    if (!isWanted()) return
+  async #install(claim: Claim, formerOwner: FormerOwner | undefined, isWanted: () => boolean): Promise<void> {
+    const claimed = await this.options.log.claim(claim)
     if (claimed.status === 'fenced') {
       this.options.logger.warn({ shard: claim.shard, epoch: claim.epoch, stored: claimed.epoch }, 'a claim is fenced')
       return
     }
+    // Asked only where there is unfinished work: a shard without is not to wait for it.
+    const takeover = claimed.active.length > 0 ? await formerOwner?.() : undefined
+    // Given away while the stores were asked: what was dropped must not come back to life.
+    if (isWanted()) this.#takeUp(claim, claimed, takeover)
+  }
+
+  #takeUp(claim: Claim, claimed: Claimed, takeover: Takeover | undefined): void {
+    const { host, projector, bell, pins } = this.options
     this.#claims.set(claim.shard, claim)
+    pins.track(claim, claimed.pins)
     projector.adopt(claim, claimed.unprojected)
-    host.recover(claim, claimed.active, takeover)
+    host.recover(
+      claim,
+      claimed.active.filter((id) => !pins.isPinned(id)),
+      takeover,
+    )
     bell.add(claim.shard)
   }
 
-  async #releaseIdle(rows: readonly OwnedShard[]): Promise<void> {
-    const idle = [...this.#claims.values()].filter(
-      ({ shard, epoch }) =>
-        rows.some((row) => row.shard === shard && row.epoch === epoch) && !this.options.host.isBusy(shard),
-    )
-    if (idle.length === 0) return
-    await this.#drop(idle, 'closed')
-    await this.options.release(idle.map(({ shard, epoch }) => ({ shard, epoch })))
+  async #giveBack(shards: readonly { readonly shard: number; readonly epoch: number }[], leader: NodeId | undefined) {
+    const claims = shards.flatMap(({ shard, epoch }) => {
+      const claim = this.#claims.get(shard)
+      return claim?.epoch === epoch ? [claim] : []
+    })
+    if (claims.length === 0) return
+    this.#stopReading(claims)
+    await this.options.giveBack(claims, leader)
+  }
+
+  // Stop reading before releasing: a command read after the release would run under a lost epoch.
+  #stopReading(claims: readonly Claim[]): void {
+    for (const { shard } of claims) {
+      this.#claims.delete(shard)
+      this.options.bell.remove(shard)
+    }
+    this.options.pins.drop(new Set(claims.map(({ shard }) => shard)))
   }
 
   async #drop(claims: readonly Claim[], reason: 'closed' | 'draining'): Promise<void> {
     if (claims.length === 0) return
     const shards = new Set(claims.map(({ shard }) => shard))
-    // Stop reading before releasing: a command read after the release would run under a lost epoch.
-    for (const shard of shards) {
-      this.#claims.delete(shard)
-      this.options.bell.remove(shard)
-    }
+    this.#stopReading(claims)
     await this.options.host.drop(shards, reason)
     await this.options.projector.release(shards)
     // An unreachable store needs no goodbye: the epoch decides.
     await Promise.allSettled(claims.map((claim) => this.options.log.release(claim)))
   }
 }
+
+type FormerOwner = () => Promise<Takeover> | undefined

@@ -7,18 +7,21 @@
  */
 import { type Bus, type Claim, type CommandBell, type StoredEvent, StoreRefusal } from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
-import type { ControlChannel, Member } from '../cluster/cluster.js'
-import type { EventId } from '../protocol/ids.js'
+import type { ControlChannel, ControlMessage, Member } from '../cluster/cluster.js'
+import type { EventId, NodeId } from '../protocol/ids.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Runtime } from '../runtimes/runtime.js'
 import type { WorkerMetrics } from '../telemetry/metrics.js'
 import { CommandReader } from './command-reader.js'
 import { WriterLost } from './event-batch.js'
 import { readHistory } from './history.js'
+import { PinHolder } from './pin-holder.js'
+import { PinWatch } from './pin-watch.js'
 import { type Project, Projector } from './projector.js'
 import { SessionHost } from './session-host.js'
 import type { DeadLetter, Logger, OnceCall, SessionServices, Workspaces } from './session-services.js'
 import { type OwnedShard, ShardOwner } from './shard-owner.js'
+import { type PinNote, ShardRelease } from './shard-release.js'
 import type { Takeover } from './turn.js'
 import { TurnSlots } from './turn-slots.js'
 
@@ -26,6 +29,11 @@ import { TurnSlots } from './turn-slots.js'
 export interface WorkerStorage {
   assigned(): Promise<readonly OwnedShard[]>
   release(shards: readonly { readonly shard: number; readonly epoch: number }[]): Promise<unknown>
+  /** Notes sessions that stay here while their shard goes. */
+  notePins(pins: readonly PinNote[]): Promise<void>
+  strikePins(shard: number, sessionIds: readonly string[]): Promise<void>
+  ownerOf(shard: number): Promise<NodeId | undefined>
+  leader(): Promise<NodeId | undefined>
   readonly project: Project
   pageEvents(sessionId: string, after: EventId, upTo: EventId, limit: number): Promise<readonly StoredEvent[]>
   /** See `SessionServices.beginOnce`. */
@@ -51,6 +59,12 @@ export interface WorkerOptions {
   readonly member: Member
   /** Undefined in one process, where nobody sends control messages. */
   readonly control: ControlChannel | undefined
+  /** Whether another worker could take this one's shards now. */
+  readonly hasPeers: () => boolean
+  /** For the leader to move all shards away when this worker stops. */
+  readonly migrationTimeoutMs: number
+  /** For the turns that stay behind then. */
+  readonly drainTimeoutMs: number
   /** When a node last gave a sign of life, in ms since 1970; undefined when nobody remembers. */
   readonly lastBeatOf: (node: string) => Promise<number | undefined>
   readonly storage: WorkerStorage
@@ -79,6 +93,8 @@ export class Worker {
   readonly #bell: CommandBell
   readonly #reader: CommandReader
   readonly #owner: ShardOwner
+  readonly #pins: PinWatch
+  readonly #holder: PinHolder
   readonly #slots: TurnSlots
   #stopReceiving: (() => Promise<void>) | undefined
   #loadTimer: NodeJS.Timeout | undefined
@@ -88,16 +104,41 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options
     this.#slots = new TurnSlots(options.maxSessions)
-    const { bus, storage, logger, member } = options
+    const { bus, storage, logger, member, control } = options
     this.#projector = new Projector(bus.log, storage.project, logger)
     this.#host = new SessionHost({
       services: this.#services(),
       onLost: (claim, id, error) => this.#sessionLost(claim, id, error),
       onIdle: (claim, id) => this.#projector.forget(claim, id),
     })
+    const send: ControlChannel['send'] = async (to, message) => control?.send(to, message)
+    const { handover } = bus
+    this.#pins = new PinWatch({
+      handover,
+      logger,
+      send,
+      ending: (node) => storage.ending(node),
+      formerOwner: (node) => this.#formerOwner(node),
+      strikePins: (shard, ids) => storage.strikePins(shard, ids),
+      onFree: (claim, id, takeover) => this.#takeUpPinned(claim, id, takeover),
+    })
+    this.#holder = new PinHolder({
+      node: member.id,
+      handover,
+      host: this.#host,
+      logger,
+      send,
+      ownerOf: storage.ownerOf,
+    })
+    const release = new ShardRelease({
+      ...{ log: bus.log, handover, logger, send, host: this.#host, projector: this.#projector, holder: this.#holder },
+      notePins: (pins) => storage.notePins(pins),
+      release: (shards) => storage.release(shards),
+      leader: () => storage.leader(),
+    })
     this.#reader = new CommandReader({
       commands: bus.commands,
-      host: this.#host,
+      deliver: (claim, commands) => this.#host.deliver(claim, this.#pins.withhold(commands)),
       claimOf: (shard) => this.#owner.claimOf(shard),
       onRefused: (claim, refused) => this.#owner.refused(claim, refused),
       onFailed: (shard, error) => this.#acceptFailed(shard, error),
@@ -114,9 +155,11 @@ export class Worker {
       bell: this.#bell,
       host: this.#host,
       projector: this.#projector,
+      pins: this.#pins,
       logger,
       assigned: () => storage.assigned(),
       release: (shards) => storage.release(shards),
+      giveBack: (claims, leader) => release.giveBack(claims, leader),
       formerOwner: (node) => this.#formerOwner(node),
     })
   }
@@ -130,28 +173,49 @@ export class Worker {
     })
     this.#host.start()
     this.#projector.start()
-    this.#stopReceiving = await this.#options.control?.receive((message) => this.#owner.obey(message))
+    this.#stopReceiving = await this.#options.control?.receive((message) => this.#obey(message))
     await this.#owner.start()
     this.#reportLoad()
     this.#loadTimer = setInterval(() => this.#reportLoad(), LOAD_MS)
     this.#sweepTimer = setInterval(() => void this.#submitForgotten(), UNSUBMITTED_MS)
   }
 
-  /** Gives all shards back and stops. Turns end as they are recorded and go on with the next owner. */
+  /**
+   * Moves all shards to other workers, waits for the turns that stay behind, and stops. Turns that take too long, or whose
+   * sessions cannot be left, end as they are recorded and go on with the next owner.
+   */
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
-    clearInterval(this.#loadTimer)
     clearInterval(this.#sweepTimer)
     this.#options.member.setStatus('draining')
-    await this.#stopReceiving?.()
+    const { hasPeers, migrationTimeoutMs, drainTimeoutMs, logger } = this.#options
+    const goesOn = hasPeers()
+    if (goesOn) await this.#owner.leave(migrationTimeoutMs)
     await this.#owner.drain().catch((error: unknown) => {
-      this.#options.logger.warn({ err: error }, 'shards could not be given back; they are taken over instead')
+      logger.warn({ err: error }, 'shards could not be given back; they are taken over instead')
     })
     await this.#bell.stop()
     await this.#reader.stop()
+    await this.#holder.drain(goesOn ? drainTimeoutMs : 0)
+    clearInterval(this.#loadTimer)
+    await this.#stopReceiving?.()
+    await this.#pins.stop()
     this.#host.stop()
     await this.#projector.stop()
+  }
+
+  #obey(message: ControlMessage): void {
+    if (message.type === 'pinned') this.#holder.obey(message.sessions)
+    else if (message.type === 'unpinned' || message.type === 'buried') this.#pins.look()
+    else this.#owner.obey(message)
+  }
+
+  /** A session whose former owner has let go of it. What that one wrote last may not be in Postgres yet. */
+  #takeUpPinned(claim: Claim, sessionId: string, takeover: Takeover): void {
+    if (this.#owner.claimOf(claim.shard) !== claim) return
+    this.#projector.adopt(claim, [sessionId])
+    this.#host.recover(claim, [sessionId], takeover)
   }
 
   #services(): SessionServices {

@@ -1,5 +1,6 @@
 -- commit.lua: carries out changes, each of one session: appends events, saves state and ends commands in one step, if the
---   change's epoch owns the shard. A change that is refused has changed nothing, and the others go on.
+--   change's epoch owns the shard, or the session while it is pinned. A change that is refused has changed nothing, and the
+--   others go on.
 -- KEYS 1 hash of the first shard; derives from ARGV 1, per change, sh:<n> (epoch), its :work, s:<sid>, its :log :inbox
 --   :control :seen :seen-before :part, and out:<outbox> of each subscribed edge
 -- ARGV 1 key base  2 most out entries, then for each change: its head "ended commands, events, shard, epoch, session,
@@ -42,9 +43,11 @@ local function commit(at, first, last)
   local number, epochText, sid, expected, id, pops, controlPops, status, clear = string.match(ARGV[at], HEAD)
   local shard, session, epoch = base .. 'sh:' .. number, base .. 's:' .. sid, tonumber(epochText)
   local stored, state = storedEpoch(shard), ARGV[at + 1]
-  local s = call('HMGET', session, 'commit', 'seq', 'older', 'waiting', 'epoch', 'part', 'inbox', 'control', 'work', 'subs')
+  local s = call('HMGET', session, 'commit', 'seq', 'older', 'waiting', 'epoch', 'part', 'inbox', 'control', 'work', 'subs',
+    'pin')
   if s[1] == id then return 'ok' end
-  if stored ~= epoch then return (stored > epoch and 'fenced ' or 'rollback ') .. stored end
+  if s[11] and s[11] ~= epochText then return 'fenced ' .. stored end
+  if not s[11] and stored ~= epoch then return (stored > epoch and 'fenced ' or 'rollback ') .. stored end
   local seq = tonumber(s[2] or '-1') -- a session that is not here has no head to match
   if seq ~= tonumber(expected) or tonumber(s[5] or '0') > epoch then return 'head ' .. seq end
   local takeInbox, takeControl = tonumber(pops), tonumber(controlPops)

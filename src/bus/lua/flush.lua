@@ -1,5 +1,5 @@
 -- flush.lua: appends pieces of text, each to the message that its session streams, and shows them to the subscribed edges;
---   no log entry. A piece that is refused has changed nothing, and the others go on.
+--   no log entry. Who may commit to a session may write its text. A piece that is refused has changed nothing, and the others go on.
 -- KEYS 1 hash of the first shard; derives from ARGV 1, per piece, sh:<n> (epoch), s:<sid>, its :part, and out:<outbox> of
 --   each subscribed edge
 -- ARGV 1 key base  2 most out entries, then for each piece: its head "shard epoch session, message id, offset in bytes, seq
@@ -23,10 +23,11 @@ local function flush(head, text, json)
   local number, epochText, sid, message, offsetText, seq = string.match(head, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
   local epoch, offset = tonumber(epochText), tonumber(offsetText)
   local stored = tonumber(call('HGET', base .. 'sh:' .. number, 'epoch') or '0')
-  if stored ~= epoch then return (stored > epoch and 'fenced ' or 'rollback ') .. stored end
   local session = base .. 's:' .. sid
   local part = session .. ':part'
-  local s = call('HMGET', session, 'part', 'seq', 'subs')
+  local s = call('HMGET', session, 'part', 'seq', 'subs', 'pin')
+  if s[4] and s[4] ~= epochText then return 'fenced ' .. stored end
+  if not s[4] and stored ~= epoch then return (stored > epoch and 'fenced ' or 'rollback ') .. stored end
   if not s[2] then return 'gap 0' end
   local same = s[1] == message
   local bytes = same and call('STRLEN', part) or 0

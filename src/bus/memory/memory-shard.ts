@@ -66,6 +66,7 @@ export class MemoryShard {
       status: 'ok',
       active: [...this.#active],
       unprojected: [...this.#unprojected],
+      pins: [],
     }
   }
 

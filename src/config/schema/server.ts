@@ -79,10 +79,7 @@ export const worker = {
     'false',
     'Let the tool web_fetch reach private addresses',
   ),
-  drainTimeoutMs: setting('DRAIN_TIMEOUT', milliseconds(0), '900000', 'For turns to end before a worker stops', {
-    ...ms,
-    pending: 'draining that waits for turns',
-  }),
+  drainTimeoutMs: setting('DRAIN_TIMEOUT', milliseconds(0), '900000', 'For turns to end before a worker stops', ms),
 }
 
 export const session = {

@@ -84,10 +84,7 @@ export const cluster = {
     ...ms,
     pending: 'moving sessions by load',
   }),
-  migrationTimeoutMs: setting('MIGRATION_TIMEOUT', milliseconds(1), '30000', 'For a session to move', {
-    ...ms,
-    pending: 'moving sessions by load',
-  }),
+  migrationTimeoutMs: setting('MIGRATION_TIMEOUT', milliseconds(1), '30000', 'For an owner to give shards away', ms),
   federationEnabled: setting('ENABLE_FEDERATION', flag, 'true', 'Work together with other clusters', {
     pending: 'federation of clusters',
   }),

@@ -329,7 +329,7 @@ eachBus((fixture) => {
 
     expect(claims).toEqual(
       sessions.map((it, index) =>
-        index % 2 === 0 ? { status: 'fenced', epoch: 2 } : { status: 'ok', active: [it], unprojected: [it] },
+        index % 2 === 0 ? { status: 'fenced', epoch: 2 } : { status: 'ok', active: [it], unprojected: [it], pins: [] },
       ),
     )
     expect(commits).toEqual(sessions.map((_, index) => (index % 2 === 0 ? ok : { status: 'fenced', epoch: 3 })))

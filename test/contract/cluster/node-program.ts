@@ -114,6 +114,7 @@ async function runCoordinator(program: NodeProgram, code: Code, database: Databa
     control: new code.channel.RedisControlChannel({ id, cluster, redis, connectReader, log }),
     log,
     clock: () => performance.now(),
+    migrationTimeoutMs: 10_000,
   })
   await coordinator.start()
 }

@@ -6,7 +6,6 @@ import { type Accepted, type Claim, type CommandStream, type Refused, StoreRefus
 import type { Submission } from '../../../src/bus/command.js'
 import { newSessionId } from '../../../src/protocol/ids.js'
 import { CommandReader } from '../../../src/worker/command-reader.js'
-import type { SessionHost } from '../../../src/worker/session-host.js'
 
 const SHARD = 4
 const claim: Claim = { shard: SHARD, owner: 'worker@1', epoch: 3 }
@@ -20,7 +19,7 @@ function fixture(accept: () => Promise<Accepted | Refused>) {
   const onRefused = vi.fn()
   const reader = new CommandReader({
     commands: { accept: vi.fn(accept), submit } as unknown as CommandStream,
-    host: { deliver } as unknown as SessionHost,
+    deliver,
     claimOf: () => state.claim,
     onRefused,
     onFailed,

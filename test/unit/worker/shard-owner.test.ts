@@ -17,14 +17,15 @@ function fixture() {
   }
   const claim = vi.fn(async (_claim: Claim): Promise<Claimed> => {
     await gates.claim
-    return { status: 'ok', active: [], unprojected: [] }
+    return { status: 'ok', active: [], unprojected: [], pins: [] }
   })
   const owner = new ShardOwner({
     node: 'w@1',
     log: { claim, release: async () => undefined } as unknown as SessionLog,
     bell: reader as unknown as CommandBell,
-    host: { recover: vi.fn(), drop: async () => undefined, isBusy: () => false } as unknown as SessionHost,
+    host: { recover: vi.fn(), drop: async () => undefined } as unknown as SessionHost,
     projector: { adopt: vi.fn(), release: async () => undefined } as unknown as Projector,
+    pins: { track: vi.fn(), drop: vi.fn(), isPinned: () => false },
     logger,
     assigned: async () => {
       const read = [...rows]
@@ -32,6 +33,7 @@ function fixture() {
       return read
     },
     release: async () => undefined,
+    giveBack: async () => undefined,
     formerOwner: async () => ({ fromWorker: 'w@0', afterMs: 0, planned: false }),
   })
   onTestFinished(() => owner.drain())

@@ -1,0 +1,111 @@
+/**
+ * Gives shards away while their sessions go on: idle ones end here and are found by the next owner; those in a turn stay
+ * behind under a pin, and go when the turn has ended.
+ *
+ *   not read any more ─▶ idle sessions close ─▶ busy ones are pinned ─▶ word to the leader ─▶ (next owner claims)
+ *
+ * Between the first and the last step nobody accepts commands: nothing in between waits for a turn or for Postgres, but
+ * the note of pins where there are any.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Claim, Handover, SessionLog } from '../bus/bus.js'
+import type { ControlMessage } from '../cluster/cluster.js'
+import type { NodeId, SessionId } from '../protocol/ids.js'
+import type { PinHolder } from './pin-holder.js'
+import type { Projector } from './projector.js'
+import type { LiveSession } from './session.js'
+import type { SessionHost } from './session-host.js'
+import type { Logger } from './session-services.js'
+
+export interface PinNote {
+  readonly shard: number
+  readonly sessionId: SessionId
+  readonly node: NodeId
+  readonly epoch: number
+}
+
+export interface ShardReleaseOptions {
+  readonly log: SessionLog
+  /** Undefined in one process: turns are cut, as recorded. */
+  readonly handover: Handover | undefined
+  readonly host: SessionHost
+  readonly projector: Projector
+  readonly holder: PinHolder
+  readonly logger: Logger
+  readonly notePins: (pins: readonly PinNote[]) => Promise<void>
+  readonly release: (shards: readonly Claim[]) => Promise<unknown>
+  /** Who leads, when nobody asked for the shards. */
+  readonly leader: () => Promise<NodeId | undefined>
+  readonly send: (to: NodeId, message: ControlMessage) => Promise<void>
+}
+
+/** A store that fails over answers again within seconds; a turn that cannot be pinned is cut instead. */
+const PIN_TRIES = 10
+const PIN_RETRY_MS = 200
+
+export class ShardRelease {
+  constructor(private readonly options: ShardReleaseOptions) {}
+
+  /** The claims' shards are not read here any more. Resolves when others may have them. */
+  async giveBack(claims: readonly Claim[], leader: NodeId | undefined): Promise<void> {
+    const { host, projector, handover, log } = this.options
+    const shards = new Set(claims.map(({ shard }) => shard))
+    if (handover) await this.#leaveBusy(claims, await host.retire(shards), handover)
+    else await host.drop(shards, 'draining')
+    if (handover) projector.leave(shards)
+    else await projector.release(shards)
+    const released = this.options.release(claims)
+    await this.#tell(leader, claims)
+    // Word and row say the same; the row is for a leader that did not hear. An unreachable store needs no goodbye.
+    const [first] = await Promise.allSettled([released, ...claims.map((claim) => log.release(claim))])
+    if (first.status === 'rejected') throw first.reason
+  }
+
+  async #leaveBusy(claims: readonly Claim[], busy: readonly LiveSession[], handover: Handover): Promise<void> {
+    if (busy.length === 0) return
+    const notes = await Promise.all(claims.map((claim) => this.#pin(claim, busy, handover)))
+    await this.options.notePins(notes.flat()).catch((error: unknown) => {
+      // The store knows them. Only one that loses them in this moment would need the note.
+      this.options.logger.warn({ err: error }, 'pins could not be noted in the database')
+    })
+  }
+
+  /** Pins the busy sessions of one shard. Those that cannot be pinned are cut after their last recorded step. */
+  async #pin(claim: Claim, busy: readonly LiveSession[], handover: Handover): Promise<readonly PinNote[]> {
+    const sessions = busy.filter((it) => it.claim.shard === claim.shard)
+    if (sessions.length === 0) return []
+    const ids = sessions.map(({ id }) => id)
+    const pinned = new Set(await this.#tryToPin(claim, ids, handover))
+    await Promise.all(sessions.filter(({ id }) => !pinned.has(id)).map((it) => this.options.host.cut(it)))
+    for (const it of sessions) if (pinned.has(it.id)) this.options.holder.hold(it)
+    const { shard, owner: node, epoch } = claim
+    return [...pinned].map((sessionId) => ({ shard, sessionId, node, epoch }))
+  }
+
+  async #tryToPin(claim: Claim, ids: readonly SessionId[], handover: Handover): Promise<readonly SessionId[]> {
+    for (let tries = 0; tries < PIN_TRIES; tries++) {
+      try {
+        const reply = await handover.pin(claim, ids)
+        return reply.status === 'ok' ? reply.pinned : []
+      } catch {
+        // Redis is away, which its connection has logged.
+        await sleep(PIN_RETRY_MS)
+      }
+    }
+    return []
+  }
+
+  /** Best effort: the leader looks at the rows too. */
+  async #tell(leader: NodeId | undefined, claims: readonly Claim[]): Promise<void> {
+    try {
+      const to = leader ?? (await this.options.leader())
+      const shards = claims.map(({ shard, epoch }) => ({ shard, epoch }))
+      if (to !== undefined) await this.options.send(to, { type: 'released', shards })
+    } catch (error) {
+      this.options.logger.warn(
+        { err: error },
+        'the leader could not be told of released shards; it finds out by itself',
+      )
+    }
+  }
+}
