@@ -1,6 +1,7 @@
 /**
- * Workers and one client in this process, over the in-process bus and a real Postgres: everything of the worker
- * role is real but the network. Ownership moves as in a cluster, by compare-and-set on the assignments.
+ * Workers and one client in this process, over the in-process bus or Redis and a real Postgres: everything of the worker
+ * role is real but its process. Ownership moves as in a cluster, by compare-and-set on the assignments; over Redis shards
+ * also move as planned, by the leader's own code.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,13 +19,14 @@ import type { Runtime } from '../../src/runtimes/runtime.js'
 import type { Database } from '../../src/storage/database.js'
 import { Nodes } from '../../src/storage/nodes.js'
 import { Sessions } from '../../src/storage/sessions.js'
-import { ShardAssignments } from '../../src/storage/shard-assignments.js'
+import { type Assignment, ShardAssignments } from '../../src/storage/shard-assignments.js'
 import { Workspaces } from '../../src/storage/workspaces.js'
 import { silentLog } from '../../src/telemetry/log.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
 import { Worker } from '../../src/worker/worker.js'
 import { WorkspaceKeeper } from '../../src/worker/workspace-keeper.js'
 import { openServerDatabase } from './databases.js'
+import { openRedisPlane, type RedisPlane, TestLeader } from './redis-plane.js'
 
 const SHARD = 0
 const TENANT = 'acme'
@@ -54,6 +56,9 @@ export interface TestSession {
 export interface WorkerClusterOptions {
   readonly runtimeOf: (type: SessionType) => Runtime
   readonly maxSessions?: number
+  /** Over Redis, at this address, instead of in this process. */
+  readonly redisUrl?: string
+  readonly drainTimeoutMs?: number
 }
 
 export class WorkerCluster {
@@ -61,12 +66,14 @@ export class WorkerCluster {
   readonly #sessions = new Map<string, TestSession>()
   readonly #assignments: ShardAssignments
   #outbox!: EdgeOutbox
+  #leader: TestLeader | undefined
 
   private constructor(
     readonly bus: Bus,
     readonly database: Database,
     readonly root: string,
     private readonly options: WorkerClusterOptions,
+    private readonly plane: RedisPlane | undefined,
   ) {
     this.#assignments = new ShardAssignments(database)
   }
@@ -75,12 +82,15 @@ export class WorkerCluster {
   static async start(options: WorkerClusterOptions): Promise<WorkerCluster> {
     const { database, remove } = await openServerDatabase()
     const root = await mkdtemp(join(tmpdir(), 'workers-'))
-    const cluster = new WorkerCluster(await createMemoryBus(), database, root, options)
+    const plane = options.redisUrl === undefined ? undefined : await openRedisPlane(options.redisUrl)
+    const bus = plane ? await plane.openBus() : await createMemoryBus()
+    const cluster = new WorkerCluster(bus, database, root, options, plane)
     onTestFinished(async () => {
       await cluster.#stop()
       await remove()
     })
     await cluster.#assignments.ensureShards(1)
+    if (plane) cluster.#leader = await TestLeader.start(database, plane)
     cluster.#outbox = await cluster.bus.outboxes.open(newNodeId('edge'), {
       onEntries: (entries) => {
         for (const entry of entries) cluster.#see(entry)
@@ -93,15 +103,41 @@ export class WorkerCluster {
   /** Starts a worker and gives it the shard: whoever had it is fenced, as after a crash or a long silence. */
   async takeOver(name: string): Promise<TestWorker> {
     const worker: TestWorker = { id: newNodeId(name), healthy: true }
+    await this.#start(worker, name, true)
+    return worker
+  }
+
+  /** Starts a worker that owns nothing yet. */
+  async join(name: string): Promise<TestWorker> {
+    const worker: TestWorker = { id: newNodeId(name), healthy: true }
+    await this.#start(worker, name, false)
+    return worker
+  }
+
+  /** Moves the shard in the planned way. */
+  async move(from: TestWorker, to: TestWorker): Promise<void> {
+    const epoch = (await this.#assignment()).epoch
+    await this.#leader?.move({ shard: SHARD, epoch, from: from.id, to: to.id })
+  }
+
+  /** Resolves when the shard belongs to this worker. */
+  async owned(worker: TestWorker): Promise<void> {
+    await vi.waitFor(async () => {
+      const { owner } = await this.#assignment()
+      if (owner !== worker.id) throw new Error(`the shard belongs to ${owner}`)
+    }, PATIENCE)
+  }
+
+  async #start(worker: TestWorker, name: string, owns: boolean): Promise<void> {
     await new Nodes(this.database).register({ id: worker.id, name, role: 'worker', version: '1', capacity: 1 })
-    await this.assign(worker.id)
+    if (owns) await this.assign(worker.id)
     const running = new Worker({
       bus: this.bus,
       member: member(worker),
-      control: undefined,
-      hasPeers: () => false,
+      control: this.plane?.openControl(worker.id),
+      hasPeers: () => this.options.drainTimeoutMs !== undefined,
       migrationTimeoutMs: 0,
-      drainTimeoutMs: 0,
+      drainTimeoutMs: this.options.drainTimeoutMs ?? 0,
       lastBeatOf: async () => undefined,
       storage: workerStorage(this.database, worker.id),
       workspaces: new WorkspaceKeeper(join(this.root, name), this.workspaces, false),
@@ -113,13 +149,22 @@ export class WorkerCluster {
     })
     this.#workers.push(running)
     await running.start()
-    return worker
+  }
+
+  async #assignment(): Promise<Assignment> {
+    const [current] = await this.#assignments.list()
+    if (!current) throw new Error('the shard is missing')
+    return current
   }
 
   async assign(owner: NodeId): Promise<void> {
-    const [current] = await this.#assignments.list()
-    if (!current) throw new Error('the shard is missing')
-    await this.#assignments.assign([{ shard: SHARD, expectedEpoch: current.epoch, owner }], undefined)
+    const { epoch } = await this.#assignment()
+    await this.#assignments.assign([{ shard: SHARD, expectedEpoch: epoch, owner }], undefined)
+  }
+
+  /** Declares a node dead and tells the others, as the leader does. */
+  async bury(node: NodeId): Promise<void> {
+    await new Nodes(this.database).setStatus(node, 'dead')
   }
 
   /** Notes that a node has left in an orderly way, as its membership does. */
@@ -211,8 +256,10 @@ export class WorkerCluster {
 
   async #stop(): Promise<void> {
     for (const worker of this.#workers) await worker.stop()
+    await this.#leader?.stop()
     await this.#outbox.stop()
     await this.bus.stop()
+    this.plane?.close()
     await rm(this.root, { recursive: true, force: true })
   }
 }
