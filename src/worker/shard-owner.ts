@@ -118,9 +118,9 @@ export class ShardOwner {
   }
 
   /** Waits until the leader has moved all shards away, as it does with those of a node that drains. */
-  async leave(withinMs: number): Promise<void> {
+  async leave(withinMs: number, hasSuccessor: () => boolean): Promise<void> {
     const deadline = performance.now() + withinMs
-    while (this.#claims.size > 0 && performance.now() < deadline) await sleep(LEAVING_MS)
+    while (this.#claims.size > 0 && hasSuccessor() && performance.now() < deadline) await sleep(LEAVING_MS)
   }
 
   /** Lets go of all shards that are left. Where sessions can be pinned, busy ones stay; else they end as recorded. */

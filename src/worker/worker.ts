@@ -59,8 +59,8 @@ export interface WorkerOptions {
   readonly member: Member
   /** Undefined in one process, where nobody sends control messages. */
   readonly control: ControlChannel | undefined
-  /** Whether another worker could take this one's shards now. */
-  readonly hasPeers: () => boolean
+  /** Whether there is another worker for this one's shards now, and somebody who would move them. */
+  readonly hasSuccessor: () => boolean
   /** For the leader to move all shards away when this worker stops. */
   readonly migrationTimeoutMs: number
   /** For the turns that stay behind then. */
@@ -189,15 +189,14 @@ export class Worker {
     this.#stopped = true
     clearInterval(this.#sweepTimer)
     this.#options.member.setStatus('draining')
-    const { hasPeers, migrationTimeoutMs, drainTimeoutMs, logger } = this.#options
-    const goesOn = hasPeers()
-    if (goesOn) await this.#owner.leave(migrationTimeoutMs)
+    const { hasSuccessor, migrationTimeoutMs, drainTimeoutMs, logger } = this.#options
+    await this.#owner.leave(migrationTimeoutMs, hasSuccessor)
     await this.#owner.drain().catch((error: unknown) => {
       logger.warn({ err: error }, 'shards could not be given back; they are taken over instead')
     })
     await this.#bell.stop()
     await this.#reader.stop()
-    await this.#holder.drain(goesOn ? drainTimeoutMs : 0)
+    await this.#holder.drain(hasSuccessor() ? drainTimeoutMs : 0)
     clearInterval(this.#loadTimer)
     await this.#stopReceiving?.()
     await this.#pins.stop()
