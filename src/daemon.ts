@@ -9,10 +9,10 @@ import { Lifecycle } from './assembly/lifecycle.js'
 import { type ControlPlane, type Foundation, join, openBus, openStorage, usesRedis } from './assembly/planes.js'
 import { sharedLimits } from './assembly/shared-limits.js'
 import type { Bus } from './bus/bus.js'
-import type { LiveNode } from './cluster/cluster.js'
+import type { LiveNode, Role } from './cluster/cluster.js'
 import type { Config } from './config/load.js'
 import type { Edge } from './edge/edge.js'
-import { newNodeId } from './protocol/ids.js'
+import { type NodeId, newNodeId } from './protocol/ids.js'
 import type { Database } from './storage/database.js'
 import { LeaderLease } from './storage/leader.js'
 import { Nodes } from './storage/nodes.js'
@@ -44,8 +44,12 @@ interface Planes extends ControlPlane {
   readonly shardCount: number
 }
 
-/** A node that could have the shards of one that stops. */
-const takesShards = ({ role, status }: LiveNode): boolean => (role === 'worker' || role === 'all') && status === 'live'
+/** Whether others could have the shards of a node that stops: a worker that stays, and a coordinator that moves them. */
+function canTakeOver(nodes: readonly LiveNode[], stopping: NodeId): boolean {
+  const others = nodes.filter(({ id, status }) => id !== stopping && status === 'live')
+  const has = (wanted: Role) => others.some(({ role }) => role === wanted || role === 'all')
+  return has('worker') && has('coordinator')
+}
 
 export class Daemon {
   readonly #foundation: Foundation
@@ -153,7 +157,7 @@ export class Daemon {
       bus,
       member,
       control,
-      hasPeers: () => view.nodes().some((it) => it.id !== node && takesShards(it)),
+      hasSuccessor: () => canTakeOver(view.nodes(), node),
       migrationTimeoutMs: config.cluster.migrationTimeoutMs,
       drainTimeoutMs: config.worker.drainTimeoutMs,
       lastBeatOf: async (id) => beats?.lastOf(id),

@@ -135,7 +135,7 @@ export class WorkerCluster {
       bus: this.bus,
       member: member(worker),
       control: this.plane?.openControl(worker.id),
-      hasPeers: () => this.options.drainTimeoutMs !== undefined,
+      hasSuccessor: () => this.options.drainTimeoutMs !== undefined,
       migrationTimeoutMs: 0,
       drainTimeoutMs: this.options.drainTimeoutMs ?? 0,
       lastBeatOf: async () => undefined,
