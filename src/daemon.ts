@@ -6,7 +6,15 @@
  */
 import { HealthWatch } from './assembly/health-watch.js'
 import { Lifecycle } from './assembly/lifecycle.js'
-import { type ControlPlane, type Foundation, join, openBus, openStorage, usesRedis } from './assembly/planes.js'
+import {
+  type ControlPlane,
+  type Foundation,
+  isClustered,
+  join,
+  openBus,
+  openStorage,
+  usesRedis,
+} from './assembly/planes.js'
 import { sharedLimits } from './assembly/shared-limits.js'
 import type { Bus } from './bus/bus.js'
 import type { LiveNode, Role } from './cluster/cluster.js'
@@ -141,7 +149,8 @@ export class Daemon {
     const control = await join(this.#foundation, database, shardCount)
     control.member.onDead(this.options.onDead)
     this.#health.register(usesRedis(this.options.config) ? 'redis' : 'bus', () => bus.ping())
-    this.#health.register('database', () => database.ping())
+    // A cluster runs on without Postgres for a while: nobody is to be sent away from its nodes meanwhile.
+    this.#health.register('database', () => database.ping(), { critical: !isClustered(this.options.config) })
     return { ...control, database, bus, shardCount }
   }
 

@@ -10,6 +10,7 @@ import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
 import type { Database } from '../storage/database.js'
 import { Events } from '../storage/events.js'
+import { throughOutage, unavailable } from '../storage/outage.js'
 import { Sessions } from '../storage/sessions.js'
 import type { Log } from '../telemetry/log.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
@@ -81,7 +82,7 @@ function sessionRows(database: Database): SessionRows {
   const sessions = new Sessions(database)
   return {
     reserve: ({ idemKey, ...row }) =>
-      orUnavailable(sessions.reserve({ ...row, ...(idemKey !== undefined && { idemKey }) })),
+      throughOutage(() => sessions.reserve({ ...row, ...(idemKey !== undefined && { idemKey }) })),
     releaseKey: (id) => orUnavailable(sessions.releaseKey(id)),
     find: (id) => orUnavailable(sessions.find(id)),
     listByTenant: (tenant, page) => orUnavailable(sessions.listByTenant(tenant, page)),
@@ -95,6 +96,6 @@ async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
     return await answer
   } catch (cause) {
     if (cause instanceof ServiceError) throw cause
-    throw new ServiceError('unavailable', { reason: 'the database does not answer' }, { cause })
+    throw unavailable(cause)
   }
 }

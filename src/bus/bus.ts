@@ -92,6 +92,11 @@ export interface CommandStream {
    * subscribes its edge.
    */
   accept(claim: Claim): Promise<Accepted | Refused>
+  /**
+   * Whether this process lets work in. While it does not, `accept` answers `busy` to what would wait in an inbox; what
+   * controls a session, and the spawn of a new one, pass.
+   */
+  admitWork(admitted: boolean): void
 }
 
 /** Text of the message being streamed. */

@@ -36,6 +36,7 @@ const CHARS_PER_CALL = 256 * 1024
 export class RedisCommandStream implements CommandStream {
   readonly #submit: ScriptBatch
   readonly #accept: ScriptBatch
+  #admitsWork = true
 
   constructor(
     private readonly redis: RedisClient,
@@ -50,7 +51,7 @@ export class RedisCommandStream implements CommandStream {
       refused,
     })
     this.#accept = new ScriptBatch(redis, new Script(new URL('./lua/accept.lua', import.meta.url)), {
-      head: acceptHead,
+      head: (base) => acceptHead(base, this.#admitsWork),
       items: SHARDS_PER_CALL,
       chars: CHARS_PER_CALL,
       refused,
@@ -76,12 +77,16 @@ export class RedisCommandStream implements CommandStream {
     const line = words(reply)
     return refusal(line) ?? { status: 'ok', more: line[1] === '1', commands: acceptedCommands(reply) }
   }
+
+  admitWork(admitted: boolean): void {
+    this.#admitsWork = admitted
+  }
 }
 
-const acceptHead = (base: string) => [
+const acceptHead = (base: string, admitsWork: boolean) => [
   base,
   LIMITS.acceptCommands,
-  LIMITS.inboxCommands,
+  `${admitsWork ? LIMITS.inboxCommands : 0} ${LIMITS.inboxCommands}`,
   LIMITS.inboxBytes,
   LIMITS.seenCommands,
   LIMITS.outEntries,

@@ -73,6 +73,7 @@ export async function createMemoryBus(options: MemoryBusOptions = {}): Promise<B
 
 class MemoryCommandStream implements CommandStream {
   readonly #bells = new Set<MemoryBell>()
+  #admitsWork = true
 
   constructor(
     private readonly shards: MemoryShards,
@@ -100,10 +101,17 @@ class MemoryCommandStream implements CommandStream {
     const waiting = shard.read(LIMITS.acceptCommands)
     if (waiting.length === 0) return { status: 'ok', commands: [], more: false }
     const group = this.durability.group()
-    const commands = waiting.map((submission) => ({ submission, acceptance: shard.accept(submission, group) }))
+    const commands = waiting.map((submission) => ({
+      submission,
+      acceptance: shard.accept(submission, group, this.#admitsWork),
+    }))
     shard.moveCursor(waiting.length, group)
     await this.durability.keep(group, () => this.#tellEdges(commands))
     return { status: 'ok', commands, more: waiting.length === LIMITS.acceptCommands }
+  }
+
+  admitWork(admitted: boolean): void {
+    this.#admitsWork = admitted
   }
 
   async stop(): Promise<void> {

@@ -111,7 +111,10 @@ export interface SessionPage {
 
 /** Rows of sessions in Postgres. */
 export interface SessionRows {
-  /** Inserts a row, or finds the one that holds (tenant, idemKey); `conflict`: that one has another body. */
+  /**
+   * Inserts a row, or finds the one that holds (tenant, idemKey); `conflict`: that one has another body. Waits through an
+   * outage of the database. @throws ServiceError `unavailable` after a minute
+   */
   reserve(row: NewSessionRow): Promise<Reserved>
   /** Takes the idempotency key from a session, so that the next `reserve` may have it. Repeating it is allowed. */
   releaseKey(id: SessionId): Promise<void>

@@ -37,6 +37,9 @@ export interface DispatchDependencies {
 type Message<T extends ClientMessageType> = Extract<ClientMessage, { type: T }>
 type CommandMessage = Message<'execute_task' | 'stop_session' | 'pause_session' | 'resume_session' | 'cancel_task'>
 
+/** A spawn takes some ms. One that waits for the database no longer holds up what its client sent after it. */
+const SPAWN_IN_ORDER_MS = 1_000
+
 export class Dispatch {
   readonly #deps: DispatchDependencies
 
@@ -62,7 +65,7 @@ export class Dispatch {
     const requestId = requestIdOf(message)
     switch (message.type) {
       case 'spawn_session':
-        return this.#deps.spawn.carryOut(connection, message)
+        return inOrderFor(SPAWN_IN_ORDER_MS, this.#spawn(connection, message))
       case 'execute_task':
       case 'stop_session':
       case 'pause_session':
@@ -90,6 +93,15 @@ export class Dispatch {
         return reply(connection, { type: 'health_check_response', healthy: true, ...echo(requestId) })
       case 'ping':
         return reply(connection, { type: 'pong', ...echo(requestId) })
+    }
+  }
+
+  /** Answers a failure itself: it may come when the connection has gone on to other messages. */
+  async #spawn(connection: Connection, message: Message<'spawn_session'>): Promise<void> {
+    try {
+      await this.#deps.spawn.carryOut(connection, message)
+    } catch (error) {
+      this.#fail(connection, message, error)
     }
   }
 
@@ -176,6 +188,17 @@ function checkPermission(principal: Principal, type: ClientMessageType): void {
 
 function reply(connection: Connection, frame: Reply): undefined {
   connection.push(JSON.stringify(frame))
+}
+
+/** Resolves with the work, or when it has taken too long; the work goes on. */
+function inOrderFor(ms: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    void work.then(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
 }
 
 const requestIdOf = (message: ClientMessage): RequestId | undefined => message.requestId ?? message.id

@@ -94,7 +94,8 @@ export class Spawn {
     for (let round = 0; round < MAX_RESERVE_ROUNDS; round++) {
       const row = this.#newRow(holder, message, key, asker)
       const reserved = await this.#deps.sessions.reserve(row)
-      if (reserved.status === 'new') return { status: 'new', id: row.id, spawn: row.spawn }
+      // Found under our own id: an attempt was carried out whose answer an outage swallowed.
+      if (reserved.status === 'new' || reserved.id === row.id) return { status: 'new', id: row.id, spawn: row.spawn }
       if (reserved.status === 'conflict') {
         throw new ServiceError('idempotency_conflict', { key: message.payload.idempotencyKey })
       }

@@ -36,6 +36,11 @@ const REST_FACTOR = 2
 const MAX_INTERVAL_MS = 400
 /** One transaction. A larger one costs less for each row, and holds up everything else in this process while it is made. */
 const MAX_ROWS = 1_500
+/**
+ * What the log may hold beyond Postgres, for each worker: minutes of an outage at full load, hours of a quiet one. Above
+ * either, no more work is taken on; what was taken on goes on.
+ */
+export const MAX_UNPROJECTED = { events: 500_000, chars: 256 * 1024 * 1024 } as const
 /** Rows held in memory while Postgres is slow or away; beyond it they are read again from the log. */
 const MAX_BUFFERED_ROWS = 50_000
 const TRIM_MS = 1_000
@@ -50,6 +55,19 @@ interface SessionBacklog {
   snapshot: Session | undefined
   /** Set when rows must be read from the log behind this event id. */
   fromLog: string | undefined
+  /** Events written here that are not projected, and their JSON. */
+  events: number
+  chars: number
+}
+
+export interface ProjectorOptions {
+  readonly log: SessionLog
+  readonly project: Project
+  readonly logger: Logger
+  /** Told when too much waits for Postgres, and when it does no more. */
+  readonly onFull: (full: boolean) => void
+  /** `MAX_UNPROJECTED` when left out. */
+  readonly most?: { readonly events: number; readonly chars: number }
 }
 
 export class Projector {
@@ -59,6 +77,9 @@ export class Projector {
   /** Last projected seq of sessions that are in memory. */
   readonly #projected = new Map<string, number>()
   #buffered = 0
+  #events = 0
+  #chars = 0
+  #full = false
   #intervalMs = INTERVAL_MS
   #failed = false
   #timer: NodeJS.Timeout | undefined
@@ -66,11 +87,7 @@ export class Projector {
   #running: Promise<void> | undefined
   #stopped = false
 
-  constructor(
-    private readonly log: SessionLog,
-    private readonly project: Project,
-    private readonly logger: Logger,
-  ) {}
+  constructor(private readonly options: ProjectorOptions) {}
 
   start(): void {
     this.#trimTimer = setInterval(() => void this.#trim(), TRIM_MS)
@@ -97,6 +114,7 @@ export class Projector {
       this.#buffered += written.events.length
     }
     if (this.#buffered > MAX_BUFFERED_ROWS) this.#spill()
+    this.#owe(backlog, written.events.length, charsOf(written.bodies))
     this.#schedule()
   }
 
@@ -129,7 +147,8 @@ export class Projector {
   #backlogOf(claim: Claim, sessionId: string): SessionBacklog {
     const present = this.#backlog.get(sessionId)
     if (present && present.claim.epoch === claim.epoch) return present
-    const backlog = { claim, rows: [], snapshot: undefined, fromLog: undefined }
+    if (present) this.#drop(sessionId)
+    const backlog = { claim, rows: [], snapshot: undefined, fromLog: undefined, events: 0, chars: 0 }
     this.#backlog.set(sessionId, backlog)
     return backlog
   }
@@ -171,7 +190,10 @@ export class Projector {
   }
 
   #complain(error: unknown): void {
-    this.logger.warn({ err: error, rows: this.#buffered }, 'Postgres did not take a projection; it is tried again')
+    this.options.logger.warn(
+      { err: error, rows: this.#buffered },
+      'Postgres did not take a projection; it is tried again',
+    )
   }
 
   /** Memory is full: rows are dropped here and read from the log when Postgres takes them. */
@@ -187,7 +209,7 @@ export class Projector {
   async #projectOnce(): Promise<void> {
     const taken = await this.#take()
     if (taken.length === 0) return
-    const { fenced } = await this.project(byShard(taken))
+    const { fenced } = await this.options.project(byShard(taken))
     for (const { id, backlog, rows } of taken) {
       // Dropped or replaced while Postgres was busy: the new entry starts over.
       if (this.#backlog.get(id) !== backlog) continue
@@ -210,14 +232,14 @@ export class Projector {
   }
 
   async #read(id: string, after: string): Promise<ProjectedRow[]> {
-    const events = await this.log.events(id, after, MAX_ROWS)
+    const events = await this.options.log.events(id, after, MAX_ROWS)
     const backlog = this.#backlog.get(id)
     if (backlog && events.length > 0) backlog.snapshot ??= await this.#snapshot(id)
     return events.map(({ eventId, body }) => row(parseEventId(eventId), JSON.parse(body) as LoggedEvent, body))
   }
 
   async #snapshot(id: string): Promise<Session | undefined> {
-    const head = await this.log.peek(id)
+    const head = await this.options.log.peek(id)
     return head === undefined || head.state === '' ? undefined : (JSON.parse(head.state) as SmallState).session
   }
 
@@ -226,6 +248,7 @@ export class Projector {
     if (!last) return
     this.#projected.set(id, last.seq)
     this.#trims.set(id, { claim: backlog.claim, seq: last.seq, keep: KEEP_EVENTS })
+    this.#paid(backlog, rows.length, charsOf(rows.map(({ body }) => body)))
     if (backlog.fromLog !== undefined) {
       backlog.fromLog = formatEventId(last.epoch, last.seq)
       return
@@ -235,10 +258,35 @@ export class Projector {
     if (backlog.rows.length === 0) this.#backlog.delete(id)
   }
 
+  #owe(backlog: SessionBacklog, events: number, chars: number): void {
+    backlog.events += events
+    backlog.chars += chars
+    this.#events += events
+    this.#chars += chars
+    this.#noteFull()
+  }
+
+  /** Rows of a former owner, read from the log, were never counted. */
+  #paid(backlog: SessionBacklog, events: number, chars: number): void {
+    this.#owe(backlog, -Math.min(events, backlog.events), -Math.min(chars, backlog.chars))
+  }
+
+  #noteFull(): void {
+    const most = this.options.most ?? MAX_UNPROJECTED
+    const full = this.#events >= most.events || this.#chars >= most.chars
+    if (full === this.#full) return
+    this.#full = full
+    const waiting = { events: this.#events, chars: this.#chars }
+    if (full) this.options.logger.warn(waiting, 'too much waits for Postgres; no more work is taken on')
+    else this.options.logger.info(waiting, 'Postgres has caught up; work is taken on again')
+    this.options.onFull(full)
+  }
+
   #drop(id: string): void {
     const backlog = this.#backlog.get(id)
     if (!backlog) return
     this.#buffered -= backlog.rows.length
+    this.#paid(backlog, backlog.events, backlog.chars)
     this.#backlog.delete(id)
   }
 
@@ -251,7 +299,7 @@ export class Projector {
     }
     this.#trims.clear()
     // Losing a trim costs memory in the store until the session's next one.
-    await Promise.allSettled([...byClaim].map(([claim, sessions]) => this.log.trim(claim, sessions)))
+    await Promise.allSettled([...byClaim].map(([claim, sessions]) => this.options.log.trim(claim, sessions)))
   }
 }
 
@@ -279,3 +327,5 @@ function byShard(taken: readonly Taken[]): ProjectionBatch[] {
 }
 
 type SessionRow = ProjectionBatch['sessions'][number]
+
+const charsOf = (bodies: readonly string[]): number => bodies.reduce((chars, body) => chars + body.length, 0)

@@ -7,6 +7,7 @@ import type { ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Progress, Turn } from '../runtimes/runtime.js'
+import { throughOutage } from '../storage/outage.js'
 import { WriterLost } from './event-batch.js'
 import type { SessionServices } from './session-services.js'
 import type { SessionWriter } from './session-writer.js'
@@ -54,7 +55,8 @@ type TurnEnd =
  */
 export async function runTask(host: TurnHost, command: TaskCommand, signal: AbortSignal): Promise<void> {
   const restoreWorkspace = !host.writer.historyIsHere
-  await host.writer.loadHistory()
+  const early = host.writer.historyIsHere ? undefined : await loadHistory(host, signal)
+  if (early) return recordEnd(host, command, early)
   const resumed = host.writer.conversation.open?.task.id === command.task.id
   const attempts = resumed ? await announceTakeover(host, command) : announceTask(host, command)
   const end =
@@ -62,6 +64,16 @@ export async function runTask(host: TurnHost, command: TaskCommand, signal: Abor
       ? await quarantined(host, command, attempts)
       : await carryOut(host, command, signal, restoreWorkspace)
   recordEnd(host, command, end)
+}
+
+/** Old events are in Postgres alone, which may be away. Returns how the task ends when they could not be had. */
+async function loadHistory({ writer, services, id }: TurnHost, signal: AbortSignal): Promise<TurnEnd | undefined> {
+  try {
+    await throughOutage(() => writer.loadHistory(), { signal })
+    return undefined
+  } catch (error) {
+    return cancelledBy(signal) ?? failedBy(error, services, id)
+  }
 }
 
 function announceTask(host: TurnHost, command: TaskCommand): number {
@@ -118,7 +130,7 @@ async function carryOut(
       progress,
       journal,
       // A load tool has no files: it is spared the directory.
-      workspace: type === 'echo' ? '' : await services.workspaces.prepare(host.id, restoreWorkspace),
+      workspace: type === 'echo' ? '' : await prepareWorkspace(host, restoreWorkspace, signal),
       signal,
       beforeEffect: () => {
         signal.throwIfAborted()
@@ -134,6 +146,9 @@ async function carryOut(
   }
 }
 
+const prepareWorkspace = ({ id, services }: TurnHost, restore: boolean, signal: AbortSignal): Promise<string> =>
+  throughOutage(() => services.workspaces.prepare(id, restore), { signal })
+
 function openJournal(host: TurnHost, command: TaskCommand, progress: Progress, signal: AbortSignal): StepJournal {
   const token = randomUUID()
   return new StepJournal({
@@ -141,7 +156,7 @@ function openJournal(host: TurnHost, command: TaskCommand, progress: Progress, s
     record: (event, clearPart) => host.writer.record([event], { clearPart }),
     openMessage: (messageId) => host.writer.batch.openMessage(messageId),
     text: (chunk) => host.writer.batch.text(chunk),
-    saveWorkspace: () => host.services.workspaces.save(host.id),
+    saveWorkspace: () => throughOutage(() => host.services.workspaces.save(host.id), { signal }),
     beginOnce: (place) =>
       host.services.beginOnce({ ...place, sessionId: host.id, commandId: command.id, token }, signal),
     progress,
@@ -152,15 +167,23 @@ function openJournal(host: TurnHost, command: TaskCommand, progress: Progress, s
 /** What an exception of the runtime means for the task. Loss of ownership means nothing: it is thrown on. */
 async function endOf(error: unknown, host: TurnHost, journal: StepJournal, signal: AbortSignal): Promise<TurnEnd> {
   if (error instanceof WriterLost) throw error
-  const stopping = signal.aborted ? (signal.reason as Stopping) : undefined
-  if (stopping && stopping.kind !== 'cancelled' && stopping.kind !== 'stopped') throw new WriterLost('closed')
+  const cancelled = cancelledBy(signal)
   await journal.messageCut()
-  if (stopping) {
-    return { kind: 'cancelled', reason: stopping.kind === 'stopped' ? 'the session was stopped' : 'cancelled' }
-  }
-  if (error instanceof ServiceError) return { kind: 'failed', code: error.code, error: error.message }
+  return cancelled ?? failedBy(error, host.services, host.id)
+}
+
+/** Undefined for a turn that nobody stopped. @throws WriterLost when we did: the next owner goes on */
+function cancelledBy(signal: AbortSignal): TurnEnd | undefined {
+  if (!signal.aborted) return undefined
+  const { kind } = signal.reason as Stopping
+  if (kind !== 'cancelled' && kind !== 'stopped') throw new WriterLost('closed')
+  return { kind: 'cancelled', reason: kind === 'stopped' ? 'the session was stopped' : 'cancelled' }
+}
+
+function failedBy(error: unknown, { logger }: SessionServices, sessionId: string): TurnEnd {
+  if (error instanceof ServiceError) return failure(error)
   const incident = randomUUID()
-  host.services.logger.error({ err: error, incident, sessionId: host.id }, 'a turn failed')
+  logger.error({ err: error, incident, sessionId }, 'a turn failed')
   return failure(new ServiceError('internal', { incident }))
 }
 

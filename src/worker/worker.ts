@@ -17,7 +17,7 @@ import { WriterLost } from './event-batch.js'
 import { readHistory } from './history.js'
 import { PinHolder } from './pin-holder.js'
 import { PinWatch } from './pin-watch.js'
-import { type Project, Projector } from './projector.js'
+import { type Project, Projector, type ProjectorOptions } from './projector.js'
 import { SessionHost } from './session-host.js'
 import type { DeadLetter, Logger, OnceCall, SessionServices, Workspaces } from './session-services.js'
 import { type OwnedShard, ShardOwner } from './shard-owner.js'
@@ -72,6 +72,8 @@ export interface WorkerOptions {
   readonly runtimeOf: (type: SessionType) => Runtime
   /** Turns that may run at once. */
   readonly maxSessions: number
+  /** What the log may hold that Postgres does not; see the projector when left out. */
+  readonly maxUnprojected?: ProjectorOptions['most']
   readonly logger: Logger
   readonly metrics: WorkerMetrics
   readonly now: () => Date
@@ -105,7 +107,11 @@ export class Worker {
     this.#options = options
     this.#slots = new TurnSlots(options.maxSessions)
     const { bus, storage, logger, member, control } = options
-    this.#projector = new Projector(bus.log, storage.project, logger)
+    this.#projector = new Projector({
+      ...{ log: bus.log, project: storage.project, logger },
+      onFull: (full) => bus.commands.admitWork(!full),
+      ...(options.maxUnprojected && { most: options.maxUnprojected }),
+    })
     this.#host = new SessionHost({
       services: this.#services(),
       onLost: (claim, id, error) => this.#sessionLost(claim, id, error),

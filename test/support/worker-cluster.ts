@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished, vi } from 'vitest'
 import { workerStorage } from '../../src/assembly/worker-parts.js'
-import type { Bus, EdgeOutbox, OutEntry } from '../../src/bus/bus.js'
+import type { Acceptance, Bus, EdgeOutbox, OutEntry } from '../../src/bus/bus.js'
 import type { Command } from '../../src/bus/command.js'
 import { createMemoryBus } from '../../src/bus/memory-bus.js'
 import type { Member } from '../../src/cluster/cluster.js'
@@ -23,7 +23,7 @@ import { type Assignment, ShardAssignments } from '../../src/storage/shard-assig
 import { Workspaces } from '../../src/storage/workspaces.js'
 import { silentLog } from '../../src/telemetry/log.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
-import { Worker } from '../../src/worker/worker.js'
+import { Worker, type WorkerOptions } from '../../src/worker/worker.js'
 import { WorkspaceKeeper } from '../../src/worker/workspace-keeper.js'
 import { openServerDatabase } from './databases.js'
 import { openRedisPlane, type RedisPlane, TestLeader } from './redis-plane.js'
@@ -59,11 +59,14 @@ export interface WorkerClusterOptions {
   /** Over Redis, at this address, instead of in this process. */
   readonly redisUrl?: string
   readonly drainTimeoutMs?: number
+  readonly maxUnprojected?: WorkerOptions['maxUnprojected']
 }
 
 export class WorkerCluster {
   readonly #workers: Worker[] = []
   readonly #sessions = new Map<string, TestSession>()
+  /** What became of the commands, in the order of their acceptance. */
+  readonly acceptances: Acceptance[] = []
   readonly #assignments: ShardAssignments
   #outbox!: EdgeOutbox
   #leader: TestLeader | undefined
@@ -143,6 +146,7 @@ export class WorkerCluster {
       workspaces: new WorkspaceKeeper(join(this.root, name), this.workspaces, false),
       runtimeOf: this.options.runtimeOf,
       maxSessions: this.options.maxSessions ?? 100,
+      ...(this.options.maxUnprojected && { maxUnprojected: this.options.maxUnprojected }),
       logger: silentLog,
       metrics: createMetrics().worker,
       now: () => new Date(),
@@ -241,7 +245,10 @@ export class WorkerCluster {
 
   /** Plays the client: a gap, a repetition or a piece at the wrong place fails the test. */
   #see(entry: OutEntry): void {
-    if (entry.kind === 'acceptances') return
+    if (entry.kind === 'acceptances') {
+      this.acceptances.push(...entry.acceptances)
+      return
+    }
     const session = this.#sessions.get(entry.sessionId)
     if (!session) return
     if (entry.kind === 'events') {

@@ -3,13 +3,15 @@
 -- KEYS 1 hash of the first shard; derives from ARGV 1, per shard, sh:<n> (epoch, cursor, queued, bytes, behind = accepted and
 --   not trimmed), its :in :work, per session s:<sid>, its :inbox :control :seen :seen-before, and out:<outbox> of each
 --   submitting edge
--- ARGV 1 key base  2 most commands  3 most inbox entries  4 most inbox bytes  5 ids per generation  6 most out entries,
+-- ARGV 1 key base  2 most commands  3 most inbox and most control entries  4 most inbox bytes  5 ids per generation  6 most out entries,
 --   then for each shard: number, epoch
 -- Reply for each shard "ok <more 1|0> <commands>", then for each of these its head "session status detail type outbox tenant
 --   fresh", id and body, in the order of the stream; status new|dup|busy|final|unknown|check, detail "-" for none
 --   | "fenced"|"rollback" and the stored epoch | "error" and the server's words
 local base, left = ARGV[1], tonumber(ARGV[2])
-local mostInbox, mostBytes, mostSeen = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local mostBytes, mostSeen = tonumber(ARGV[4]), tonumber(ARGV[5])
+local mostInbox, mostControl = string.match(ARGV[3], '^(%d+) (%d+)$')
+local MOST = { inbox = tonumber(mostInbox), control = tonumber(mostControl) }
 local FINAL = { completed = true, terminated = true, failed = true }
 local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control' }
 local DAY, TRIM_AFTER = 86400, 32
@@ -36,14 +38,14 @@ local function keepSeen(session, accepted, keptUntil, patch)
 end
 
 -- nil when the command is new; its id is then noted.
-local function refusal(session, s, id, kind, fresh, waits, bytes)
+local function refusal(session, s, id, kind, fresh, waits, most, bytes)
   if not s[1] then
     if kind ~= 'spawn' then return 'unknown', '' end
     if fresh ~= '1' then return 'check', '' end
     call('HSET', session .. ':seen', id, '')
     return nil
   end
-  local full = waits >= mostInbox or bytes > mostBytes
+  local full = waits >= most or bytes > mostBytes
   if kind == 'spawn' or full or FINAL[s[1]] then
     local result = recall(session, id, s[5])
     if result or kind == 'spawn' then return 'dup', result or '' end
@@ -63,7 +65,7 @@ local function take(shard, sid, rest, id, body)
   local session, list = base .. 's:' .. sid, LIST[kind] or 'inbox'
   local s = call('HMGET', session, 'status', 'waiting', list, 'accepted', 'older', 'kept', 'work')
   local waits, bytes = tonumber(s[3] or '0'), tonumber(s[2] or '0') + #body
-  local status, detail = refusal(session, s, id, kind, fresh, waits, bytes)
+  local status, detail = refusal(session, s, id, kind, fresh, waits, MOST[list], bytes)
   if not status then
     status, detail = 'new', ''
     local accepted = tonumber(s[4] or '0') + 1

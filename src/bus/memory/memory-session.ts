@@ -72,13 +72,15 @@ export class MemorySession {
   }
 
   /** Takes a command into its list, unless its id is known, the session has ended or too much waits. */
-  accept(submission: Submission, group: WriteGroup): Decision {
+  accept(submission: Submission, group: WriteGroup, admitsWork: boolean): Decision {
     const { commandId, type, body } = submission
     const result = this.#seen.result(commandId)
     if (result !== undefined || type === 'spawn') return { status: 'dup', detail: result ?? '' }
     const status = this.row.status as SessionStatus
     if (isTerminal(status)) return { status: 'final', detail: status }
-    const list = isControl(type) ? this.#control : this.#inbox
+    const control = isControl(type)
+    const list = control ? this.#control : this.#inbox
+    if (!control && !admitsWork) return { status: 'busy', detail: '' }
     const bytes = this.#waitingBytes + Buffer.byteLength(body)
     if (list.length >= LIMITS.inboxCommands || bytes > LIMITS.inboxBytes) return { status: 'busy', detail: '' }
     this.#take(submission, group)

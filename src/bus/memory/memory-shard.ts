@@ -99,10 +99,10 @@ export class MemoryShard {
   }
 
   /** Decides about one command of a batch, and takes it in when it is new. */
-  accept(submission: Submission, group: WriteGroup): Acceptance {
+  accept(submission: Submission, group: WriteGroup, admitsWork: boolean): Acceptance {
     const { sessionId, commandId } = submission
     const session = this.#sessions.get(sessionId)
-    const decision = session ? session.accept(submission, group) : this.#begin(submission, group)
+    const decision = session ? session.accept(submission, group, admitsWork) : this.#begin(submission, group)
     if (decision.status === 'new') this.#active.add(sessionId)
     return { sessionId, commandId, ...decision }
   }

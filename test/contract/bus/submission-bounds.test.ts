@@ -91,4 +91,24 @@ eachBus((fixture) => {
     const [control] = await owner.acceptances(submission(sessionId, edge.name, { type: 'stop' }))
     expect(control?.status).toBe('new')
   })
+
+  test('while a worker takes no work on, work is busy and not remembered; control and spawns pass', async () => {
+    const { bus } = await fixture.open()
+    const edge = await TestEdge.open(bus)
+    const owner = await TestOwner.claim(bus, SHARD)
+    const sessionId = await owner.spawn(edge.name)
+    bus.commands.admitWork(false)
+    const statuses = await owner.acceptances(
+      submission(sessionId, edge.name, { commandId: 'later' }),
+      submission(sessionId, edge.name, { type: 'pause' }),
+    )
+    const spawned = await owner.spawn(edge.name)
+    bus.commands.admitWork(true)
+
+    const [again] = await owner.acceptances(submission(sessionId, edge.name, { commandId: 'later' }))
+
+    expect(statuses.map((it) => it.status)).toEqual(['busy', 'new'])
+    expect(await bus.log.load(spawned)).toMatchObject({ status: 'initializing' })
+    expect(again?.status).toBe('new')
+  })
 })

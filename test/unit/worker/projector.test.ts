@@ -12,6 +12,7 @@ const sessionId = newSessionId(0)
 const claim: Claim = { shard: 0, owner: 'worker@1', epoch: 3 }
 const state = { session: { id: sessionId, status: 'active' }, turn: 1, cancelled: [] } as unknown as SmallState
 const FULL = 1_500
+const MOST = { events: 4_000, chars: 1_000_000 }
 
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
@@ -27,15 +28,17 @@ function fixture() {
   }
   const warn = vi.fn()
   const logger = { debug: vi.fn(), info: vi.fn(), warn, error: vi.fn() }
-  const projector = new Projector({ trim: async () => undefined } as unknown as SessionLog, project, logger)
+  const log = { trim: async () => undefined } as unknown as SessionLog
+  const onFull = vi.fn()
+  const projector = new Projector({ log, project, logger, onFull, most: MOST })
   let seq = 0
-  const add = (count: number) => {
+  const add = (count: number, body = '{}') => {
     const event = { type: 'session_status_update', sessionId, timestamp: 't' } as unknown as NewEvent
     const events = Array.from({ length: count }, () => event)
-    projector.add(claim, sessionId, { epoch: 3, firstSeq: seq + 1, events, bodies: events.map(() => '{}'), state })
+    projector.add(claim, sessionId, { epoch: 3, firstSeq: seq + 1, events, bodies: events.map(() => body), state })
     seq += count
   }
-  return { projector, projected, failures, warn, add }
+  return { projector, projected, failures, warn, onFull, add }
 }
 
 const upTo = (last: number, first = 1): number[] =>
@@ -88,4 +91,35 @@ test('a stop projects what is left', async () => {
   await projector.stop()
 
   expect(projected).toEqual([upTo(4)])
+})
+
+test('above its bound no work is taken on, until Postgres has caught up', async () => {
+  const { projected, failures, onFull, add } = fixture()
+  failures.push(...Array.from({ length: 20 }, () => new Error('away')))
+
+  for (let batch = 0; batch < 4; batch++) add(MOST.events / 4)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(onFull.mock.calls).toEqual([[true]])
+  add(10)
+  await vi.advanceTimersByTimeAsync(20_000)
+
+  expect(onFull.mock.calls).toEqual([[true], [false]])
+  expect(projected.flat()).toEqual(upTo(MOST.events + 10))
+})
+
+test('few events that are very large reach the bound too', async () => {
+  const { failures, onFull, add } = fixture()
+  failures.push(new Error('away'))
+  add(2, 'x'.repeat(MOST.chars / 2))
+  expect(onFull.mock.calls).toEqual([[true]])
+})
+
+test('what is given away with its shard counts no more', async () => {
+  const { projector, failures, onFull, add } = fixture()
+  failures.push(new Error('away'), new Error('away'))
+  add(MOST.events)
+
+  await projector.release(new Set([0]))
+
+  expect(onFull.mock.calls).toEqual([[true], [false]])
 })
