@@ -24,6 +24,8 @@ export interface PinWatchOptions {
 /** A word of the holder may be lost. */
 const LOOK_MS = 1_000
 
+type HasEnded = (node: NodeId) => Promise<boolean>
+
 export class PinWatch {
   readonly #pins = new Map<SessionId, { readonly claim: Claim; readonly pin: Pin }>()
   #timer: NodeJS.Timeout | undefined
@@ -35,7 +37,10 @@ export class PinWatch {
   /** Pins that a claim has found. */
   track(claim: Claim, pins: readonly Pin[]): void {
     for (const pin of pins) this.#pins.set(pin.sessionId, { claim, pin })
-    if (this.#pins.size > 0) this.#timer ??= setInterval(() => this.look(), LOOK_MS)
+    if (this.#pins.size === 0) return
+    this.#timer ??= setInterval(() => this.look(), LOOK_MS)
+    // The holder may be dead already, or control commands may have been accepted before this claim.
+    if (pins.length > 0) this.look()
   }
 
   /** The shards are not ours any more. */
@@ -75,17 +80,28 @@ export class PinWatch {
     while (this.#again) {
       this.#again = false
       const claims = new Set([...this.#pins.values()].map(({ claim }) => claim))
-      for (const claim of claims) await this.#lookAt(claim)
+      const hasEnded = this.#onceForEachNode()
+      for (const claim of claims) await this.#lookAt(claim, hasEnded)
     }
     this.#restWhenDone()
   }
 
-  async #lookAt(claim: Claim): Promise<void> {
+  /** Asks Postgres once for all sessions that a node holds. */
+  #onceForEachNode(): HasEnded {
+    const asked = new Map<NodeId, Promise<boolean>>()
+    return (node) => {
+      const answer = asked.get(node) ?? this.options.ending(node).then((it) => it !== undefined)
+      asked.set(node, answer)
+      return answer
+    }
+  }
+
+  async #lookAt(claim: Claim, hasEnded: HasEnded): Promise<void> {
     try {
       const present = new Set((await this.options.handover?.pins(claim.shard))?.map(({ sessionId }) => sessionId))
       for (const [id, watched] of [...this.#pins]) {
         if (watched.claim !== claim) continue
-        if (present.has(id)) await this.#lookAfter(id, watched.pin, claim)
+        if (present.has(id)) await this.#lookAfter(id, watched.pin, claim, hasEnded)
         else this.#free(id, claim, { fromWorker: watched.pin.node, afterMs: 0, planned: true })
       }
     } catch (error) {
@@ -94,9 +110,9 @@ export class PinWatch {
   }
 
   /** A holder that lives is reminded: it obeys what waits, or ends a pin that it has forgotten. */
-  async #lookAfter(id: SessionId, pin: Pin, claim: Claim): Promise<void> {
-    const { ending, formerOwner, handover } = this.options
-    if (!(await ending(pin.node))) return this.#remind(id)
+  async #lookAfter(id: SessionId, pin: Pin, claim: Claim, hasEnded: HasEnded): Promise<void> {
+    const { formerOwner, handover } = this.options
+    if (!(await hasEnded(pin.node))) return this.#remind(id)
     const takeover = await formerOwner(pin.node)
     // From here the dead node's writes are refused.
     const unpinned = await handover?.unpin(claim, [id])
