@@ -5,6 +5,7 @@
 import { parseOptions, SCENARIOS, type Scenario, USAGE } from './options.js'
 import { EXIT, perform } from './performance.js'
 import { idle } from './scenarios/idle.js'
+import { moves } from './scenarios/moves.js'
 import { peak } from './scenarios/peak.js'
 import type { Outcome, Stage } from './scenarios/scenario.js'
 import { sessions } from './scenarios/sessions.js'
@@ -12,7 +13,7 @@ import { smoke } from './scenarios/smoke.js'
 import { tenThousand } from './scenarios/ten-thousand.js'
 
 const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = {
-  ...{ smoke, peak, idle, sessions },
+  ...{ smoke, peak, idle, sessions, moves },
   '10k': tenThousand,
 }
 

@@ -3,7 +3,7 @@
  */
 import { parseArgs } from 'node:util'
 
-export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions'] as const
+export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions', 'moves'] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
 const MAX_SECONDS = 3_600
@@ -20,6 +20,7 @@ export const USAGE = `npm run load -- <scenario> [options]     starts a cluster,
   10k        open loop: 10,000 commands a second for a minute, by k6 where it can be had and by the generator
   idle       memory of idle connections and of every role; time from start to ready
   sessions   memory of a worker with 1,000 echo sessions, and with 200 llm sessions that stream
+  moves      200 planned moves of shards under load: for how long is each not read, and what do its clients see?
 
 npm run bench [-- options]               the same load on the bare parts, on this service, and on Socket.IO
 

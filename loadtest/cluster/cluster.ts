@@ -47,11 +47,12 @@ export async function startCluster(
   teardown: Teardown,
   size: ClusterSize,
   env: Readonly<Record<string, string>> = {},
+  onLine?: (line: string) => void,
 ): Promise<LoadCluster> {
   const stores = await openLoadStores(teardown)
   const secret = newSecret()
   const settings = { ...stores.env, ...LIMITS, DAEMON_JWT_SECRET: secret, ...env }
-  const nodes = new Nodes(teardown, settings)
+  const nodes = new Nodes(teardown, settings, onLine)
   const workers = numbered(size.workers, (n) => nodes.start('worker', `worker-${n}`))
   const edges = numbered(size.edges, (n) => nodes.start('edge', `edge-${n}`))
   await Promise.all([...workers, ...edges].map((node) => node.ready()))
@@ -74,11 +75,13 @@ const numbered = <T>(count: number, make: (n: number) => T): T[] =>
 export class Nodes {
   readonly #teardown: Teardown
   readonly #env: Readonly<Record<string, string>>
+  readonly #onLine: ((line: string) => void) | undefined
   readonly #folder = temporaryFolder()
 
-  constructor(teardown: Teardown, env: Readonly<Record<string, string>>) {
+  constructor(teardown: Teardown, env: Readonly<Record<string, string>>, onLine?: (line: string) => void) {
     this.#teardown = teardown
     this.#env = env
+    this.#onLine = onLine
     teardown.add('the temporary folder', () => this.#folder.remove())
   }
 
@@ -86,7 +89,7 @@ export class Nodes {
     const folder = join(this.#folder.path, name)
     mkdirSync(folder)
     const env = { ...this.#env, WORKSPACE_ROOT: join(folder, 'workspaces') }
-    const node = new ServiceProcess({ name, role, folder, env })
+    const node = new ServiceProcess({ name, role, folder, env, ...(this.#onLine && { onLine: this.#onLine }) })
     this.#teardown.add(name, (hurry) => node.stop(hurry))
     return node
   }

@@ -27,6 +27,10 @@ export interface LoadStores {
   unfinishedCommands(): Promise<number>
   /** What Redis holds, in bytes. */
   redisBytes(): Promise<number>
+  /** Who owns which shard. */
+  owners(): Promise<ReadonlyMap<number, string>>
+  /** Asks the leader to move shards, as the command line does. */
+  requestMoves(moves: readonly { readonly shard: number; readonly target: string }[]): Promise<void>
 }
 
 export async function openLoadStores(teardown: Teardown): Promise<LoadStores> {
@@ -50,6 +54,12 @@ export async function openLoadStores(teardown: Teardown): Promise<LoadStores> {
     projectedEvents: () => count('select count(*) as n from events'),
     unfinishedCommands: () => unfinishedCommands(redis.url),
     redisBytes: () => redisBytes(redis.url),
+    owners: () => owners(pool),
+    requestMoves: async (moves) => {
+      const values = [moves.map(({ shard }) => shard), moves.map(({ target }) => target)]
+      const rows = `select 'move', * from unnest($1::int[], $2::text[])`
+      await pool.query(`insert into cluster_requests (kind, shard, target) ${rows}`, values)
+    },
   }
 }
 
@@ -93,3 +103,9 @@ function unfinishedCommands(url: string): Promise<number> {
 
 const redisBytes = (url: string): Promise<number> =>
   withRedis(url, async (redis) => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0))
+
+async function owners(pool: pg.Pool): Promise<ReadonlyMap<number, string>> {
+  const query = "select shard, owner from shard_assignments where owner is not null and state = 'assigned'"
+  const { rows } = await pool.query<{ shard: number; owner: string }>(query)
+  return new Map(rows.map(({ shard, owner }) => [shard, owner]))
+}

@@ -26,6 +26,8 @@ export interface ServiceOptions {
   /** Where it runs; a `.env` of somebody else must not stand there. */
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
+  /** Told of each line of its log. */
+  readonly onLine?: (line: string) => void
 }
 
 interface ReadyLine {
@@ -54,7 +56,7 @@ export class ServiceProcess {
     this.#exited = new Promise((resolve) => this.#child.once('exit', () => resolve()))
     this.#child.once('error', (error) => this.#lines.push(String(error)))
     if (this.#child.pid !== undefined) watch(`KILL=${this.#child.pid}`)
-    for (const stream of [this.#child.stdout, this.#child.stderr]) this.#collect(stream)
+    for (const stream of [this.#child.stdout, this.#child.stderr]) this.#collect(stream, options.onLine)
   }
 
   get pid(): number {
@@ -110,9 +112,10 @@ export class ServiceProcess {
     forget(`KILL=${this.pid}`)
   }
 
-  #collect(stream: NodeJS.ReadableStream | null): void {
+  #collect(stream: NodeJS.ReadableStream | null, onLine: ServiceOptions['onLine']): void {
     if (!stream) return
     createInterface({ input: stream }).on('line', (line) => {
+      onLine?.(line)
       this.#lines.push(line)
       if (this.#lines.length > KEPT_LINES) this.#lines.shift()
       if (line.includes('"msg":"ready"')) this.#ready = JSON.parse(line) as ReadyLine

@@ -198,8 +198,9 @@ export class ShardOwner {
   }
 
   #takeUp(claim: Claim, claimed: Claimed, takeover: Takeover | undefined): void {
-    const { host, projector, bell, pins } = this.options
+    const { host, projector, bell, pins, logger } = this.options
     this.#claims.set(claim.shard, claim)
+    logger.debug({ shard: claim.shard, epoch: claim.epoch }, 'a shard is read here')
     pins.track(claim, claimed.pins)
     projector.adopt(claim, claimed.unprojected)
     host.recover(
@@ -222,9 +223,10 @@ export class ShardOwner {
 
   // Stop reading before releasing: a command read after the release would run under a lost epoch.
   #stopReading(claims: readonly Claim[]): void {
-    for (const { shard } of claims) {
+    for (const { shard, epoch } of claims) {
       this.#claims.delete(shard)
       this.options.bell.remove(shard)
+      this.options.logger.debug({ shard, epoch }, 'a shard is not read here any more')
     }
     this.options.pins.drop(new Set(claims.map(({ shard }) => shard)))
   }
