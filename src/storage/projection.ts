@@ -196,7 +196,7 @@ async function putSteps(transaction: Transaction<Schema>, steps: readonly StepRo
   `.execute(transaction)
 }
 
-/** Whoever has events or a snapshot has reached a worker, so its spawn counts as submitted. */
+/** Whoever has events or a snapshot has reached a worker, so its spawn counts as submitted, and Redis may hold it. */
 async function updateSessions(
   transaction: Transaction<Schema>,
   sessions: readonly ProjectedSession[],
@@ -208,6 +208,7 @@ async function updateSessions(
   await sql`
     update sessions s set
       status = coalesce(n.status, s.status), snapshot = coalesce(n.snapshot::json, s.snapshot), submitted = true,
+      awake = true,
       derived_epoch = coalesce(n.epoch, s.derived_epoch), derived_seq = coalesce(n.seq, s.derived_seq),
       updated_at = now()
     from unnest(${column(ids, (id) => id)}, ${column(ids, (id) => last.get(id)?.status ?? null)},

@@ -63,6 +63,7 @@ interface SessionsTable {
   body_hash: string
   spawn: JsonText
   submitted: Generated<boolean>
+  awake: Generated<boolean>
   snapshot: ColumnType<unknown, string | null | undefined, string | null>
   derived_epoch: Generated<number>
   derived_seq: Generated<number>
