@@ -174,6 +174,7 @@ export class Daemon {
       workspaces: workspaceKeeper(config, database),
       runtimeOf: (type) => kinds.of(type),
       maxSessions: config.server.maxSessions,
+      hibernateAfterMs: config.session.hibernateAfterMs,
       logger: log,
       metrics: this.#metrics.worker,
       now: () => new Date(),

@@ -16,6 +16,7 @@ import { Supervisor } from '../runtimes/tools/supervisor.js'
 import { standardTools } from '../runtimes/tools/toolbox.js'
 import type { Database } from '../storage/database.js'
 import { DeadLetters } from '../storage/dead-letters.js'
+import { DormantSessions } from '../storage/dormant-sessions.js'
 import { Events } from '../storage/events.js'
 import { LeaderLease } from '../storage/leader.js'
 import { Nodes } from '../storage/nodes.js'
@@ -39,6 +40,7 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
   const intents = new ToolIntents(database)
   const leader = new LeaderLease(database)
   const projection = new Projection(database)
+  const dormant = new DormantSessions(database)
   return {
     assigned: async () =>
       (await assignments.ownedBy(node)).map((row) => ({ ...row, previousOwner: row.previousOwner ?? undefined })),
@@ -55,7 +57,8 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
       await throughOutage(() => deadLetters.record({ ...letter, id, command: JSON.stringify(letter.command) }))
       return id
     },
-    isUnborn: async (id) => (await sessions.find(id))?.snapshot === null && (await events.last(id)) === undefined,
+    whereabouts: (id) => dormant.find(id),
+    dormant,
     unsubmitted: async (shards, olderThanMs, limit) =>
       (await sessions.findUnsubmitted(shards, olderThanMs, limit)).map((row) => ({ ...row, sessionId: row.id })),
     ending: async (id) => {

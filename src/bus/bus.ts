@@ -11,6 +11,7 @@
 import type { NodeId, SessionId } from '../protocol/ids.js'
 import type { Session, SessionStatus } from '../protocol/session.js'
 import type { Outbox, Submission } from './command.js'
+import type { DormantSession, Whereabouts } from './dormant.js'
 
 /** A worker's right to write a shard, granted by Postgres. */
 export interface Claim {
@@ -45,13 +46,14 @@ export type Submitted = { readonly status: 'ok' } | { readonly status: 'busy'; r
 
 /**
  * What became of one command: `new` it waits in the inbox · `dup` its id was accepted before, `detail` is the event that
- * ended it or '' · `busy` the inbox is full, nothing changed · `final` the session has ended, `detail` is its status ·
- * `unknown` no such session · `check` a repeated spawn without a session: only Postgres can tell.
+ * ended it or '' · `busy` too much waits, nothing changed · `final` the session has ended, `detail` is its status ·
+ * `unknown` no such session · `cold` the session is not here: the command waits until Postgres has been asked, and another
+ * answer follows · `unavailable` Postgres did not answer in time.
  */
 export interface Acceptance {
   readonly sessionId: SessionId
   readonly commandId: string
-  readonly status: 'new' | 'dup' | 'busy' | 'final' | 'unknown' | 'check'
+  readonly status: 'new' | 'dup' | 'busy' | 'final' | 'unknown' | 'cold' | 'unavailable'
   readonly detail: string
 }
 
@@ -97,6 +99,18 @@ export interface CommandStream {
    * controls a session, and the spawn of a new one, pass.
    */
   admitWork(admitted: boolean): void
+  /**
+   * Ends the waiting of a session's cold commands: creates the session from what Postgres knows, unless it is here by now,
+   * and decides about the commands in their order, in one step. Whoever asked for the session is told that it is here.
+   * Subscribes nobody, except the edge of a spawn that was never accepted. May be repeated.
+   */
+  hydrate(claim: Claim, sessionId: SessionId, found: Whereabouts): Promise<Hydrated | Refused>
+}
+
+/** The cold commands of a session, decided, in the order of their submission. */
+export interface Hydrated {
+  readonly status: 'ok'
+  readonly commands: readonly AcceptedCommand[]
 }
 
 /** Text of the message being streamed. */
@@ -204,6 +218,8 @@ export interface Claimed {
   readonly unprojected: readonly SessionId[]
   /** Sessions that a former owner still writes: not to be taken up before their pin has ended. */
   readonly pins: readonly Pin[]
+  /** Sessions that are not here and for which commands wait. */
+  readonly cold: readonly ColdSession[]
 }
 
 /** A session whose turn outlives its worker's ownership of the shard: only `node`, under `epoch`, writes it. */
@@ -230,6 +246,24 @@ export interface Handover {
   pins(shard: number): Promise<readonly Pin[]>
 }
 
+export interface ColdSession {
+  readonly sessionId: SessionId
+  /** How long the first of its commands has waited. */
+  readonly waitedMs: number
+}
+
+/**
+ * Whether a session may leave the store: `idle` it may, and this is what must be kept of it · `absent` it is not here ·
+ * `busy` commands wait or a message is streamed · `watched` some edge shows it · `unprojected` Postgres may not have all
+ * of its events.
+ */
+export type Rest =
+  | { readonly status: 'idle'; readonly session: DormantSession }
+  | { readonly status: 'absent' | 'busy' | 'watched' | 'unprojected' }
+
+/** `changed`: it is not as it was when it was read. */
+export type Hibernated = { readonly status: 'ok' } | { readonly status: Exclude<Rest['status'], 'idle'> | 'changed' }
+
 export interface SessionLog {
   /** Installs the claim's epoch. Repeating it is allowed. */
   claim(claim: Claim): Promise<Claimed | Fenced>
@@ -250,6 +284,10 @@ export interface SessionLog {
   unsubscribe(sessionId: SessionId, outbox: Outbox): Promise<void>
   /** Tells the store what Postgres holds; drops all but the last `keep` events of each session's log. */
   trim(claim: Claim, projected: readonly Projected[]): Promise<void>
+  /** Reads what must be kept of a session at rest. Edges that are gone do not count as watching, and are dropped. */
+  rest(claim: Claim, sessionId: SessionId): Promise<Rest | Refused>
+  /** Drops everything of a session that is still exactly as it was read. */
+  hibernate(claim: Claim, session: DormantSession): Promise<Hibernated | Refused>
 }
 
 export interface Projected {
@@ -262,6 +300,8 @@ export interface Projected {
 export type OutEntry =
   | { readonly kind: 'acceptances'; readonly acceptances: readonly Acceptance[] }
   | { readonly kind: 'events'; readonly sessionId: SessionId; readonly events: readonly StoredEvent[] }
+  /** The owner has looked for a session for which this edge asked: a resume finds it, if it may be found. */
+  | { readonly kind: 'awake'; readonly sessionId: SessionId }
   | {
       readonly kind: 'text'
       readonly sessionId: SessionId
@@ -315,6 +355,9 @@ export const LIMITS = {
   /** Accepted commands of one session. */
   inboxCommands: 1_000,
   inboxBytes: 4 * 1024 * 1024,
+  /** Commands of a shard whose sessions are being looked for in Postgres. */
+  coldCommands: 1_000,
+  coldBytes: 4 * 1024 * 1024,
   /** Remembered command ids of one session: at least this many, for 24 h. */
   seenCommands: 512,
   /** Entries in an edge's out-stream before the oldest are lost and the edge must resume everything. */

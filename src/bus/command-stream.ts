@@ -5,10 +5,10 @@
  * the next command into its pending list, while later ones go to the new owner.
  */
 
-import type { NodeId } from '../protocol/ids.js'
+import { type NodeId, parseEventId, type SessionId } from '../protocol/ids.js'
 import type { RedisClient } from '../redis/connect.js'
 import { Script } from '../redis/script.js'
-import { type ItemReply, ScriptBatch } from '../redis/script-batch.js'
+import { ScriptBatch } from '../redis/script-batch.js'
 import {
   type Acceptance,
   type Accepted,
@@ -16,12 +16,14 @@ import {
   type Claim,
   type CommandBell,
   type CommandStream,
+  type Hydrated,
   LIMITS,
   type Refused,
   type Submitted,
 } from './bus.js'
 import type { Outbox, Submission } from './command.js'
 import { BELL_RINGS, RedisCommandBell } from './command-bell.js'
+import type { DormantSession, Whereabouts } from './dormant.js'
 import type { Lanes } from './lanes.js'
 import { detailOf, refusal, refused, words } from './replies.js'
 
@@ -36,6 +38,7 @@ const CHARS_PER_CALL = 256 * 1024
 export class RedisCommandStream implements CommandStream {
   readonly #submit: ScriptBatch
   readonly #accept: ScriptBatch
+  readonly #hydrate = new Script(new URL('./lua/hydrate.lua', import.meta.url))
   #admitsWork = true
 
   constructor(
@@ -81,6 +84,13 @@ export class RedisCommandStream implements CommandStream {
   admitWork(admitted: boolean): void {
     this.#admitsWork = admitted
   }
+
+  async hydrate({ shard, epoch }: Claim, sessionId: SessionId, found: Whereabouts): Promise<Hydrated | Refused> {
+    const { base, shard: keyOf } = this.lanes.ofShard(shard)
+    const args = [epoch, base, sessionId, found.kind, ...HYDRATE_LIMITS, ...whereabouts(found)]
+    const reply = await this.#hydrate.run(this.redis, keyOf(shard), ...args)
+    return refusal(reply) ?? { status: 'ok', commands: acceptedCommands(reply as readonly string[]) }
+  }
 }
 
 const acceptHead = (base: string, admitsWork: boolean) => [
@@ -90,13 +100,30 @@ const acceptHead = (base: string, admitsWork: boolean) => [
   LIMITS.inboxBytes,
   LIMITS.seenCommands,
   LIMITS.outEntries,
+  LIMITS.coldCommands,
+  LIMITS.coldBytes,
 ]
+
+const HYDRATE_LIMITS = [LIMITS.inboxCommands, LIMITS.inboxBytes, LIMITS.seenCommands, LIMITS.outEntries]
+
+/** What `hydrate` is told of a session: nothing but the remembered ids when it is not to be created. */
+function whereabouts(found: Whereabouts): (string | number)[] {
+  if (found.kind === 'hibernated') return dormant(found.session)
+  const [status, seen] = found.kind === 'ended' ? [found.status, found.seen] : ['', []]
+  return [status, '', 0, 0, '', '', 0, seen.length, 0, ...seen.flat()]
+}
+
+function dormant({ status, tenant, head, state, commit, accepted, seen, seenBefore }: DormantSession) {
+  const { epoch, seq } = parseEventId(head) ?? { epoch: 0, seq: 0 }
+  const remembered = [...seen, ...seenBefore].flat()
+  return [status, tenant, epoch, seq, state, commit, accepted, seen.length, seenBefore.length, ...remembered]
+}
 
 /** What routing needs, in one field: a client's own id may hold spaces, the rest cannot. */
 const headOf = ({ sessionId, type, outbox, tenant, fresh }: Submission): string =>
   `${sessionId} ${type} ${outbox} ${tenant} ${fresh ? 1 : 0}`
 
-function acceptedCommands(reply: ItemReply): AcceptedCommand[] {
+function acceptedCommands(reply: readonly string[]): AcceptedCommand[] {
   const commands: AcceptedCommand[] = []
   for (let at = 1; at < reply.length; at += COMMAND_VALUES) {
     commands.push(acceptedCommand(reply[at] ?? '', reply[at + 1] ?? '', reply[at + 2] ?? ''))

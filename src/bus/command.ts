@@ -36,8 +36,14 @@ export interface ControlCommand extends Identified {
 /** What the session works through, in order of acceptance; control commands overtake a running turn. */
 export type Command = SpawnCommand | ExecuteCommand | ControlCommand
 
-export const isControl = (type: Command['type']): boolean =>
+export const isControl = (type: Submission['type']): boolean =>
   type === 'stop' || type === 'pause' || type === 'resume' || type === 'cancel'
+
+/**
+ * An edge asks for a session that the store does not hold, because a client watches it. It travels as a command so that it
+ * comes to the owner, creates no event and waits in no inbox.
+ */
+export const HYDRATE = 'hydrate'
 
 /** The name of an edge's out-stream: where acceptances and events for its clients go. */
 export type Outbox = `${NodeId}-${number}`
@@ -46,7 +52,7 @@ export type Outbox = `${NodeId}-${number}`
 export interface Submission {
   readonly sessionId: SessionId
   readonly commandId: string
-  readonly type: Command['type']
+  readonly type: Command['type'] | typeof HYDRATE
   readonly tenant: string
   readonly outbox: Outbox
   /** True for the first submission of a spawn whose row this edge has just inserted: no session can exist yet. */

@@ -146,7 +146,7 @@ class RedisOutbox implements EdgeOutbox {
 
 /**
  * Reads an entry as the scripts write it, value after value: a line of words that names its kind, then what belongs to it.
- * `a` an acceptance (accept.lua) · `e` events of one session (commit.lua) · `t` a piece of text (flush.lua).
+ * `a` an acceptance (accept.lua, hydrate.lua) · `w` a session that was asked for · `e` events of one session (commit.lua) · `t` a piece of text (flush.lua).
  */
 function outEntries([, fields]: StreamEntry): OutEntry[] {
   const entries: OutEntry[] = []
@@ -154,6 +154,7 @@ function outEntries([, fields]: StreamEntry): OutEntry[] {
   for (let at = 0; at < fields.length; ) {
     const line = fields[at++] ?? ''
     if (line.startsWith('a ')) acceptances.push(acceptance(line))
+    else if (line.startsWith('w ')) entries.push({ kind: 'awake', sessionId: line.slice(2) })
     else if (line.startsWith('t ')) entries.push(textEntry(line, fields[at++] ?? ''))
     else if (line.startsWith('e ')) {
       const [, sessionId = '', firstId = '', count] = line.split(' ')

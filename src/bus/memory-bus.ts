@@ -19,10 +19,13 @@ import {
   type Committed,
   type Fenced,
   type Flushed,
+  type Hibernated,
+  type Hydrated,
   LIMITS,
   type OutEntry,
   type Projected,
   type Refused,
+  type Rest,
   type Resumed,
   type SessionHead,
   type SessionLog,
@@ -31,7 +34,8 @@ import {
   type Submitted,
   type TextFlush,
 } from './bus.js'
-import type { Outbox, Submission } from './command.js'
+import { HYDRATE, type Outbox, type Submission } from './command.js'
+import type { DormantSession, Whereabouts } from './dormant.js'
 import { type BusJournal, type Durability, GroupedWrites, NothingKept } from './memory/durability.js'
 import { MemoryBell } from './memory/memory-bell.js'
 import { MemoryOutboxes } from './memory/memory-outboxes.js'
@@ -114,15 +118,29 @@ class MemoryCommandStream implements CommandStream {
     this.#admitsWork = admitted
   }
 
+  async hydrate(claim: Claim, sessionId: SessionId, found: Whereabouts): Promise<Hydrated | Refused> {
+    const shard = this.shards.get(claim.shard)
+    const refused = shard.refusal(claim)
+    if (refused) return refused
+    const group = this.durability.group()
+    const commands = shard.hydrate(sessionId, found, group)
+    await this.durability.keep(group, () => this.#tellEdges(commands))
+    return { status: 'ok', commands: commands.filter(({ submission }) => submission.type !== HYDRATE) }
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.#bells].map((it) => it.stop()))
   }
 
-  /** One entry for each edge. `check` is no answer yet: the worker asks Postgres and submits the command again. */
+  /** One entry for each edge, and one for each session that it asked for. */
   #tellEdges(commands: readonly AcceptedCommand[]): void {
     const byEdge = new Map<Outbox, Acceptance[]>()
     for (const { submission, acceptance } of commands) {
-      if (acceptance.status === 'check') continue
+      if (submission.type === HYDRATE) {
+        const { sessionId, outbox } = submission
+        if (acceptance.status === 'dup') this.outboxes.send(outbox, { kind: 'awake', sessionId })
+        continue
+      }
       const known = byEdge.get(submission.outbox)
       if (known) known.push(acceptance)
       else byEdge.set(submission.outbox, [acceptance])
@@ -208,6 +226,25 @@ class MemorySessionLog implements SessionLog {
     for (const it of projected) shard.trim(it, group)
     await this.durability.keep(group)
   }
+
+  async rest(claim: Claim, sessionId: SessionId): Promise<Rest | Refused> {
+    const shard = this.shards.get(claim.shard)
+    const refused = shard.refusal(claim)
+    if (refused) return refused
+    return await this.#durably(shard.session(sessionId)?.rest(this.#isOpen) ?? { status: 'absent' })
+  }
+
+  async hibernate(claim: Claim, session: DormantSession): Promise<Hibernated | Refused> {
+    const shard = this.shards.get(claim.shard)
+    const refused = shard.refusal(claim)
+    if (refused) return refused
+    const group = this.durability.group()
+    const hibernated = shard.hibernate(session, this.#isOpen, group)
+    await this.durability.keep(group)
+    return hibernated
+  }
+
+  #isOpen = (outbox: Outbox): boolean => this.outboxes.isOpen(outbox)
 
   /**
    * Shows an entry to those who are subscribed now. Who resumes later, while the entry still waits for the journal, has

@@ -2,22 +2,26 @@
  * Events and state of sessions in Redis. Each write is one script that checks the owner's epoch before it changes
  * anything; see `lua/` for what is stored.
  */
-import type { SessionId } from '../protocol/ids.js'
+import { formatEventId, parseEventId, type SessionId } from '../protocol/ids.js'
 import type { SessionStatus } from '../protocol/session.js'
 import type { RedisClient } from '../redis/connect.js'
 import { KEY_LAYOUT } from '../redis/keys.js'
 import { Script } from '../redis/script.js'
-import { ScriptBatch } from '../redis/script-batch.js'
+import { type ItemReply, ScriptBatch } from '../redis/script-batch.js'
 import {
   type Change,
   type Claim,
   type Claimed,
+  type ColdSession,
   type Committed,
   type Fenced,
   type Flushed,
+  type Hibernated,
   LIMITS,
   type Part,
   type Projected,
+  type Refused,
+  type Rest,
   type Resumed,
   type SessionHead,
   type SessionLog,
@@ -27,12 +31,15 @@ import {
   type TextFlush,
 } from './bus.js'
 import type { Outbox } from './command.js'
+import type { DormantSession, SeenCommand } from './dormant.js'
 import type { Lanes } from './lanes.js'
 import { pinsOf, refusal, refused, storedEvents, word, words } from './replies.js'
 
 /** Changes in one call: some 20 µs of the server each. */
 const CHANGES_PER_CALL = 48
 const FLUSHES_PER_CALL = 64
+/** A session that remembers a thousand commands brings some 60 KB. */
+const RESTS_PER_CALL = 16
 /** A single change may be as large: see LIMITS.charsPerCommit. */
 const CHARS_PER_CALL = 256 * 1024
 
@@ -44,6 +51,7 @@ export class RedisSessionLog implements SessionLog {
   readonly #release = new Script(new URL('./lua/release.lua', import.meta.url))
   readonly #commit: ScriptBatch
   readonly #flush: ScriptBatch
+  readonly #rest: ScriptBatch
   readonly #resume = new Script(new URL('./lua/resume.lua', import.meta.url))
   readonly #unsubscribe = new Script(new URL('./lua/unsubscribe.lua', import.meta.url))
   readonly #trim = new Script(new URL('./lua/trim.lua', import.meta.url))
@@ -58,6 +66,10 @@ export class RedisSessionLog implements SessionLog {
     const flush = new Script(new URL('./lua/flush.lua', import.meta.url))
     this.#commit = new ScriptBatch(redis, commit, { ...options, items: CHANGES_PER_CALL })
     this.#flush = new ScriptBatch(redis, flush, { ...options, items: FLUSHES_PER_CALL })
+    this.#rest = new ScriptBatch(redis, new Script(new URL('./lua/hibernate.lua', import.meta.url)), {
+      ...{ head: (base) => [base], chars: CHARS_PER_CALL, refused, items: RESTS_PER_CALL },
+      following: (line) => (line.startsWith('idle ') ? REST_VALUES + 2 * rememberedIn(line.split(' ')) : 0),
+    })
   }
 
   async claim(claim: Claim): Promise<Claimed | Fenced> {
@@ -70,6 +82,7 @@ export class RedisSessionLog implements SessionLog {
       active: reply[1] as SessionId[],
       unprojected: reply[2] as SessionId[],
       pins: pinsOf(reply[3] as string[]),
+      cold: coldSessions(reply[4] as string[]),
     }
   }
 
@@ -150,6 +163,51 @@ export class RedisSessionLog implements SessionLog {
     // A refusal needs no answer here: whoever owns the shard now trims it.
     await this.#trim.run(this.redis, keys.shard(claim.shard), claim.epoch, keys.base, ...each)
   }
+
+  async rest(claim: Claim, sessionId: SessionId): Promise<Rest | Refused> {
+    const reply = await this.#restOf(claim, sessionId, '')
+    const line = words(reply)
+    if (word(line) === 'idle') return { status: 'idle', session: dormantSession(sessionId, reply) }
+    return refusal(line) ?? { status: word(line) as Exclude<Rest['status'], 'idle'> }
+  }
+
+  async hibernate(claim: Claim, session: DormantSession): Promise<Hibernated | Refused> {
+    const { sessionId, head, accepted, commit } = session
+    const version = `${parseEventId(head)?.seq ?? 0} ${accepted} ${commit}`
+    const line = words(await this.#restOf(claim, sessionId, version))
+    return refusal(line) ?? { status: word(line) as Hibernated['status'] }
+  }
+
+  #restOf(claim: Claim, sessionId: SessionId, version: string): Promise<ItemReply> {
+    const { base, shard } = this.lanes.ofShard(claim.shard)
+    return this.#rest.run(base, shard(claim.shard), [`${claim.shard} ${claim.epoch} ${sessionId}`, version])
+  }
+}
+
+/** Words of an `idle` reply, and values before the remembered commands. */
+const [YOUNGER_WORD, OLDER_WORD, REST_VALUES] = [6, 7, 2]
+
+const rememberedIn = (line: readonly string[]): number => Number(line[YOUNGER_WORD]) + Number(line[OLDER_WORD])
+
+function dormantSession(sessionId: SessionId, [line, commit = '', state = '', ...pairs]: ItemReply): DormantSession {
+  const [, epoch, seq, accepted, status, tenant = '', younger] = line.split(' ')
+  const seen: SeenCommand[] = []
+  for (let at = 0; at < pairs.length; at += 2) seen.push([pairs[at] ?? '', pairs[at + 1] ?? ''])
+  const seenBefore = seen.splice(Number(younger))
+  const head = formatEventId(Number(epoch), Number(seq))
+  const about = { sessionId, tenant, status: status as SessionStatus, head, commit, state }
+  return { ...about, accepted: Number(accepted), seen, seenBefore }
+}
+
+const MS_PER_SECOND = 1_000
+
+/** Session and age in turn, as ZRANGE returns members and scores. */
+function coldSessions(pairs: readonly string[]): ColdSession[] {
+  const cold: ColdSession[] = []
+  for (let at = 0; at < pairs.length; at += 2) {
+    cold.push({ sessionId: pairs[at] ?? '', waitedMs: Number(pairs[at + 1]) * MS_PER_SECOND })
+  }
+  return cold
 }
 
 function commitArguments({ shard, epoch }: Claim, change: Change): string[] {

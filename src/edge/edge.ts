@@ -5,6 +5,8 @@
  *   websocket → connection → dispatch → submissions ⇒ shard's command stream
  *   edge's outbox ⇒ event-reader → subscriptions → connection → websocket
  */
+import { HYDRATE, type Outbox, type Submission } from '../bus/command.js'
+import type { SessionId } from '../protocol/ids.js'
 import { Authenticator, type Credentials, type Principal } from './auth.js'
 import { Connection, type ConnectionHandlers, type Socket } from './connection.js'
 import { ConnectionLimit } from './connection-limit.js'
@@ -51,7 +53,8 @@ export class Edge {
     const directory = new SessionDirectory(bus.log, sessions)
     const placement = new SessionPlacement(view, settings.placement)
     const snapshot = directory.snapshot.bind(directory)
-    const subscriptions = new Subscriptions({ log: bus.log, events, snapshot, trace })
+    const wake = (sessionId: SessionId, outbox: Outbox) => bus.commands.submit(wakeUp(sessionId, outbox))
+    const subscriptions = new Subscriptions({ log: bus.log, events, snapshot, wake, trace })
     const submissions = new Submissions({
       commands: bus.commands,
       trace,
@@ -204,6 +207,11 @@ export class Edge {
     })
   }
 }
+
+/** The question for a session, as a command that nobody has to be allowed beyond watching. */
+const wakeUp = (sessionId: SessionId, outbox: Outbox): Submission => ({
+  ...{ sessionId, outbox, commandId: HYDRATE, type: HYDRATE, tenant: '-', fresh: false, body: '{}' },
+})
 
 function connectionLimit({ id, settings, sharedLimits, view, log: trace }: EdgeDependencies): ConnectionLimit {
   return new ConnectionLimit({

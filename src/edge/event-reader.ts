@@ -39,6 +39,8 @@ export class EventReader {
   #route(entry: OutEntry): void {
     if (entry.kind === 'acceptances') {
       for (const acceptance of entry.acceptances) this.#submissions.settle(acceptance)
+    } else if (entry.kind === 'awake') {
+      this.#subscriptions.awoke(entry.sessionId)
     } else if (entry.kind === 'text') {
       this.#subscriptions.deliver(entry.sessionId, [entry])
     } else {

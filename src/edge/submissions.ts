@@ -4,7 +4,7 @@
  * that fails over may forget its last moments: after that it is sent again too, and a worker that has it says so.
  *
  *   submit ──▶ waiting ──acceptance──▶ recent ──5 s──▶ forgotten
- *                 └──30 s without one──▶ `outcome_unknown`
+ *                 └──30 s without one──▶ `outcome_unknown` (70 s while its session is fetched from Postgres)
  */
 import { type Acceptance, type CommandStream, LIMITS } from '../bus/bus.js'
 import type { Outbox, Submission } from '../bus/command.js'
@@ -16,6 +16,8 @@ import type { EdgeLog, EdgeMetrics } from './dependencies.js'
 
 const RESEND_AFTER_MS = 2_000
 const GIVE_UP_AFTER_MS = 30_000
+/** When its session has to be fetched from Postgres: the owner waits for that up to 60 s and then says so. */
+const GIVE_UP_COLD_AFTER_MS = 70_000
 const KEEP_ACCEPTED_MS = 5_000
 /** Bodies of accepted commands kept at most: about 5 s of a busy edge. */
 const MAX_RECENT_CHARS = 32 * 1024 * 1024
@@ -48,6 +50,7 @@ interface Waiting {
   readonly askers: Asker[]
   readonly since: number
   sentAt: number
+  giveUpAfterMs: number
 }
 
 interface Recent {
@@ -106,7 +109,10 @@ export class Submissions {
       return
     }
     const now = performance.now()
-    const waiting: Waiting = { submission, askers: [asker], since: now, sentAt: now }
+    const waiting: Waiting = {
+      ...{ submission, askers: [asker], since: now, sentAt: now },
+      giveUpAfterMs: GIVE_UP_AFTER_MS,
+    }
     this.#waiting.set(key, waiting)
     this.#deps.metrics.submitted()
     this.#send(key, waiting, true)
@@ -121,7 +127,11 @@ export class Submissions {
   settle(acceptance: Acceptance): void {
     const key = keyOf(acceptance.sessionId, acceptance.commandId)
     const waiting = this.#waiting.get(key)
-    if (!waiting || acceptance.status === 'check') return
+    if (!waiting) return
+    if (acceptance.status === 'cold') {
+      waiting.giveUpAfterMs = GIVE_UP_COLD_AFTER_MS
+      return
+    }
     this.#waiting.delete(key)
     if (acceptance.status === 'new' || acceptance.status === 'dup') {
       this.#remember(key, waiting.submission)
@@ -190,7 +200,7 @@ export class Submissions {
     const now = performance.now()
     for (const [key, waiting] of this.#waiting) {
       if (now - waiting.sentAt < RESEND_AFTER_MS) break
-      if (now - waiting.since < GIVE_UP_AFTER_MS) {
+      if (now - waiting.since < waiting.giveUpAfterMs) {
         this.#resend(key, waiting)
         continue
       }
@@ -271,6 +281,9 @@ export function commandAccepted(about: {
 function refusal({ sessionId, status, detail }: Acceptance): ServiceError {
   if (status === 'final') return new ServiceError('session_not_running', { sessionId, status: detail })
   if (status === 'busy') return new ServiceError('busy', { retryAfterMs: LIMITS.busyRetryMs })
+  if (status === 'unavailable') {
+    return new ServiceError('unavailable', { reason: 'the session rests in the database, which does not answer' })
+  }
   const code: ErrorCode = 'session_not_found'
   return new ServiceError(code, { sessionId })
 }

@@ -23,9 +23,13 @@ const MAX_PER_RECEIVER = 10_000
 const RETRY_MS = 2_000
 /** How often a session that the store does not hold is looked for: as long as a command waits for its acceptance. */
 const MAX_ABSENT_TRIES = 15
+/** How often its owner is asked to bring it back. */
+const MAX_WAKES = 3
 
 export interface SubscriptionDependencies extends ReplaySources {
   readonly log: Pick<SessionLog, 'resume' | 'unsubscribe'>
+  /** Asks the owner of a session that the store does not hold to bring it back; `awoke` tells when it has looked. */
+  readonly wake: (sessionId: SessionId, outbox: Outbox) => Promise<unknown>
   readonly trace: EdgeLog
 }
 
@@ -101,6 +105,13 @@ export class Subscriptions {
       if (subscription.state !== 'awaiting') continue
       if (status === 'new' && !subscription.fromNow) subscription.state = 'live'
       else void this.#resume(subscription)
+    }
+  }
+
+  /** The owner has looked for a session that the store did not hold. */
+  awoke(sessionId: SessionId): void {
+    for (const subscription of this.#sessions.get(sessionId)?.values() ?? []) {
+      if (subscription.state === 'awaiting') void this.#resume(subscription)
     }
   }
 
@@ -184,6 +195,7 @@ export class Subscriptions {
   #arrive(subscription: Subscription, outcome: ReplayOutcome, buffer: LiveBuffer): void {
     this.#buffers.delete(subscription)
     if (outcome === 'absent') return void this.#awaitAbsent(subscription)
+    this.#absentTries.delete(subscription)
     subscription.state = outcome === 'behind' ? 'behind' : 'live'
     if (outcome === 'behind') {
       // Room may have come while the log was being read, and then nobody tells us again.
@@ -206,11 +218,18 @@ export class Subscriptions {
     if (subscription.ticket !== ticket || subscription.state !== 'awaiting') return
     // An ended session whose events all came from Postgres has no more to say.
     if (session && isTerminal(session.status)) return
+    if (tries <= MAX_WAKES) this.#wake(sessionId)
     if (tries <= MAX_ABSENT_TRIES) return this.#later(subscription)
     const error = new ServiceError('unavailable', { reason: 'no worker has taken this session yet' })
     const requestId = subscription.question?.requestId
     subscription.receiver.push(JSON.stringify(errorReply(error, { sessionId, requestId })))
     this.unsubscribe(sessionId, subscription.receiver)
+  }
+
+  #wake(sessionId: SessionId): void {
+    this.#deps.wake(sessionId, this.#outboxName()).catch((error: unknown) => {
+      this.#deps.trace.debug({ err: error, sessionId }, 'the owner of a session could not be asked for it')
+    })
   }
 
   #later(subscription: Subscription): void {

@@ -70,10 +70,12 @@ export interface BusWrite {
   readonly events: readonly BusEventRow[]
   /** Sessions whose new row makes rows of other tables invalid. */
   readonly outdated: readonly string[]
+  /** Sessions whose former rows go, before any of the new rows; their events stay. */
+  readonly gone: readonly string[]
 }
 
 /** Everything that is still valid, each kind in its order. `events` are those of sessions with unfinished work. */
-export type BusContents = Omit<BusWrite, 'outdated'>
+export type BusContents = Omit<BusWrite, 'outdated' | 'gone'>
 
 /**
  * The embedded database has no vacuum of its own: without one, the dead versions of busy rows would fill the disk.
@@ -103,6 +105,7 @@ export class StandaloneBus {
   /** Writes a group in one transaction. */
   async write(group: BusWrite): Promise<void> {
     await this.database.sql.transaction().execute(async (transaction) => {
+      await deleteGone(transaction, group.gone)
       await saveShards(transaction, group.shards)
       await saveSessions(transaction, group.sessions)
       await insertCommands(transaction, group.commands)
@@ -224,6 +227,16 @@ async function deleteOutdated(db: Executor, sessionIds: readonly string[]): Prom
     )
     delete from bus_seen b using bus_sessions s
     where ${touched} and b.session_id = s.session_id and b.generation < s.generation - 1
+  `.execute(db)
+}
+
+async function deleteGone(db: Executor, sessionIds: readonly string[]): Promise<void> {
+  if (sessionIds.length === 0) return
+  const gone = sql`session_id in (select json_array_elements_text(${json(sessionIds)}::json))`
+  await sql`
+    with s as (delete from bus_sessions where ${gone}), c as (delete from bus_commands where ${gone}),
+      p as (delete from bus_parts where ${gone})
+    delete from bus_seen where ${gone}
   `.execute(db)
 }
 

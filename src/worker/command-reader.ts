@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AcceptedCommand, Claim, CommandStream, Refused } from '../bus/bus.js'
+import { HYDRATE } from '../bus/command.js'
 
 export interface CommandReaderOptions {
   readonly commands: CommandStream
@@ -14,8 +15,8 @@ export interface CommandReaderOptions {
   readonly onRefused: (claim: Claim, refused: Refused) => void
   /** Nobody knows what was accepted: the shard must be claimed once more, which tells. */
   readonly onFailed: (shard: number, error: unknown) => Promise<void>
-  /** Whether Postgres knows nothing of this session but its reservation, so that it may be created. */
-  readonly isUnborn: (sessionId: string) => Promise<boolean>
+  /** Commands wait for a session that the store does not hold. */
+  readonly onCold: (claim: Claim, sessionId: string) => void
 }
 
 /** A store that fails at once must not be asked in a circle. */
@@ -61,7 +62,7 @@ export class CommandReader {
 
   /** Accepts one batch; true when more may wait. */
   async #accept(shard: number): Promise<boolean> {
-    const { commands, claimOf, onRefused, deliver } = this.#options
+    const { commands, claimOf, onRefused, onCold, deliver } = this.#options
     const claim = claimOf(shard)
     if (!claim || this.#stopped) return false
     const reply = await commands.accept(claim)
@@ -71,16 +72,11 @@ export class CommandReader {
     }
     // Dropped meanwhile: the next owner finds the commands in their inboxes.
     if (claimOf(shard) !== claim) return false
-    deliver(claim, reply.commands)
-    for (const it of reply.commands) if (it.acceptance.status === 'check') await this.#submitUnborn(it)
+    deliver(
+      claim,
+      reply.commands.filter(({ submission }) => submission.type !== HYDRATE),
+    )
+    for (const { acceptance } of reply.commands) if (acceptance.status === 'cold') onCold(claim, acceptance.sessionId)
     return reply.more
-  }
-
-  /** A repeated spawn of a session that the store does not hold: one that was never created is created now. */
-  async #submitUnborn({ submission }: AcceptedCommand): Promise<void> {
-    if (await this.#options.isUnborn(submission.sessionId)) {
-      // Refused or lost, it is sent again by its edge or by the sweep for forgotten spawns.
-      await this.#options.commands.submit({ ...submission, fresh: true })
-    }
   }
 }

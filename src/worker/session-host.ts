@@ -90,6 +90,15 @@ export class SessionHost {
     }
   }
 
+  /** Lets a session leave the heap if it is idle. False when it has work, or is being loaded. */
+  letGo(id: string): boolean {
+    const held = this.#held.get(id)
+    if (!held) return true
+    if (!held.live || held.live.busy) return false
+    this.#release(id, held, held.live)
+    return true
+  }
+
   /** Lets go of the sessions of these shards, as they are recorded. Resolves when none writes any more. */
   async drop(shards: ReadonlySet<number>, reason: 'closed' | 'draining'): Promise<void> {
     const dropped = [...this.#held].filter(([, held]) => shards.has(held.claim.shard))
@@ -210,9 +219,13 @@ export class SessionHost {
   #dropIdle(now: number): void {
     for (const [id, held] of this.#held) {
       if (!held.live || held.live.busy || now - held.live.idleSince < IDLE_MS) continue
-      this.#held.delete(id)
-      void held.live.close('closed')
-      this.options.onIdle(held.claim, id)
+      this.#release(id, held, held.live)
     }
+  }
+
+  #release(id: string, { claim }: Held, live: LiveSession): void {
+    this.#held.delete(id)
+    void live.close('closed')
+    this.options.onIdle(claim, id)
   }
 }

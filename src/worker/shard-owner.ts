@@ -5,7 +5,7 @@
  *   assigned ──claim──▶ owned ──shard-release──▶ released      refused at any time ──▶ dropped, then checked in Postgres
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Claim, Claimed, CommandBell, Refused, SessionLog } from '../bus/bus.js'
+import type { Claim, Claimed, ColdSession, CommandBell, Refused, SessionLog } from '../bus/bus.js'
 import type { ControlMessage, GrantedShard } from '../cluster/cluster.js'
 import type { NodeId } from '../protocol/ids.js'
 import type { PinWatch } from './pin-watch.js'
@@ -33,6 +33,8 @@ export interface ShardOwnerOptions {
   readonly release: (shards: readonly { readonly shard: number; readonly epoch: number }[]) => Promise<unknown>
   /** Hands over shards that are not read here any more; their busy sessions stay. `leader` waits for word of it. */
   readonly giveBack: (claims: readonly Claim[], leader: NodeId | undefined) => Promise<void>
+  /** Commands wait for a session that the store does not hold: a former owner did not bring it back. */
+  readonly onCold: (claim: Claim, cold: ColdSession) => void
   /** What is known of a shard's former owner. */
   readonly formerOwner: (node: NodeId) => Promise<Takeover>
 }
@@ -208,6 +210,7 @@ export class ShardOwner {
       claimed.active.filter((id) => !pins.isPinned(id)),
       takeover,
     )
+    for (const it of claimed.cold) this.options.onCold(claim, it)
     bell.add(claim.shard)
   }
 

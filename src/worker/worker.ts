@@ -5,15 +5,26 @@
  *    ▲                                     │
  *   shard-owner (claims)              event-batch ─▶ log ─▶ projector ─▶ Postgres
  */
-import { type Bus, type Claim, type CommandBell, type StoredEvent, StoreRefusal } from '../bus/bus.js'
+import {
+  type AcceptedCommand,
+  type Bus,
+  type Claim,
+  type CommandBell,
+  type Refused,
+  type StoredEvent,
+  StoreRefusal,
+} from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
+import type { Whereabouts } from '../bus/dormant.js'
 import type { ControlChannel, ControlMessage, Member } from '../cluster/cluster.js'
 import type { EventId, NodeId } from '../protocol/ids.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Runtime } from '../runtimes/runtime.js'
 import type { WorkerMetrics } from '../telemetry/metrics.js'
+import { ColdSessions } from './cold-sessions.js'
 import { CommandReader } from './command-reader.js'
 import { WriterLost } from './event-batch.js'
+import { type DormantStorage, Hibernation } from './hibernation.js'
 import { readHistory } from './history.js'
 import { PinHolder } from './pin-holder.js'
 import { PinWatch } from './pin-watch.js'
@@ -39,8 +50,9 @@ export interface WorkerStorage {
   /** See `SessionServices.beginOnce`. */
   beginOnce(call: OnceCall, signal: AbortSignal): Promise<boolean>
   recordDeadLetter(letter: DeadLetter): Promise<string>
-  /** Whether a session is reserved and nothing ever happened in it. */
-  isUnborn(sessionId: string): Promise<boolean>
+  /** What is known of a session that the bus does not hold. */
+  whereabouts(sessionId: string): Promise<Whereabouts>
+  readonly dormant: DormantStorage
   /** Reserved sessions of these shards that no edge submitted in time: their edge died between the two steps. */
   unsubmitted(shards: readonly number[], olderThanMs: number, limit: number): Promise<readonly Reservation[]>
   /** When a node ended and whether it left in an orderly way; undefined while it is not known to have ended. */
@@ -74,6 +86,8 @@ export interface WorkerOptions {
   readonly maxSessions: number
   /** What the log may hold that Postgres does not; see the projector when left out. */
   readonly maxUnprojected?: ProjectorOptions['most']
+  /** A session that nothing was heard of for so long leaves the bus (SESSION_HIBERNATE_AFTER). */
+  readonly hibernateAfterMs: number
   readonly logger: Logger
   readonly metrics: WorkerMetrics
   readonly now: () => Date
@@ -94,6 +108,8 @@ export class Worker {
   readonly #projector: Projector
   readonly #bell: CommandBell
   readonly #reader: CommandReader
+  readonly #cold: ColdSessions
+  readonly #hibernation: Hibernation
   readonly #owner: ShardOwner
   readonly #pins: PinWatch
   readonly #holder: PinHolder
@@ -142,13 +158,30 @@ export class Worker {
       release: (shards) => storage.release(shards),
       leader: () => storage.leader(),
     })
+    const claimOf = (shard: number): Claim | undefined => this.#owner.claimOf(shard)
+    const onRefused = (claim: Claim, refused: Refused): void => this.#owner.refused(claim, refused)
+    const deliver = (claim: Claim, commands: readonly AcceptedCommand[]): void =>
+      this.#host.deliver(claim, this.#pins.withhold(commands))
+    this.#cold = new ColdSessions({
+      commands: bus.commands,
+      find: (id) => storage.whereabouts(id),
+      ...{ claimOf, deliver, onRefused, logger },
+    })
+    this.#hibernation = new Hibernation({
+      log: bus.log,
+      storage: storage.dormant,
+      idleMs: options.hibernateAfterMs,
+      owned: () => this.#owner.owned,
+      letGo: (id) => this.#host.letGo(id),
+      onUnprojected: (claim, id) => this.#projector.adopt(claim, [id]),
+      ...{ onRefused, logger },
+    })
     this.#reader = new CommandReader({
       commands: bus.commands,
-      deliver: (claim, commands) => this.#host.deliver(claim, this.#pins.withhold(commands)),
-      claimOf: (shard) => this.#owner.claimOf(shard),
-      onRefused: (claim, refused) => this.#owner.refused(claim, refused),
+      deliver,
       onFailed: (shard, error) => this.#acceptFailed(shard, error),
-      isUnborn: (id) => storage.isUnborn(id),
+      onCold: (claim, id) => this.#cold.wake(claim, id),
+      ...{ claimOf, onRefused },
     })
     this.#bell = bus.commands.openBell(
       member.id,
@@ -166,6 +199,7 @@ export class Worker {
       assigned: () => storage.assigned(),
       release: (shards) => storage.release(shards),
       giveBack: (claims, leader) => release.giveBack(claims, leader),
+      onCold: (claim, { sessionId, waitedMs }) => this.#cold.wake(claim, sessionId, waitedMs),
       formerOwner: (node) => this.#formerOwner(node),
     })
   }
@@ -184,6 +218,12 @@ export class Worker {
     this.#reportLoad()
     this.#loadTimer = setInterval(() => this.#reportLoad(), LOAD_MS)
     this.#sweepTimer = setInterval(() => void this.#submitForgotten(), UNSUBMITTED_MS)
+    this.#hibernation.start()
+  }
+
+  /** Lets sessions at rest leave the bus now, as it happens from time to time anyway. Never rejects. */
+  hibernateIdle(): Promise<void> {
+    return this.#hibernation.sweep()
   }
 
   /**
@@ -194,6 +234,7 @@ export class Worker {
     if (this.#stopped) return
     this.#stopped = true
     clearInterval(this.#sweepTimer)
+    await this.#hibernation.stop()
     this.#options.member.setStatus('draining')
     const { hasSuccessor, migrationTimeoutMs, drainTimeoutMs, logger } = this.#options
     await this.#owner.leave(migrationTimeoutMs, hasSuccessor)
@@ -202,6 +243,7 @@ export class Worker {
     })
     await this.#bell.stop()
     await this.#reader.stop()
+    await this.#cold.stop()
     await this.#holder.drain(hasSuccessor() ? drainTimeoutMs : 0)
     clearInterval(this.#loadTimer)
     await this.#stopReceiving?.()

@@ -37,6 +37,8 @@ export interface RedisUnderTest {
   loseRings(owner: NodeId, shard: number): Promise<void>
   /** Replaces a key of a session by one of another type, at which every script fails. */
   spoil(sessionId: SessionId, part: 'log' | 'part' | 'inbox'): Promise<void>
+  /** Keys that hold something of the session. */
+  keysOf(sessionId: SessionId): Promise<readonly string[]>
   /** Entries in the outbox, in the lane of a shard: one for each call that had something to show. */
   outLength(outbox: Outbox, shard: number): Promise<number>
 }
@@ -181,6 +183,12 @@ function redisStore(name: string, lanes: number, servers: () => Pick<RedisConfig
             const key = `${keys.sessionKey(sessionId)}:${part}`
             await client.unlink(key)
             await client.hset(key, 'of another', 'type')
+          },
+          keysOf: async (sessionId) => {
+            const key = keys.sessionKey(sessionId)
+            const parts = ['log', 'inbox', 'control', 'part', 'seen', 'seen-before', 'cold'].map((it) => `${key}:${it}`)
+            const there = await Promise.all([key, ...parts].map((it) => client.exists(it)))
+            return [key, ...parts].filter((_, index) => there[index] === 1)
           },
           outLength: (outbox, shard) => client.xlen(keys.ofShard(shard).outbox(outbox)),
         },

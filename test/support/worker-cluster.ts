@@ -30,6 +30,7 @@ import { openRedisPlane, type RedisPlane, TestLeader } from './redis-plane.js'
 
 const SHARD = 0
 const TENANT = 'acme'
+const NEVER_MS = 3_600_000
 /** Long enough for a loaded machine; a test that passes never waits for it. */
 const PATIENCE = { timeout: 15_000, interval: 5 } as const
 
@@ -60,6 +61,8 @@ export interface WorkerClusterOptions {
   readonly redisUrl?: string
   readonly drainTimeoutMs?: number
   readonly maxUnprojected?: WorkerOptions['maxUnprojected']
+  /** Default: nothing hibernates while a test runs. */
+  readonly hibernateAfterMs?: number
 }
 
 export class WorkerCluster {
@@ -147,6 +150,7 @@ export class WorkerCluster {
       runtimeOf: this.options.runtimeOf,
       maxSessions: this.options.maxSessions ?? 100,
       ...(this.options.maxUnprojected && { maxUnprojected: this.options.maxUnprojected }),
+      hibernateAfterMs: this.options.hibernateAfterMs ?? NEVER_MS,
       logger: silentLog,
       metrics: createMetrics().worker,
       now: () => new Date(),
@@ -249,6 +253,7 @@ export class WorkerCluster {
       this.acceptances.push(...entry.acceptances)
       return
     }
+    if (entry.kind === 'awake') return
     const session = this.#sessions.get(entry.sessionId)
     if (!session) return
     if (entry.kind === 'events') {

@@ -40,14 +40,15 @@ function fixture() {
   }
   const events = { page: async () => [], contains: async () => false, last: async () => undefined }
   const trace = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() }
-  const subscriptions = new Subscriptions({ log, events, snapshot: async () => undefined, trace })
+  const wake = vi.fn(async () => undefined)
+  const subscriptions = new Subscriptions({ log, events, snapshot: async () => undefined, wake, trace })
   subscriptions.start('edge-1')
   const answer = async (resumed: Resumed): Promise<void> => {
     await vi.waitFor(() => expect(answers.length).toBeGreaterThan(0))
     answers.shift()?.(resumed)
     await turn()
   }
-  return { subscriptions, asked, left, answer }
+  return { subscriptions, asked, left, wake, answer }
 }
 
 const upTo = (head: number, ...events: number[]): Resumed => ({

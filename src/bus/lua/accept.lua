@@ -1,17 +1,18 @@
 -- accept.lua: takes the commands that wait in the streams of some shards: into the inboxes of their sessions, and each
 --   shard's cursor behind them.
 -- KEYS 1 hash of the first shard; derives from ARGV 1, per shard, sh:<n> (epoch, cursor, queued, bytes, behind = accepted and
---   not trimmed), its :in :work, per session s:<sid>, its :inbox :control :seen :seen-before, and out:<outbox> of each
---   submitting edge
--- ARGV 1 key base  2 most commands  3 most inbox and most control entries  4 most inbox bytes  5 ids per generation  6 most out entries,
---   then for each shard: number, epoch
+--   not trimmed, cold and coldbytes = commands of sessions that are not here), its :in :work :cold, per session s:<sid>, its
+--   :inbox :control :seen :seen-before :cold, and out:<outbox> of each submitting edge
+-- ARGV 1 key base  2 most commands  3 most inbox and most control entries  4 most inbox bytes  5 ids per generation  6 most out entries
+--   7 most cold commands  8 most cold bytes, then for each shard: number, epoch
 -- Reply for each shard "ok <more 1|0> <commands>", then for each of these its head "session status detail type outbox tenant
---   fresh", id and body, in the order of the stream; status new|dup|busy|final|unknown|check, detail "-" for none
+--   fresh", id and body, in the order of the stream; status new|dup|busy|final|cold, detail "-" for none
 --   | "fenced"|"rollback" and the stored epoch | "error" and the server's words
 local base, left = ARGV[1], tonumber(ARGV[2])
 local mostBytes, mostSeen = tonumber(ARGV[4]), tonumber(ARGV[5])
 local mostInbox, mostControl = string.match(ARGV[3], '^(%d+) (%d+)$')
 local MOST = { inbox = tonumber(mostInbox), control = tonumber(mostControl) }
+local mostCold, mostColdBytes, FIRST = tonumber(ARGV[7]), tonumber(ARGV[8]), 9
 local FINAL = { completed = true, terminated = true, failed = true }
 local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control' }
 local DAY, TRIM_AFTER = 86400, 32
@@ -37,11 +38,24 @@ local function keepSeen(session, accepted, keptUntil, patch)
   end
 end
 
+-- A session that is not here: its commands wait in their order until the owner has asked Postgres. One that comes again
+-- waits once.
+local function putAside(shard, session, sid, rest, kind, outbox, id, body)
+  local s = call('HMGET', shard, 'cold', 'coldbytes')
+  local count, bytes = tonumber(s[1] or '0') + 1, tonumber(s[2] or '0') + #body
+  if count > mostCold or bytes > mostColdBytes then return 'busy' end
+  local cold = session .. ':cold'
+  local field = kind == 'hydrate' and 'h' .. outbox or 'c' .. id
+  if call('HSETNX', cold, field, call('HLEN', cold) .. ' ' .. rest .. '\n' .. body) == 1 then
+    call('HSET', shard, 'cold', count, 'coldbytes', bytes)
+    call('ZADD', shard .. ':cold', 'NX', now, sid)
+  end
+  return 'cold'
+end
+
 -- nil when the command is new; its id is then noted.
-local function refusal(session, s, id, kind, fresh, waits, most, bytes)
+local function refusal(session, s, id, kind, waits, most, bytes)
   if not s[1] then
-    if kind ~= 'spawn' then return 'unknown', '' end
-    if fresh ~= '1' then return 'check', '' end
     call('HSET', session .. ':seen', id, '')
     return nil
   end
@@ -60,12 +74,26 @@ local function refusal(session, s, id, kind, fresh, waits, most, bytes)
   return nil
 end
 
+local function show(outbox, line)
+  local out = outs[outbox] or {}
+  outs[outbox] = out
+  out[#out + 1] = line
+end
+
 local function take(shard, sid, rest, id, body)
   local kind, outbox, tenant, fresh = string.match(rest, '^(%S+) (%S+) (%S+) (%S+)$')
   local session, list = base .. 's:' .. sid, LIST[kind] or 'inbox'
   local s = call('HMGET', session, 'status', 'waiting', list, 'accepted', 'older', 'kept', 'work')
   local waits, bytes = tonumber(s[3] or '0'), tonumber(s[2] or '0') + #body
-  local status, detail = refusal(session, s, id, kind, fresh, waits, MOST[list], bytes)
+  local status, detail
+  if not s[1] and (kind ~= 'spawn' or fresh ~= '1') then
+    status, detail = putAside(shard, session, sid, rest, kind, outbox, id, body), ''
+  elseif kind == 'hydrate' then
+    status, detail = 'dup', ''
+    show(outbox, 'w ' .. sid)
+  else
+    status, detail = refusal(session, s, id, kind, waits, MOST[list], bytes)
+  end
   if not status then
     status, detail = 'new', ''
     local accepted = tonumber(s[4] or '0') + 1
@@ -84,11 +112,7 @@ local function take(shard, sid, rest, id, body)
     call('RPUSH', session .. ':' .. list, body)
   end
   if detail == '' then detail = '-' end
-  if status ~= 'check' then
-    local out = outs[outbox] or {}
-    outs[outbox] = out
-    out[#out + 1] = table.concat({ 'a', sid, status, detail, id }, ' ')
-  end
+  if kind ~= 'hydrate' then show(outbox, table.concat({ 'a', sid, status, detail, id }, ' ')) end
   return table.concat({ sid, status, detail, rest }, ' ')
 end
 
@@ -132,11 +156,11 @@ end
 
 -- Any shard may be the first, so that one with very many commands does not keep the others waiting call after call. The
 -- replies come in the order of the shards.
-local replies, count = {}, (#ARGV - 6) / 2
+local replies, count = {}, (#ARGV - FIRST + 1) / 2
 local start = tonumber(time[2]) % count
 local later = {}
-for index = start, count - 1 do tryShard(7 + 2 * index, later) end
-for index = 0, start - 1 do tryShard(7 + 2 * index, replies) end
+for index = start, count - 1 do tryShard(FIRST + 2 * index, later) end
+for index = 0, start - 1 do tryShard(FIRST + 2 * index, replies) end
 for i = 1, #later do replies[#replies + 1] = later[i] end
 for outbox, fields in pairs(outs) do
   if #fields % 2 == 1 then fields[#fields + 1] = '' end

@@ -26,6 +26,10 @@ export class MemoryOutboxes implements EdgeStream {
     return outbox !== undefined
   }
 
+  isOpen(name: Outbox): boolean {
+    return this.#open.has(name)
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.#open.values()].map((it) => it.stop()))
   }

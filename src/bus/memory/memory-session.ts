@@ -2,7 +2,7 @@
  * One session of the in-process bus: its inbox, log, part and subscribers, and the rules by which each step changes them.
  * The owner's epoch has been checked before; whatever changes is put into the write group as rows.
  */
-import { formatEventId, LOG_START, type SessionId } from '../../protocol/ids.js'
+import { formatEventId, LOG_START, parseEventId, type SessionId } from '../../protocol/ids.js'
 import { isTerminal, type SessionStatus } from '../../protocol/session.js'
 import type { BusSessionRow } from '../../storage/standalone-bus.js'
 import {
@@ -12,6 +12,7 @@ import {
   LIMITS,
   type Part,
   type Projected,
+  type Rest,
   type Resumed,
   type SessionHead,
   type SessionRecord,
@@ -20,6 +21,7 @@ import {
   type TextFlush,
 } from '../bus.js'
 import { isControl, type Outbox, type Submission } from '../command.js'
+import type { DormantSession } from '../dormant.js'
 import { CommandQueue } from './command-queue.js'
 import { EventLog } from './event-log.js'
 import { SeenCommands } from './seen-commands.js'
@@ -91,6 +93,26 @@ export class MemorySession {
   begin(spawn: Submission, group: WriteGroup): void {
     this.subscribers.add(spawn.outbox)
     this.#take(spawn, group)
+  }
+
+  /** Puts this session, made of a dormant one, on disk with what it remembers. */
+  wake({ seen, seenBefore }: DormantSession, group: WriteGroup): void {
+    this.#seen.wake(seen, seenBefore)
+    for (const it of this.#seen.all()) group.seen({ session_id: this.id, ...it })
+    this.#save(group)
+  }
+
+  /** What must be kept of this session if it is at rest; see SessionLog.rest. Outboxes that are not open are dropped. */
+  rest(isOpen: (outbox: Outbox) => boolean): Rest {
+    const status = this.row.status as SessionStatus
+    // What came in while the session ended waits for nobody any more.
+    if ((this.hasWork || this.#part) && !isTerminal(status)) return { status: 'busy' }
+    for (const outbox of this.subscribers) if (!isOpen(outbox)) this.subscribers.delete(outbox)
+    if (!this.isProjected) return { status: 'unprojected' }
+    if (this.subscribers.size > 0) return { status: 'watched' }
+    const { tenant, state, last_commit: commit } = this.row
+    const about = { sessionId: this.id, tenant, status, head: this.head, commit, state }
+    return { status: 'idle', session: { ...about, ...this.#seen.remembered() } }
   }
 
   #take({ commandId, type, body }: Submission, group: WriteGroup): void {
@@ -259,5 +281,16 @@ export function newSessionRow(shard: number, spawn: Submission): BusSessionRow {
     part: 0,
     part_message: null,
     generation: 0,
+  }
+}
+
+/** The row of a session that comes back: its log is in Postgres, nothing waits. */
+export function dormantRow(shard: number, session: DormantSession): BusSessionRow {
+  const { sessionId, tenant, status, head, commit, state, accepted } = session
+  const { epoch, seq } = parseEventId(head) ?? { epoch: 0, seq: 0 }
+  return {
+    ...{ session_id: sessionId, shard, tenant, status, epoch, seq, floor: head, projected: seq },
+    ...{ last_commit: commit, state, inbox_first: 0, control_first: 0, part: 0, part_message: null },
+    generation: Math.floor(accepted / LIMITS.seenCommands),
   }
 }

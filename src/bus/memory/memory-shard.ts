@@ -5,16 +5,20 @@ import type { NodeId, SessionId } from '../../protocol/ids.js'
 import type { BusShardRow } from '../../storage/standalone-bus.js'
 import {
   type Acceptance,
+  type AcceptedCommand,
   type Claim,
   type Claimed,
   type Fenced,
+  type Hibernated,
   LIMITS,
   type Projected,
   type Refused,
   type Submitted,
 } from '../bus.js'
-import type { Submission } from '../command.js'
-import { MemorySession, newSessionRow } from './memory-session.js'
+import { HYDRATE, type Outbox, type Submission } from '../command.js'
+import type { DormantSession, SeenCommand, Whereabouts } from '../dormant.js'
+import { ColdCommands } from './cold-commands.js'
+import { dormantRow, MemorySession, newSessionRow } from './memory-session.js'
 import type { WriteGroup } from './write-group.js'
 
 interface Waiting {
@@ -28,6 +32,7 @@ export class MemoryShard {
   readonly #sessions = new Map<SessionId, MemorySession>()
   readonly #active = new Set<SessionId>()
   readonly #unprojected = new Set<SessionId>()
+  readonly #cold = new ColdCommands()
   /** Submitted and not yet accepted, oldest first. They end with the process, as does the edge that sent them. */
   #waiting: Waiting[] = []
   #waitingBytes = 0
@@ -67,6 +72,7 @@ export class MemoryShard {
       active: [...this.#active],
       unprojected: [...this.#unprojected],
       pins: [],
+      cold: this.#cold.sessions(),
     }
   }
 
@@ -100,20 +106,65 @@ export class MemoryShard {
 
   /** Decides about one command of a batch, and takes it in when it is new. */
   accept(submission: Submission, group: WriteGroup, admitsWork: boolean): Acceptance {
-    const { sessionId, commandId } = submission
-    const session = this.#sessions.get(sessionId)
-    const decision = session ? session.accept(submission, group, admitsWork) : this.#begin(submission, group)
-    if (decision.status === 'new') this.#active.add(sessionId)
-    return { sessionId, commandId, ...decision }
+    const { sessionId, type, fresh } = submission
+    if (this.#sessions.has(sessionId)) return this.#decide(submission, NOWHERE, group, admitsWork)
+    if (type === 'spawn' && fresh) return this.#decide(submission, { kind: 'unborn' }, group, admitsWork)
+    return acceptance(submission, this.#cold.add(submission) ? 'cold' : 'busy')
   }
 
-  #begin(submission: Submission, group: WriteGroup): Pick<Acceptance, 'status' | 'detail'> {
-    if (submission.type !== 'spawn') return { status: 'unknown', detail: '' }
-    if (!submission.fresh) return { status: 'check', detail: '' }
+  /** Decides about the commands that waited for a session, which Postgres has been asked about. */
+  hydrate(sessionId: SessionId, found: Whereabouts, group: WriteGroup): readonly AcceptedCommand[] {
+    if (found.kind === 'hibernated' && !this.#sessions.has(sessionId)) {
+      const session = new MemorySession(dormantRow(this.number, found.session))
+      this.#sessions.set(sessionId, session)
+      session.wake(found.session, group)
+    }
+    const commands = this.#cold.take(sessionId)
+    return commands.map((submission) => ({ submission, acceptance: this.#decide(submission, found, group, true) }))
+  }
+
+  #decide(submission: Submission, found: Whereabouts, group: WriteGroup, admitsWork: boolean): Acceptance {
+    if (submission.type === HYDRATE) return acceptance(submission, 'dup')
+    const session = this.#sessions.get(submission.sessionId)
+    if (!session) return this.#decideWithout(submission, found, group)
+    const { status, detail } = session.accept(submission, group, admitsWork)
+    if (status === 'new') this.#active.add(session.id)
+    return acceptance(submission, status, detail)
+  }
+
+  #decideWithout(submission: Submission, found: Whereabouts, group: WriteGroup): Acceptance {
+    const isSpawn = submission.type === 'spawn'
+    if (isSpawn && found.kind === 'unborn') return this.#begin(submission, group)
+    if (found.kind === 'ended') {
+      const result = resultOf(found.seen, submission.commandId)
+      if (result !== undefined || isSpawn) return acceptance(submission, 'dup', result)
+      return acceptance(submission, 'final', found.status)
+    }
+    if (isSpawn && found.kind === 'lost') return acceptance(submission, 'dup')
+    return acceptance(submission, found.kind === 'unavailable' ? 'unavailable' : 'unknown')
+  }
+
+  #begin(submission: Submission, group: WriteGroup): Acceptance {
     const session = new MemorySession(newSessionRow(this.number, submission))
     this.#sessions.set(session.id, session)
     session.begin(submission, group)
-    return { status: 'new', detail: '' }
+    this.#active.add(session.id)
+    return acceptance(submission, 'new')
+  }
+
+  /** Forgets a session that is still as it was read. */
+  hibernate(dormant: DormantSession, isOpen: (outbox: Outbox) => boolean, group: WriteGroup): Hibernated {
+    const session = this.#sessions.get(dormant.sessionId)
+    if (!session) return { status: 'absent' }
+    const rest = session.rest(isOpen)
+    if (rest.status !== 'idle') return rest
+    const { head, accepted, commit } = rest.session
+    if (head !== dormant.head || accepted !== dormant.accepted || commit !== dormant.commit)
+      return { status: 'changed' }
+    this.#sessions.delete(session.id)
+    this.#active.delete(session.id)
+    group.forget(session.id)
+    return { status: 'ok' }
   }
 
   /** Forgets the oldest `count` submissions: what became of them is decided. */
@@ -147,3 +198,16 @@ export class MemoryShard {
     group.shard({ shard: this.number, owner: this.#owner, epoch: this.#epoch, cursor: this.#cursor })
   }
 }
+
+/** What is known of a session that is here: nobody was asked. */
+const NOWHERE: Whereabouts = { kind: 'unknown' }
+
+const acceptance = ({ sessionId, commandId }: Submission, status: Acceptance['status'], detail = ''): Acceptance => ({
+  sessionId,
+  commandId,
+  status,
+  detail,
+})
+
+const resultOf = (seen: readonly SeenCommand[], commandId: string): string | undefined =>
+  seen.find(([id]) => id === commandId)?.[1]

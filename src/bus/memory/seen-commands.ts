@@ -3,6 +3,7 @@
  * former older one is forgotten. So at least one generation of ids is always known, at the cost of at most two.
  */
 import { LIMITS } from '../bus.js'
+import type { DormantSession, SeenCommand } from '../dormant.js'
 
 export class SeenCommands {
   #younger = new Map<string, string>()
@@ -41,6 +42,23 @@ export class SeenCommands {
     const map = inOlder ? this.#older : this.#younger
     map.set(commandId, eventId)
     return inOlder ? this.#generation - 1 : this.#generation
+  }
+
+  /** All that is remembered, and how many commands that makes since the first. */
+  remembered(): Pick<DormantSession, 'accepted' | 'seen' | 'seenBefore'> {
+    const accepted = this.#generation * LIMITS.seenCommands + this.#younger.size
+    return { accepted, seen: [...this.#younger], seenBefore: [...this.#older] }
+  }
+
+  /** Takes over what a dormant session remembered; this one has nothing yet. */
+  wake(seen: readonly SeenCommand[], seenBefore: readonly SeenCommand[]): void {
+    this.#younger = new Map(seen)
+    this.#older = new Map(seenBefore)
+  }
+
+  *all(): Iterable<{ readonly command_id: string; readonly generation: number; readonly result: string }> {
+    for (const [command_id, result] of this.#older) yield { command_id, generation: this.#generation - 1, result }
+    for (const [command_id, result] of this.#younger) yield { command_id, generation: this.#generation, result }
   }
 
   /** Puts back an id that was read from disk. */

@@ -13,13 +13,14 @@ import type {
 } from '../../storage/standalone-bus.js'
 
 export class WriteGroup {
-  readonly commands: BusCommandRow[] = []
+  commands: BusCommandRow[] = []
   readonly events: BusEventRow[] = []
-  readonly pieces: BusPieceRow[] = []
+  pieces: BusPieceRow[] = []
   readonly #shards = new Map<number, BusShardRow>()
   readonly #sessions = new Map<string, BusSessionRow>()
   readonly #seen = new Map<string, BusSeenRow>()
   readonly #outdated = new Set<string>()
+  readonly #gone = new Set<string>()
 
   /** Replaces what this group knew of the shard. */
   shard(row: BusShardRow): void {
@@ -39,6 +40,15 @@ export class WriteGroup {
     this.#outdated.add(sessionId)
   }
 
+  /** Drops everything of a session but its events. What comes later in this group is of its next life. */
+  forget(sessionId: string): void {
+    this.#gone.add(sessionId)
+    this.#sessions.delete(sessionId)
+    for (const [key, row] of this.#seen) if (row.session_id === sessionId) this.#seen.delete(key)
+    this.commands = this.commands.filter((row) => row.session_id !== sessionId)
+    this.pieces = this.pieces.filter((row) => row.session_id !== sessionId)
+  }
+
   rows(): BusWrite {
     return {
       shards: [...this.#shards.values()],
@@ -48,6 +58,7 @@ export class WriteGroup {
       pieces: this.pieces,
       events: this.events,
       outdated: [...this.#outdated],
+      gone: [...this.#gone],
     }
   }
 }

@@ -87,4 +87,11 @@ export const session = {
     ...ms,
     pending: 'a time limit for sessions',
   }),
+  hibernateAfterMs: setting(
+    'SESSION_HIBERNATE_AFTER',
+    milliseconds(1),
+    '900000',
+    'Silence after which a session rests in the database alone; the next command or watcher brings it back',
+    ms,
+  ),
 }

@@ -53,26 +53,19 @@ eachBus((fixture) => {
     expect((await bus.log.load(sessionId))?.inbox).toHaveLength(1)
   })
 
-  test('a repeated spawn without a session is left to be checked, and its edge hears nothing yet', async () => {
+  test('a command for a session that is not here waits, and its edge hears just that', async () => {
     const { bus, edge, owner } = await begin()
-    const [lost, known] = [newSessionId(SHARD), newSessionId(SHARD)]
+    const [absent, known] = [newSessionId(SHARD), newSessionId(SHARD)]
 
-    const statuses = await owner.acceptances(spawnOf(lost, edge.name, false), spawnOf(known, edge.name))
+    const acceptances = await owner.acceptances(
+      submission(absent, edge.name),
+      spawnOf(absent, edge.name, false),
+      spawnOf(known, edge.name),
+    )
 
-    expect(statuses.map((it) => it.status)).toEqual(['check', 'new'])
-    expect(await bus.log.peek(lost)).toBeUndefined()
-    await expect.poll(() => edge.acceptances(), ARRIVAL).toMatchObject([{ sessionId: known, status: 'new' }])
-  })
-
-  test('a command for a session that does not exist is unknown', async () => {
-    const { bus, edge, owner } = await begin()
-    const sessionId = newSessionId(SHARD)
-
-    const [acceptance] = await owner.acceptances(submission(sessionId, edge.name))
-
-    expect(acceptance?.status).toBe('unknown')
-    expect(await bus.log.load(sessionId)).toBeUndefined()
-    await expect.poll(() => edge.acceptances(), ARRIVAL).toEqual([acceptance])
+    expect(acceptances.map((it) => it.status)).toEqual(['cold', 'cold', 'new'])
+    expect(await bus.log.load(absent)).toBeUndefined()
+    await expect.poll(() => edge.acceptances(), ARRIVAL).toEqual(acceptances)
   })
 
   test('commands keep their order, and control commands have a list of their own', async () => {
@@ -187,22 +180,6 @@ eachBus((fixture) => {
         { submission: stop, acceptance: { sessionId, commandId: stop.commandId, status: 'new', detail: '' } },
       ],
     })
-  })
-
-  test('a spawn that was checked and is submitted again as fresh creates its session, for its own edge', async () => {
-    const { bus, edge, owner } = await begin()
-    const sessionId = newSessionId(SHARD)
-    const accepted = await owner.accept(spawnOf(sessionId, edge.name, false))
-    const [checked] = accepted.status === 'ok' ? accepted.commands : []
-    if (!checked) throw new Error('nothing was accepted')
-
-    const [acceptance] = await owner.acceptances({ ...checked.submission, fresh: true })
-    await owner.append(sessionId, 1)
-
-    expect([checked.acceptance.status, acceptance?.status]).toEqual(['check', 'new'])
-    expect((await bus.log.load(sessionId))?.inbox).toEqual([checked.submission.body])
-    await expect.poll(() => edge.events(sessionId).length, ARRIVAL).toBe(1)
-    expect(edge.acceptances()).toEqual([acceptance])
   })
 
   test('commands beyond a batch are accepted by the next calls, in order', async () => {

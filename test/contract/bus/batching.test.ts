@@ -329,7 +329,9 @@ eachBus((fixture) => {
 
     expect(claims).toEqual(
       sessions.map((it, index) =>
-        index % 2 === 0 ? { status: 'fenced', epoch: 2 } : { status: 'ok', active: [it], unprojected: [it], pins: [] },
+        index % 2 === 0
+          ? { status: 'fenced', epoch: 2 }
+          : { status: 'ok', active: [it], unprojected: [it], pins: [], cold: [] },
       ),
     )
     expect(commits).toEqual(sessions.map((_, index) => (index % 2 === 0 ? ok : { status: 'fenced', epoch: 3 })))

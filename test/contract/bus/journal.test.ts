@@ -154,6 +154,7 @@ eachDatabase((open) => {
       status: 'ok',
       active: [sessionId],
       unprojected: [sessionId],
+      cold: [],
     })
     const next = await TestOwner.claim(again, SHARD)
     const [known, knownStop] = await next.acceptances(

@@ -118,7 +118,8 @@ class World {
     const sessionId = newSessionId(0)
     const events = new EventsInMemory()
     const trace = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() }
-    const subscriptions = new Subscriptions({ log: bus.log, events, snapshot: async () => undefined, trace })
+    const wake = async () => undefined
+    const subscriptions = new Subscriptions({ log: bus.log, events, snapshot: async () => undefined, wake, trace })
     const world = new World(bus, worker, sessionId, random, subscriptions)
     Object.assign(world, { events })
     const outbox = await bus.outboxes.open(newNodeId('edge'), {
@@ -142,7 +143,7 @@ class World {
   }
 
   route(entry: OutEntry): void {
-    if (entry.kind === 'acceptances') return
+    if (entry.kind === 'acceptances' || entry.kind === 'awake') return
     if (this.lossy && this.random.next() < 0.15) {
       this.lost += 1
       return

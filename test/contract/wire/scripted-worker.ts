@@ -3,6 +3,7 @@
  */
 import type { AcceptedCommand, Bus, Change, Claim, CommandBell, SmallState } from '../../../src/bus/bus.js'
 import type { Command, ExecuteCommand, SpawnCommand } from '../../../src/bus/command.js'
+import type { DormantSession, Whereabouts } from '../../../src/bus/dormant.js'
 import type { LoggedEvent, TaskUsage } from '../../../src/protocol/events.js'
 import { newMessageId, newNodeId, parseEventId, type SessionId, shardOfSession } from '../../../src/protocol/ids.js'
 import type { Session, SessionStatus } from '../../../src/protocol/session.js'
@@ -26,6 +27,7 @@ export class ScriptedWorker {
   readonly #bus: Bus
   readonly #claims = new Map<number, Claim>()
   readonly #held = new Map<SessionId, Held>()
+  readonly #dormant = new Map<SessionId, DormantSession>()
   #bell: CommandBell | undefined
   /** One shard after the other, so that the order of acceptance is the order in `accepted`. */
   #working: Promise<void> = Promise.resolve()
@@ -69,9 +71,29 @@ export class ScriptedWorker {
   }
 
   async #carryOut({ submission, acceptance }: AcceptedCommand): Promise<void> {
+    if (acceptance.status === 'cold') return this.#hydrate(submission.sessionId)
     if (acceptance.status !== 'new') return
     this.accepted.push(acceptance.commandId)
     await this.#play(submission.sessionId, submission.tenant, JSON.parse(submission.body) as Command)
+  }
+
+  /** A session that has not hibernated here is taken for one whose spawn was lost. */
+  async #hydrate(sessionId: SessionId): Promise<void> {
+    const session = this.#dormant.get(sessionId)
+    const claim = this.#claimOf(shardOfSession(sessionId) ?? 0)
+    const found: Whereabouts = session ? { kind: 'hibernated', session } : { kind: 'unborn' }
+    const hydrated = await this.#bus.commands.hydrate(claim, sessionId, found)
+    if (hydrated.status !== 'ok') throw new Error(`hydrate: ${hydrated.status}`)
+    for (const it of hydrated.commands) await this.#carryOut(it)
+  }
+
+  /** Lets a session leave the bus, if it may. Its events must have been trimmed before. */
+  async hibernate(sessionId: SessionId): Promise<string> {
+    const claim = this.#claimOf(shardOfSession(sessionId) ?? 0)
+    const rest = await this.#bus.log.rest(claim, sessionId)
+    if (rest.status !== 'idle') return rest.status
+    this.#dormant.set(sessionId, rest.session)
+    return (await this.#bus.log.hibernate(claim, rest.session)).status
   }
 
   /** Appends events behind the head of a session, as one commit. */

@@ -2,8 +2,15 @@
  * How a worker accepts: one batch of a shard after the other, as often as it is told, and in peace with a store that fails.
  */
 import { expect, test, vi } from 'vitest'
-import { type Accepted, type Claim, type CommandStream, type Refused, StoreRefusal } from '../../../src/bus/bus.js'
-import type { Submission } from '../../../src/bus/command.js'
+import {
+  type Acceptance,
+  type Accepted,
+  type Claim,
+  type CommandStream,
+  type Refused,
+  StoreRefusal,
+} from '../../../src/bus/bus.js'
+import { HYDRATE, type Submission } from '../../../src/bus/command.js'
 import { newSessionId } from '../../../src/protocol/ids.js'
 import { CommandReader } from '../../../src/worker/command-reader.js'
 
@@ -14,26 +21,24 @@ const nothing: Accepted = { status: 'ok', commands: [], more: false }
 function fixture(accept: () => Promise<Accepted | Refused>) {
   const state = { claim: claim as Claim | undefined }
   const deliver = vi.fn()
-  const submit = vi.fn(async () => ({ status: 'ok' }))
+  const onCold = vi.fn()
   const onFailed = vi.fn(async () => undefined)
   const onRefused = vi.fn()
   const reader = new CommandReader({
-    commands: { accept: vi.fn(accept), submit } as unknown as CommandStream,
+    commands: { accept: vi.fn(accept) } as unknown as CommandStream,
     deliver,
     claimOf: () => state.claim,
     onRefused,
     onFailed,
-    isUnborn: async (id) => id === UNBORN,
+    onCold,
   })
-  return { reader, state, deliver, submit, onFailed, onRefused }
+  return { reader, state, deliver, onCold, onFailed, onRefused }
 }
 
-const UNBORN = newSessionId(SHARD)
-
-function repeatedSpawn(sessionId: string): Accepted['commands'][number] {
-  const route = { sessionId, commandId: sessionId, type: 'spawn', tenant: 't', outbox: 'e@1-1', fresh: false } as const
-  const submission: Submission = { ...route, body: '{}' }
-  return { submission, acceptance: { sessionId, commandId: sessionId, status: 'check', detail: '' } }
+function taken(type: Submission['type'], status: Acceptance['status']): Accepted['commands'][number] {
+  const sessionId = newSessionId(SHARD)
+  const route = { sessionId, commandId: sessionId, type, tenant: 't', outbox: 'e@1-1', fresh: false } as const
+  return { submission: { ...route, body: '{}' }, acceptance: { sessionId, commandId: sessionId, status, detail: '' } }
 }
 
 test('a shard that is told of while it is read is read once more, not twice at once', async () => {
@@ -81,17 +86,17 @@ test('commands of a shard that was given away meanwhile are left to the next own
   expect(deliver).not.toHaveBeenCalled()
 })
 
-test('a repeated spawn is submitted again as new only when nothing of it exists anywhere', async () => {
-  const other = newSessionId(SHARD)
-  const replies: Accepted[] = [{ ...nothing, commands: [repeatedSpawn(UNBORN), repeatedSpawn(other)] }]
-  const { reader, submit, deliver } = fixture(async () => replies.shift() ?? nothing)
+test('a session that the store does not hold is told of, and who only asks for one is no command', async () => {
+  const [cold, question] = [taken('execute', 'cold'), taken(HYDRATE, 'dup')]
+  const replies: Accepted[] = [{ ...nothing, commands: [cold, question] }]
+  const { reader, onCold, deliver } = fixture(async () => replies.shift() ?? nothing)
 
   reader.read(SHARD)
-  await vi.waitFor(() => expect(submit).toHaveBeenCalled())
+  await vi.waitFor(() => expect(onCold).toHaveBeenCalled())
   await reader.stop()
 
-  expect(deliver).toHaveBeenCalledTimes(1)
-  expect(submit.mock.calls).toEqual([[expect.objectContaining({ sessionId: UNBORN, fresh: true })]])
+  expect(onCold.mock.calls).toEqual([[claim, cold.submission.sessionId]])
+  expect(deliver.mock.calls).toEqual([[claim, [cold]]])
 })
 
 test('what the store refuses is told with its words after a pause, and the shard can be read again', async () => {

@@ -17,7 +17,7 @@ function fixture() {
   }
   const claim = vi.fn(async (_claim: Claim): Promise<Claimed> => {
     await gates.claim
-    return { status: 'ok', active: [], unprojected: [], pins: [] }
+    return { status: 'ok', active: [], unprojected: [], pins: [], cold: [] }
   })
   const owner = new ShardOwner({
     node: 'w@1',
@@ -34,6 +34,7 @@ function fixture() {
     },
     release: async () => undefined,
     giveBack: async () => undefined,
+    onCold: () => undefined,
     formerOwner: async () => ({ fromWorker: 'w@0', afterMs: 0, planned: false }),
   })
   onTestFinished(() => owner.drain())
