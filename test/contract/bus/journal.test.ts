@@ -154,6 +154,7 @@ eachDatabase((open) => {
       status: 'ok',
       active: [sessionId],
       unprojected: [sessionId],
+      pins: [],
       cold: [],
     })
     const next = await TestOwner.claim(again, SHARD)
