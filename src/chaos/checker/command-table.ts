@@ -2,7 +2,14 @@
  * Every command of a run: what clients sent and heard of it, and what the log says that became of it.
  */
 import type { Accepted, CommandType, Refused, Sent } from '../journal.js'
-import type { SessionLog } from './session-log.js'
+
+/** The log of a session, as far as its commands look at it. */
+interface Log {
+  readonly id: string
+  /** One event, and those around it, in words. */
+  describe(seq: number): string
+  around(seq: number): string[]
+}
 
 /** Times are NaN while it has not happened. All fields stand from the start: there are a million of these. */
 export class CommandRecord {
@@ -19,7 +26,7 @@ export class CommandRecord {
   /** Another one that they were told of, which must not be. */
   alsoIn: string | undefined
   /** The session whose log names it. */
-  session: SessionLog | undefined
+  session: Log | undefined
   /** Sequence number of its first `task_executing`; 0 when there is none. */
   begunSeq = 0
   begun = 0

@@ -41,15 +41,21 @@ export class ModelCalls {
   }
 
   check(facts: StepFacts, faults: readonly FaultLine[], findings: Findings, began: number): void {
-    const shaking = faults.filter(({ fault }) => SHAKES_WRITERS.has(fault))
     for (const [key, calls] of this.#steps) {
       findings.checked('G7')
       const repeats = calls.calls - 1 - calls.cut
       if (repeats <= 0) continue
-      const crashes = (facts.takeovers.get(key) ?? 0) + shaking.filter((fault) => touches(fault, calls)).length
+      const crashes = crashesOf(calls, facts.takeovers.get(key) ?? 0, faults)
       if (repeats > crashes) tooMany(calls, crashes, findings, began)
     }
   }
+}
+
+/** Takeovers stand in the log; where that may have lost some, each fault of the time counts. */
+function crashesOf(calls: StepCalls, takeovers: number, faults: readonly FaultLine[]): number {
+  const touching = faults.filter((fault) => touches(fault, calls))
+  if (touching.some(({ losesWrites }) => losesWrites)) return touching.length
+  return takeovers + touching.filter(({ fault }) => SHAKES_WRITERS.has(fault)).length
 }
 
 const touches = ({ began, healed }: FaultLine, { firstBegan, lastBegan }: StepCalls): boolean =>

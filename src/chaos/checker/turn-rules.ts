@@ -126,8 +126,10 @@ export class TurnWalk {
     if (!this.#openCalls.delete(call)) this.#broken('G2', event, `tool call ${call} ends and is not open`)
   }
 
+  /** A model call is made while its message is open: a crash at another time repeats none. */
   #takeOver(command: CommandRecord): void {
-    const key = stepKey(command.id, Math.max(0, this.#step))
+    if (this.#openMessage === undefined) return
+    const key = stepKey(command.id, this.#step)
     this.facts.takeovers.set(key, (this.facts.takeovers.get(key) ?? 0) + 1)
   }
 
