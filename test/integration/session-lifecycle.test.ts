@@ -1,7 +1,10 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { newNodeId } from '../../src/protocol/ids.js'
 import { Echo } from '../../src/runtimes/echo.js'
 import { Runtimes } from '../../src/runtimes/select.js'
 import { WorkerCluster } from '../support/worker-cluster.js'
+
+const PATIENCE = { timeout: 15_000, interval: 5 } as const
 
 const kinds = new Runtimes({ echo: new Echo() })
 const start = (maxSessions?: number) =>
@@ -43,6 +46,32 @@ test('stop cancels the running task and all that wait, and nothing runs afterwar
   expect(cancelled).toHaveLength(2)
   expect(cancelled[1]).toMatchObject({ taskId: waiting.id })
   expect(session.events.at(-1)).toBe(end)
+})
+
+test('commands that were accepted just before their session ended do not wait for ever', async () => {
+  const cluster = await start()
+  await cluster.takeOver('worker-1')
+  const session = await cluster.spawn('echo', { description: 'one' })
+  await session.event('task_completed')
+  // Plays the owner in the moment between its last look at the inbox and the commit that ends the session.
+  const owner = newNodeId('slow')
+  await cluster.assign(owner)
+  const claim = { shard: 0, owner, epoch: 2 }
+  await cluster.bus.log.claim(claim)
+  const late = await session.execute({ description: 'late' })
+  await session.control('cancel')
+  await cluster.bus.commands.accept(claim)
+  const end = { sessionId: session.id, commitId: 'end', expectedSeq: 3, events: [], state: undefined }
+  const nothingElse = { popInbox: 0, popControl: 0, ended: [], clearPart: false }
+  const ended = await cluster.bus.log.commit(claim, { ...end, ...nothingElse, status: 'terminated' })
+
+  await cluster.takeOver('worker-2')
+
+  expect(ended).toEqual({ status: 'ok' })
+  expect(await session.event('task_cancelled')).toMatchObject({ taskId: late.id, reason: 'the session has ended' })
+  await vi.waitFor(async () => {
+    expect(await cluster.bus.log.load(session.id)).toMatchObject({ status: 'terminated', inbox: [], control: [] })
+  }, PATIENCE)
 })
 
 test('a session that is stopped before its worker exists announces itself and ends', async () => {
