@@ -20,7 +20,10 @@ import type { Bus } from './bus/bus.js'
 import type { LiveNode, Role } from './cluster/cluster.js'
 import type { Config } from './config/load.js'
 import type { Edge } from './edge/edge.js'
+
+import type { Federation } from './federation/federation.js'
 import { type NodeId, newNodeId } from './protocol/ids.js'
+
 import type { Database } from './storage/database.js'
 import { LeaderLease } from './storage/leader.js'
 import { Nodes } from './storage/nodes.js'
@@ -66,6 +69,7 @@ export class Daemon {
   readonly #health: Health
   readonly #lifecycle: Lifecycle
   #edge: Edge | undefined
+  #federation: Federation | undefined
   #admin: AdminServer | undefined
 
   constructor(private readonly options: DaemonOptions) {
@@ -89,6 +93,11 @@ export class Daemon {
   /** The door for clients, known after `start` in roles that listen. */
   get edge(): Edge | undefined {
     return this.#edge
+  }
+
+  /** Known after `start` in roles that listen, unless the settings keep this node out of it. */
+  get federation(): Federation | undefined {
+    return this.#federation
   }
 
   get metricsPort(): number | undefined {
@@ -207,8 +216,14 @@ export class Daemon {
   async #startEdge({ database, bus, view }: Planes): Promise<void> {
     const { config, node, log } = this.#foundation
     const { onSpawned } = this.options
-    const [{ Edge }, { edgeParts }] = await Promise.all([import('./edge/edge.js'), import('./assembly/edge-parts.js')])
+    const [{ Edge }, { edgeParts }, { federationOf }] = await Promise.all([
+      import('./edge/edge.js'),
+      import('./assembly/edge-parts.js'),
+      import('./assembly/federation-parts.js'),
+    ])
     const limits = await sharedLimits(this.#foundation)
+    const entrance = (): Edge => edge
+    const federation = federationOf({ config, node, log, database, metrics: this.#metrics, entrance })
     const parts = {
       config,
       node,
@@ -219,12 +234,17 @@ export class Daemon {
       metrics: this.#metrics.edge,
       pages: this.#sharesPort ? this.#pages : undefined,
       sharedLimits: limits,
+      federation,
       onSpawned,
     }
     const edge = new Edge(edgeParts(parts))
     await edge.start()
     this.#edge = edge
     this.#lifecycle.started('edge', () => edge.stop())
+    if (!federation) return
+    federation.start()
+    this.#federation = federation
+    this.#lifecycle.started('federation', () => federation.stop())
   }
 
   async #startAdmin(): Promise<void> {

@@ -6,6 +6,12 @@ export { ClientError, type ClientErrorCode, type RoutedTask, type TaskEnd } from
 export { type Config, ConfigError, type ConfigSources, loadConfig } from './config/load.js'
 export type { OrchestratorDaemonConfig } from './library/daemon-config.js'
 export {
+  type BroadcastOptions,
+  FederationCoordinator,
+  type FederationEvents,
+  type FederationMetricsSnapshot,
+} from './library/federation-coordinator.js'
+export {
   OrchestratorDaemon,
   type OrchestratorDaemonEvents,
   type OrchestratorDaemonOptions,
@@ -15,7 +21,23 @@ export { SessionManager } from './library/session-manager.js'
 export { OrchestratorWebSocketServer } from './library/web-socket-server.js'
 export type { ClientMessage, ClientMessageInput, Position } from './protocol/commands.js'
 export { ERRORS, type ErrorCode, type ErrorEntry, ServiceError } from './protocol/errors.js'
-export type { DaemonStatus, LoggedEvent, Reply, ServerMessage, StreamChunk } from './protocol/events.js'
+export type {
+  DaemonStatus,
+  DelegationFailure,
+  DelegationResult,
+  LoggedEvent,
+  Reply,
+  ServerMessage,
+  StreamChunk,
+} from './protocol/events.js'
+export type {
+  DelegationInput,
+  Orchestrator,
+  OrchestratorLoad,
+  OrchestratorQuery,
+  OrchestratorStatus,
+  RegistrationInput,
+} from './protocol/federation.js'
 export type { Session, SessionStatus, SessionType, Task, TaskInput, TaskStatus } from './protocol/session.js'
 export { createLog, type Log, silentLog } from './telemetry/log.js'
 export { VERSION } from './version.js'

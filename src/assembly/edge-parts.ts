@@ -27,13 +27,14 @@ export interface EdgeFitting {
   readonly metrics: EdgeMetrics
   readonly pages: EdgeDependencies['pages']
   readonly sharedLimits: EdgeDependencies['sharedLimits']
+  readonly federation: EdgeDependencies['federation']
   readonly onSpawned: EdgeDependencies['onSpawned']
 }
 
 const MS_PER_SECOND = 1_000
 
 export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
-  const { config, node, log, database, bus, view, metrics, pages, sharedLimits, onSpawned } = fitting
+  const { config, node, log, database, bus, view, metrics, pages, sharedLimits, federation, onSpawned } = fitting
   return {
     id: node,
     settings: edgeSettings(config),
@@ -46,6 +47,7 @@ export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
     metrics,
     pages,
     sharedLimits,
+    federation,
     onSpawned,
   }
 }

@@ -7,7 +7,14 @@
  *   for await (const message of session) …
  */
 import type { Position } from '../protocol/commands.js'
-import type { CommandAccepted, DaemonStatus, RouteDecision, ServerMessage } from '../protocol/events.js'
+import type {
+  CommandAccepted,
+  DaemonStatus,
+  DelegationResult,
+  RouteDecision,
+  ServerMessage,
+} from '../protocol/events.js'
+import type { DelegationInput } from '../protocol/federation.js'
 import type { Session, SessionType, TaskInput } from '../protocol/session.js'
 import { ClientError } from './client-error.js'
 import { FROM_START } from './continuity.js'
@@ -54,6 +61,9 @@ export interface SessionList {
   /** Give it to `list` for the next page. */
   readonly cursor?: string
 }
+
+/** What a task needs of the one who does it, and how long it may take. */
+export type RouteNeeds = Omit<DelegationInput, 'task' | 'id'>
 
 export interface RoutedTask {
   readonly taskId: string
@@ -172,12 +182,29 @@ export class Client implements SessionLink {
     )
   }
 
-  /** Where a session for this task would start now; nothing is created. */
-  route(task: TaskInput): Promise<RoutedTask> {
-    return this.#requests.ask({ type: 'route_task', payload: { task } }, 'task_routed', ({ taskId, decision }) => ({
-      taskId,
-      decision,
-    }))
+  /** Who would get this task and where it would start now; nothing is created. */
+  route(task: TaskInput, needs: RouteNeeds = {}): Promise<RoutedTask> {
+    const message = { type: 'route_task', payload: { ...needs, task } } as const
+    return this.#requests.ask(message, 'task_routed', ({ taskId, decision }) => ({ taskId, decision }))
+  }
+
+  /**
+   * Has a task done by the orchestrator that suits it best, and waits for its end. However often the connection is lost
+   * meanwhile, it is one; with the `delegationId` of a former call, its result is returned.
+   */
+  async delegate(
+    task: TaskInput,
+    needs: RouteNeeds & { readonly delegationId?: string } = {},
+  ): Promise<DelegationResult> {
+    const payload = { ...needs, task, execute: true, delegationId: needs.delegationId ?? newId('delegation') }
+    for (;;) {
+      try {
+        return await this.#requests.ask({ type: 'route_task', payload }, 'delegation_result', ({ result }) => result)
+      } catch (error) {
+        // Nothing is answered within a minute where the task takes longer: asked again, the same is waited for.
+        if (!(error instanceof ClientError) || error.code !== 'timeout') throw error
+      }
+    }
   }
 
   /** Round trip to the server, in ms. */

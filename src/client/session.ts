@@ -80,16 +80,21 @@ export class SessionHandle implements AsyncIterable<ServerMessage> {
 
   /**
    * Gives the session a task and waits for its end, which may also be a failure or a cancellation. Rejects with a
-   * `ClientError` when the service refuses the task or the session ends before it.
+   * `ClientError` when the service refuses the task or the session ends before it. Whoever gave the same `commandId`
+   * before, and a task id, gives nothing new: the end comes only if it is still to come.
    */
-  async execute(task: TaskInput, context?: Readonly<Record<string, unknown>>): Promise<TaskEnd> {
+  async execute(
+    task: TaskInput,
+    context?: Readonly<Record<string, unknown>>,
+    commandId = newId('cmd'),
+  ): Promise<TaskEnd> {
     const full = withId(task)
     // Watched from the start: the end may arrive together with the acceptance.
     const ended = this.#endOf(full.id)
     try {
       await this.#link.command({
         type: 'execute_task',
-        commandId: newId('cmd'),
+        commandId,
         payload: { sessionId: this.id, task: full, ...(context && { context }) },
       })
     } catch (error) {

@@ -25,6 +25,7 @@ function entry(setting: Setting<unknown>): string {
     ...(setting.unit ? [setting.unit] : []),
     ...(setting.secret ? ['secret'] : []),
     ...(setting.pending ? ['not used by this version yet'] : []),
+    ...(setting.replaced ? [`no effect: ${setting.replaced}`] : []),
     ...(setting.aliases.length > 0 ? [`also ${setting.aliases.join(', ')}`] : []),
   ]
   const note = notes.length > 0 ? ` (${notes.join('; ')})` : ''

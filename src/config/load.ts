@@ -99,6 +99,7 @@ function readValue(setting: Setting<unknown>, { sources, mistakes, warnings, ori
   if (!given) return setting.fallback === undefined ? undefined : setting.kind.type.parse(setting.fallback)
   origins.set(setting.env, given.origin)
   if (setting.pending) warnings.push(`${given.label} is not used by this version yet: it has no ${setting.pending}`)
+  if (setting.replaced) warnings.push(`${given.label} has no effect: ${setting.replaced}`)
   const result = setting.kind.type.safeParse(given.text)
   if (result.success) return result.data
   const found = setting.secret ? '' : `, not "${withoutCredentials(given.text)}"`

@@ -19,6 +19,8 @@ export interface Setting<T> {
   readonly secret: boolean
   /** The part of the product that would use it and is not there yet; undefined: the setting takes effect. */
   readonly pending: string | undefined
+  /** What stands in for it here, as a sentence: accepted, with a warning, because the reference has it. */
+  readonly replaced: string | undefined
 }
 
 interface Extras {
@@ -27,6 +29,7 @@ interface Extras {
   readonly unit?: string
   readonly secret?: boolean
   readonly pending?: string
+  readonly replaced?: string
 }
 
 /** A setting that always has a value. */
@@ -59,5 +62,6 @@ function complete<T>(
     unit: extras.unit,
     secret: extras.secret ?? false,
     pending: extras.pending,
+    replaced: extras.replaced,
   }
 }

@@ -3,6 +3,7 @@
  */
 import type { CommandStream, EdgeStream, SessionLog, StoredEvent } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
+import type { Federation } from '../federation/federation.js'
 import type { DaemonStatus } from '../protocol/events.js'
 import type { EventId, NodeId, SessionId } from '../protocol/ids.js'
 import type { Session, SessionStatus, SessionType } from '../protocol/session.js'
@@ -174,6 +175,9 @@ export interface SharedLimits {
   readonly connections: ConnectionCounts
 }
 
+/** The federation of the cluster, as far as `route_task` needs it. */
+export type TaskFederation = Pick<Federation, 'route' | 'submit' | 'result'>
+
 /** Answers at paths of its own, beside the health check. */
 export type OperatorPages = Pick<Pages, 'answer' | 'openPaths'>
 
@@ -199,6 +203,8 @@ export interface EdgeDependencies {
   readonly pages?: OperatorPages | undefined
   /** Undefined: this edge is alone and counts for itself. */
   readonly sharedLimits: SharedLimits | undefined
+  /** Undefined: this node takes no part in it. */
+  readonly federation?: TaskFederation | undefined
   /** Told of every session that came in here and that a worker has accepted. */
   readonly onSpawned?: ((sessionId: SessionId, tenant: string) => void) | undefined
 }

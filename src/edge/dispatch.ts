@@ -16,6 +16,7 @@ import type { Authenticator, Principal } from './auth.js'
 import type { Connection } from './connection.js'
 import type { EdgeLog } from './dependencies.js'
 import { echo, type Queries } from './queries.js'
+import type { Routing } from './routing.js'
 import type { SessionDirectory } from './session-directory.js'
 import type { Spawn } from './spawn.js'
 import type { Submissions } from './submissions.js'
@@ -29,6 +30,7 @@ export interface DispatchDependencies {
   readonly submissions: Submissions
   readonly spawn: Spawn
   readonly queries: Queries
+  readonly routing: Routing
   readonly trace: EdgeLog
   /** The principal of a connection has changed: its right ends at another time. */
   readonly onRenewed: (connection: Connection) => void
@@ -88,7 +90,7 @@ export class Dispatch {
       case 'token_refresh':
         return this.#refreshToken(connection, requestId)
       case 'route_task':
-        return reply(connection, this.#deps.queries.routeTask(message, principal.tenant, requestId))
+        return this.#deps.routing.carryOut(connection, message)
       case 'health_check':
         return reply(connection, { type: 'health_check_response', healthy: true, ...echo(requestId) })
       case 'ping':

@@ -17,6 +17,7 @@ import { Door, type DoorVerdict } from './door.js'
 import { EventReader } from './event-reader.js'
 import { Queries } from './queries.js'
 import { RateLimit } from './rate-limit.js'
+import { Routing } from './routing.js'
 import { Server } from './server.js'
 import { SessionDirectory } from './session-directory.js'
 import { SessionPlacement } from './session-placement.js'
@@ -32,6 +33,7 @@ export class Edge {
   readonly #connections: Connections
   readonly #connectionLimit: ConnectionLimit
   readonly #door: Door
+  readonly #routing: Routing
   readonly #subscriptions: Subscriptions
   readonly #submissions: Submissions
   readonly #reader: EventReader
@@ -64,7 +66,9 @@ export class Edge {
       },
     })
     const spawn = new Spawn({ sessions, directory, placement, subscriptions, submissions })
-    const queries = new Queries({ settings, sessions, directory, placement, view, status: deps.status })
+    const queries = new Queries({ settings, sessions, directory, view, status: deps.status })
+    const routing = new Routing({ placement, view, federation: deps.federation })
+    this.#routing = routing
     this.#subscriptions = subscriptions
     this.#submissions = submissions
     metrics.watch({ subscriptions: () => subscriptions.size, waiting: () => submissions.waiting })
@@ -76,6 +80,7 @@ export class Edge {
       submissions,
       spawn,
       queries,
+      routing,
       trace,
       onRenewed: (connection) => this.#connections.watchExpiry(connection),
     })
@@ -168,6 +173,7 @@ export class Edge {
     this.#server.close()
     this.#connections.stop()
     this.#connectionLimit.stop()
+    this.#routing.stop()
     this.#submissions.stop()
     this.#subscriptions.stop()
     await this.#reader.stop()
@@ -196,6 +202,7 @@ export class Edge {
     connection.closed()
     this.#subscriptions.forget(connection)
     this.#submissions.forget(connection)
+    this.#routing.forget(connection)
   }
 
   #spawned({ sessionId, tenant }: SubmissionRequest, status: 'new' | 'dup'): void {

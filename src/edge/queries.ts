@@ -6,12 +6,11 @@ import type { ClientMessage, RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { DaemonStatus, Reply } from '../protocol/events.js'
 import { seesTenant } from '../protocol/permissions.js'
-import { newTask } from '../protocol/session.js'
 import { CpuMeter } from '../telemetry/cpu-meter.js'
 import type { Principal } from './auth.js'
 import type { EdgeSettings, SessionRows, StatusSource } from './dependencies.js'
 import { type SessionDirectory, sessionOfSummary } from './session-directory.js'
-import { isWorker, type SessionPlacement } from './session-placement.js'
+import { isWorker } from './session-placement.js'
 
 /** Sessions in one answer; the rest comes with `cursor`. */
 const DEFAULT_PAGE = 100
@@ -20,13 +19,11 @@ export interface QueryDependencies {
   readonly settings: EdgeSettings
   readonly sessions: Pick<SessionRows, 'listByTenant'>
   readonly directory: SessionDirectory
-  readonly placement: SessionPlacement
   readonly view: ClusterView
   readonly status: StatusSource
 }
 
 type ListMessage = Extract<ClientMessage, { type: 'list_sessions' }>
-type RouteMessage = Extract<ClientMessage, { type: 'route_task' }>
 
 export class Queries {
   readonly #deps: QueryDependencies
@@ -56,13 +53,6 @@ export class Queries {
       ...(page.cursor !== undefined && { cursor: page.cursor }),
       ...echo(requestId),
     }
-  }
-
-  /** Where placement would put the task now; nothing is reserved. */
-  routeTask(message: RouteMessage, tenant: string, requestId: RequestId | undefined): Reply {
-    const task = newTask(message.payload.task, new Date())
-    const decision = this.#deps.placement.place(`${tenant}/${task.id}`)
-    return { type: 'task_routed', taskId: task.id, decision, ...echo(requestId) }
   }
 
   async daemonStatus(requestId: RequestId | undefined): Promise<Reply> {

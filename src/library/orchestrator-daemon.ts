@@ -8,12 +8,14 @@
  *   await daemon.spawnSession('my-orchestrator', 'count the lines of README.md')
  */
 import { EventEmitter } from 'node:events'
+import { inProcessSocket } from '../assembly/in-process-socket.js'
 import { logLevelOf, openNodeLog } from '../assembly/node-log.js'
 import { type Client, connect, type RoutedTask, type TaskEnd } from '../client/client.js'
 import type { Config } from '../config/load.js'
 import { Daemon } from '../daemon.js'
 import type { Principal } from '../edge/auth.js'
 import type { Edge } from '../edge/edge.js'
+import type { Federation } from '../federation/federation.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { DaemonStatus } from '../protocol/events.js'
 import { tenantSchema } from '../protocol/ids.js'
@@ -21,7 +23,6 @@ import type { Session, SessionType, TaskInput } from '../protocol/session.js'
 import type { Log } from '../telemetry/log.js'
 import type { LogLevelSwitch } from '../telemetry/log-level.js'
 import { type OrchestratorDaemonConfig, readDaemonConfig } from './daemon-config.js'
-import { inProcessSocket } from './in-process-socket.js'
 import type { SessionEvents } from './session-events.js'
 import { SessionManager } from './session-manager.js'
 import { OrchestratorWebSocketServer } from './web-socket-server.js'
@@ -116,6 +117,20 @@ export class OrchestratorDaemon extends EventEmitter<OrchestratorDaemonEvents> {
       this.#stopping = undefined
     })
     return this.#stopping
+  }
+
+  /** Whose sessions the methods and events are about. */
+  get tenant(): string {
+    return this.#tenant
+  }
+
+  /** What a `FederationCoordinator` speaks through. @throws ServiceError `unavailable` while there is none. */
+  get federation(): Federation {
+    const federation = this.#running?.daemon.federation
+    if (federation) return federation
+    if (this.#running?.client)
+      throw new ServiceError('unavailable', { reason: 'this node has ENABLE_FEDERATION=false' })
+    throw this.#unavailable()
   }
 
   /** Creates a session, which starts on its task at once. @throws ClientError when it is refused. */

@@ -3,6 +3,7 @@
  * reference's README and of what its code accepted (rows W-10 to W-20 of docs/compatibility.md).
  */
 import { z } from 'zod'
+import { delegationIdSchema, delegationSchema } from './federation.js'
 import { eventIdSchema } from './ids.js'
 import { freeFormSchema, SESSION_TYPES, taskInputSchema } from './session.js'
 
@@ -80,7 +81,15 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
       .optional(),
   }),
   z.object({ type: z.literal('daemon_status'), ...envelope }),
-  z.object({ type: z.literal('route_task'), ...envelope, payload: z.object({ task: taskInputSchema }) }),
+  z.object({
+    type: z.literal('route_task'),
+    ...envelope,
+    payload: delegationSchema.omit({ id: true }).extend({
+      /** Delegate it too: the result follows as `delegation_result`. */
+      execute: z.boolean().optional(),
+      delegationId: delegationIdSchema.optional(),
+    }),
+  }),
   z.object({ type: z.literal('token_refresh'), ...envelope }),
   z.object({ type: z.literal('health_check'), ...envelope }),
   z.object({ type: z.literal('ping'), ...envelope }),

@@ -227,15 +227,62 @@ export type Reply =
   | (Answer & { readonly type: 'session_status_update'; readonly sessionId: string; readonly session: Session })
   | (Answer & { readonly type: 'sessions_list'; readonly sessions: readonly Session[]; readonly cursor?: string })
   | (Answer & { readonly type: 'daemon_status_response'; readonly status: DaemonStatus })
-  | (Answer & { readonly type: 'task_routed'; readonly taskId: string; readonly decision: RouteDecision })
+  | (Answer & {
+      readonly type: 'task_routed'
+      readonly taskId: string
+      readonly decision: RouteDecision
+      readonly delegationId?: string
+    })
+  | (Answer & {
+      readonly type: 'delegation_result'
+      readonly delegationId: string
+      readonly result: DelegationResult
+    })
   | (Answer & { readonly type: 'token_refreshed'; readonly token: string; readonly expiresAt: string })
   | (Answer & { readonly type: 'health_check_response'; readonly healthy: boolean })
   | (Answer & { readonly type: 'pong' })
 
+/** Where a task would go: to the worker that owns the shard, for the orchestrator where the tenant has some. */
 export interface RouteDecision {
+  /** The worker that owns the shard now. */
   readonly worker: string
   readonly shard: number
+  /** Of the placement of sessions, or `federation`. */
   readonly strategy: string
+  /** Who would get it; absent where nobody has registered, or nobody can take it now. */
+  readonly orchestrator?: string
+  /** More is better; only to be compared with others of the same strategy. */
+  readonly score?: number
+  /** For people to read. */
+  readonly reasons?: readonly string[]
+  /** Why no orchestrator can take it now. */
+  readonly reason?: DelegationFailure
+}
+
+/**
+ * Why nobody did it. `capability_mismatch` nobody can · `overloaded` those who can have no room · `unreachable` those who
+ * can are silent · `rejected` it was tried and failed, `code` says how · `timeout` it was not done in time.
+ */
+export type DelegationFailure = 'capability_mismatch' | 'overloaded' | 'unreachable' | 'rejected' | 'timeout'
+
+/** How a delegation ended. */
+export interface DelegationResult {
+  readonly delegationId: string
+  readonly taskId: string
+  readonly status: 'completed' | 'failed' | 'cancelled'
+  /** Who did it, or tried last; null when nobody could be found. */
+  readonly orchestrator: string | null
+  readonly sessionId: string | null
+  readonly output?: string
+  readonly usage?: TaskUsage
+  readonly reason?: DelegationFailure
+  /** A code of the error table, where there is one. */
+  readonly code?: string
+  readonly error?: string
+  /** Attempts that were started. */
+  readonly attempts: number
+  /** From when it was asked for, by the database's clock. */
+  readonly durationMs: number
 }
 
 export type ServerMessage = LoggedEvent | StreamChunk | Reply

@@ -28,6 +28,10 @@ export interface Schema {
   dead_letters: DeadLettersTable
   workspace_blobs: { hash: string; bytes: Buffer; size: number }
   workspace_files: { session_id: string; path: string; hash: string; mode: number; changed_at: FilledTimestamp }
+  federation_orchestrators: FederationOrchestratorsTable
+  federation_delegations: FederationDelegationsTable
+  federation_context: FederationContextTable
+  federation_inbox: FederationInboxTable
 }
 
 interface NodesTable {
@@ -119,4 +123,66 @@ interface DeadLettersTable {
   attempts: number
   reason: string
   at: FilledTimestamp
+}
+
+interface FederationOrchestratorsTable {
+  tenant: string
+  id: string
+  capabilities: string[]
+  region: string | null
+  tier: number
+  session_type: string
+  groups: string[]
+  max_sessions: number
+  max_tokens: number | null
+  active_sessions: Generated<number>
+  tokens_used: Generated<number>
+  registered_at: FilledTimestamp
+  heartbeat_at: FilledTimestamp
+}
+
+interface FederationDelegationsTable {
+  tenant: string
+  id: string
+  owner: string
+  body_hash: string
+  request: JsonText
+  from_orchestrator: string
+  status: Generated<'pending' | 'running' | 'completed' | 'failed' | 'cancelled'>
+  target: string | null
+  session_id: string | null
+  session_type: string | null
+  reused: Generated<boolean>
+  attempt: Generated<number>
+  failures: Generated<number>
+  tried: Generated<string[]>
+  not_before: FilledTimestamp
+  deadline: Timestamp
+  cancel_requested: Generated<boolean>
+  watcher: string | null
+  watched_until: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  result: ColumnType<unknown, string | null | undefined, string | null>
+  created_at: FilledTimestamp
+  ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+}
+
+interface FederationContextTable {
+  tenant: string
+  group_name: string
+  key: string
+  version: number
+  value: JsonText
+  updated_by: string
+  updated_at: FilledTimestamp
+}
+
+interface FederationInboxTable {
+  tenant: string
+  orchestrator: string
+  broadcast: string
+  sender: string
+  body: JsonText
+  sent_at: FilledTimestamp
+  expires_at: Timestamp
+  acknowledged_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
 }

@@ -45,6 +45,7 @@ const SERVER: Readonly<Record<ServerMessage['type'], true>> = {
   sessions_list: true,
   daemon_status_response: true,
   task_routed: true,
+  delegation_result: true,
   token_refreshed: true,
   health_check_response: true,
   pong: true,

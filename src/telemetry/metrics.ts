@@ -4,12 +4,14 @@
  */
 import { Registry, Summary } from 'prom-client'
 import { type EdgeMetrics, edgeMetrics } from './edge-metrics.js'
+import { type FederationMetrics, federationMetrics } from './federation-metrics.js'
 import { type CallMetrics, callMetrics, PERCENTILES, SUMMARY_WINDOW } from './model-metrics.js'
 import { processMetrics } from './process-metrics.js'
 import { type Queues, queueMetrics } from './queue-metrics.js'
 import { type WorkerMetrics, workerMetrics } from './worker-metrics.js'
 
 export type { EdgeMetrics } from './edge-metrics.js'
+export type { FederationMetrics } from './federation-metrics.js'
 export type { ModelCall, ToolCall } from './model-metrics.js'
 export type { MeteredSession, SessionMeter } from './session-metrics.js'
 export type { BusySession, CommitOutcome, TurnOutcome, WorkerMetrics } from './worker-metrics.js'
@@ -17,6 +19,7 @@ export type { BusySession, CommitOutcome, TurnOutcome, WorkerMetrics } from './w
 export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'> {
   readonly edge: EdgeMetrics
   readonly worker: WorkerMetrics
+  readonly federation: FederationMetrics
   /** A page was answered; `endpoint` is one of a few paths, never what a stranger asked for. */
   pageServed(method: string, endpoint: string, seconds: number): void
   /** The page that Prometheus reads, and its content type. */
@@ -39,7 +42,11 @@ export function createMetrics(node = 'node'): Metrics {
   const worker = once<WorkerMetrics>(() =>
     workerMetrics(registry, queues(), (model) => calls().providerOf(model), node),
   )
+  const federation = once<FederationMetrics>(() => federationMetrics(registry))
   return {
+    get federation() {
+      return federation()
+    },
     get edge() {
       return edge()
     },

@@ -59,6 +59,7 @@ describe('a daemon without credentials', () => {
       METRICS_PATH: '/figures',
       HEALTH_CHECK_PATH: '/healthy',
       SHARD_COUNT: '8',
+      ENABLE_FEDERATION: 'false',
       OPENAI_API_KEY: 'sk-of-this-test',
       OPENAI_MODEL: 'a-model',
       OPENAI_ORG_ID: 'org-of-this-test',
@@ -98,6 +99,15 @@ describe('a daemon without credentials', () => {
     other.send({ type: 'ping', padding: 'x'.repeat(2_100) })
 
     expect(await other.frame('error')).toMatchObject({ code: 'message_too_large' })
+    other.close()
+  })
+
+  effect(['ENABLE_FEDERATION'], 'this node routes tasks and delegates none', async () => {
+    const other = await RawClient.connect(`ws://${HOST}:${port}`)
+    const route = (execute: boolean) => ({ type: 'route_task', payload: { task: 'x', execute } })
+
+    expect(await other.ask(route(false), 'task_routed')).toMatchObject({ decision: { strategy: 'least-loaded' } })
+    expect(await other.ask(route(true), 'error')).toMatchObject({ code: 'unavailable' })
     other.close()
   })
 

@@ -25,7 +25,7 @@ const LAYERS: readonly (readonly string[])[] = [
   // The parts of the composition root that are too long for one file.
   ['assembly'],
   ['edge', 'worker', 'coordinator'],
-  ['runtimes', 'memory', 'budget', 'charter', 'neolith', 'dashboard'],
+  ['runtimes', 'memory', 'budget', 'charter', 'federation', 'neolith', 'dashboard'],
   ['bus', 'cluster'],
   ['storage', 'models', 'redis'],
   ['telemetry', 'shards'],
@@ -39,9 +39,12 @@ interface Outsider {
   readonly seenBy: readonly string[]
 }
 
-/** Outside callers of the service: they see little of it, and only the outermost parts see them. */
+/**
+ * Outside callers of the service: they see little of it, and only the outermost parts see them. The composition root is
+ * one: a delegated task enters the service through its own door, as a client's would.
+ */
 const OUTSIDE: Readonly<Record<string, Outsider>> = {
-  client: { sees: ['protocol'], seesTypesOf: [], seenBy: ['main', 'index', 'cli', 'library', 'chaos'] },
+  client: { sees: ['protocol'], seesTypesOf: [], seenBy: ['main', 'index', 'cli', 'library', 'assembly', 'chaos'] },
   // The fault suite starts the service as processes and looks at it from outside.
   chaos: {
     sees: ['client', 'protocol', 'config', 'version', 'shards', 'redis', 'storage'],
@@ -60,6 +63,7 @@ const INTERFACE_USERS = [
   'memory',
   'budget',
   'charter',
+  'federation',
   'neolith',
   'dashboard',
 ]

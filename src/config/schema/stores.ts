@@ -85,10 +85,13 @@ export const cluster = {
     pending: 'moving sessions by load',
   }),
   migrationTimeoutMs: setting('MIGRATION_TIMEOUT', milliseconds(1), '30000', 'For an owner to give shards away', ms),
-  federationEnabled: setting('ENABLE_FEDERATION', flag, 'true', 'Work together with other clusters', {
-    pending: 'federation of clusters',
-  }),
-  federationPort: setting('FEDERATION_PORT', port, '8788', 'Port for other clusters', {
-    pending: 'federation of clusters',
+  federationEnabled: setting(
+    'ENABLE_FEDERATION',
+    flag,
+    'true',
+    'Let orchestrators delegate tasks to each other through this node',
+  ),
+  federationPort: setting('FEDERATION_PORT', port, '8788', 'Port for other nodes', {
+    replaced: 'nodes meet in Redis and PostgreSQL, and none listens for others',
   }),
 }

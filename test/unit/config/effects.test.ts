@@ -15,6 +15,7 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, named: string]>
   DAEMON_SHUTDOWN_TIMEOUT: ['unit/lifecycle.test.ts', 'DAEMON_SHUTDOWN_TIMEOUT'],
   DRAIN_TIMEOUT: ['integration/planned-move.test.ts', 'drainTimeoutMs'],
   MIGRATION_TIMEOUT: ['unit/coordinator/reassignment.test.ts', 'migrationTimeoutMs'],
+  FEDERATION_PORT: ['unit/config/settings.test.ts', 'FEDERATION_PORT has no effect'],
   LOAD_BALANCING_STRATEGY: ['unit/shards/placement.test.ts', 'LOAD_BALANCING_STRATEGIES'],
   WEB_FETCH_ALLOW_PRIVATE: ['unit/tools/web-fetch.test.ts', 'allowPrivateNetwork'],
 }

@@ -106,6 +106,12 @@ describe('a setting', () => {
       'TOKEN_BUDGET_DAILY is not used by this version yet: it has no token budgets',
     ])
   })
+
+  test('that something else stands in for is taken, and what does is said', () => {
+    expect(load({ FEDERATION_PORT: '9999' }).warnings).toEqual([
+      'FEDERATION_PORT has no effect: nodes meet in Redis and PostgreSQL, and none listens for others',
+    ])
+  })
 })
 
 describe('keys of programs', () => {

@@ -2,8 +2,8 @@
  * The socket inside the process behaves as one over a network: frames in order, nothing before `open` or after `close`.
  */
 import { expect, test, vi } from 'vitest'
+import { inProcessSocket } from '../../src/assembly/in-process-socket.js'
 import type { Socket } from '../../src/edge/connection.js'
-import { inProcessSocket } from '../../src/library/in-process-socket.js'
 
 const principal = { tenant: 'local', subject: 'local', role: 'admin', expiresAt: undefined } as const
 

@@ -5,7 +5,7 @@ import type { WebSocketConstructor, WebSocketLike } from '../client/client.js'
 import type { Principal } from '../edge/auth.js'
 import type { Socket } from '../edge/connection.js'
 
-interface Inside {
+export interface Inside {
   receive(frame: string): void
 }
 

@@ -1,0 +1,117 @@
+/**
+ * `route_task`: who would get a task and where it would start, and with `execute` the task is delegated too. The answer
+ * is what holds at this moment; nothing is reserved by asking.
+ */
+import type { ClusterView } from '../cluster/cluster.js'
+import { errorReply } from '../protocol/codec.js'
+import type { ClientMessage } from '../protocol/commands.js'
+import { ServiceError } from '../protocol/errors.js'
+import type { DelegationResult, Reply, RouteDecision } from '../protocol/events.js'
+import type { DelegationRequest } from '../protocol/federation.js'
+import { newTask } from '../protocol/session.js'
+import type { Connection } from './connection.js'
+import type { TaskFederation } from './dependencies.js'
+import { echo } from './queries.js'
+import type { SessionPlacement } from './session-placement.js'
+
+type RouteMessage = Extract<ClientMessage, { type: 'route_task' }>
+
+/** Results that clients of this edge wait for; each is looked for in the database twice a second. */
+const MAX_WAITING = 1_000
+const BUSY_RETRY_MS = 1_000
+const FULL_SCORE = 100
+
+export interface RoutingDependencies {
+  readonly placement: SessionPlacement
+  readonly view: Pick<ClusterView, 'nodes'>
+  /** Undefined: this node takes no part in the federation. */
+  readonly federation: TaskFederation | undefined
+}
+
+export class Routing {
+  readonly #deps: RoutingDependencies
+  readonly #waiting = new Map<Connection, Set<AbortController>>()
+  #waits = 0
+
+  constructor(deps: RoutingDependencies) {
+    this.#deps = deps
+  }
+
+  /** @throws ServiceError as a delegation does, and `unavailable` where nothing can be delegated. */
+  async carryOut(connection: Connection, message: RouteMessage): Promise<void> {
+    const { task, execute = false, delegationId, ...rest } = message.payload
+    const request: DelegationRequest = { ...rest, task, ...(delegationId !== undefined && { id: delegationId }) }
+    const taskId = newTask(task, new Date()).id
+    const answer = echo(message.requestId ?? message.id)
+    const decision = await this.#decide(connection.principal.tenant, taskId, request)
+    if (!execute) {
+      push(connection, { type: 'task_routed', taskId, decision, ...answer })
+      return
+    }
+    const { federation } = this.#deps
+    if (!federation) throw new ServiceError('unavailable', { reason: 'this node has ENABLE_FEDERATION=false' })
+    if (this.#waits >= MAX_WAITING) throw new ServiceError('busy', { retryAfterMs: BUSY_RETRY_MS })
+    const id = await federation.submit(connection.principal, request)
+    push(connection, { type: 'task_routed', taskId, decision, delegationId: id, ...answer })
+    // Not awaited: it may take minutes, and the client's next message need not wait for it.
+    this.#result(connection, id, federation)
+      .then((result) => {
+        if (result) push(connection, { type: 'delegation_result', delegationId: id, result, ...answer })
+      })
+      // The client asks again with the same id: the result stays in the database.
+      .catch((cause: unknown) => {
+        const error = new ServiceError('unavailable', { reason: 'the database does not answer' }, { cause })
+        push(connection, errorReply(error, { requestId: message.requestId ?? message.id }))
+      })
+  }
+
+  /** The client has gone, or the edge goes: nobody waits for these results any more. */
+  forget(connection: Connection): void {
+    for (const wait of this.#waiting.get(connection) ?? []) wait.abort()
+  }
+
+  stop(): void {
+    for (const connection of this.#waiting.keys()) this.forget(connection)
+  }
+
+  async #decide(tenant: string, taskId: string, request: DelegationRequest): Promise<RouteDecision> {
+    const chosen = await this.#deps.federation?.route(tenant, request)
+    const placed = this.#deps.placement.place(`${tenant}/${taskId}`)
+    if (chosen === undefined) return { ...placed, ...this.#loadOf(placed.worker) }
+    const strategy = 'federation'
+    if (chosen.status === 'none') {
+      return { ...placed, strategy, reason: chosen.reason, reasons: [chosen.explanation] }
+    }
+    return { ...placed, strategy, ...chosen.choice }
+  }
+
+  #loadOf(worker: string): Pick<RouteDecision, 'score' | 'reasons'> {
+    const node = this.#deps.view.nodes().find(({ id }) => id === worker)
+    if (!node) return { score: 0, reasons: ['no worker is known yet: the session waits in its shard until one comes'] }
+    const { busy, queued, capacity } = node.load
+    const free = capacity > 0 ? Math.max(0, 1 - (busy + queued) / capacity) : 1
+    return {
+      score: Math.round(free * FULL_SCORE),
+      reasons: [`${busy} of ${capacity} sessions at work, ${queued} wait`],
+    }
+  }
+
+  async #result(connection: Connection, id: string, federation: TaskFederation): Promise<DelegationResult | undefined> {
+    const wait = new AbortController()
+    const waits = this.#waiting.get(connection) ?? new Set()
+    this.#waiting.set(connection, waits.add(wait))
+    this.#waits += 1
+    if (!connection.isOpen) wait.abort()
+    try {
+      return await federation.result(connection.principal.tenant, id, wait.signal)
+    } finally {
+      this.#waits -= 1
+      waits.delete(wait)
+      if (waits.size === 0) this.#waiting.delete(connection)
+    }
+  }
+}
+
+function push(connection: Connection, frame: Reply): void {
+  if (connection.isOpen) connection.push(JSON.stringify(frame))
+}
