@@ -5,7 +5,7 @@ import type { Bus } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
 import { MAX_CONNECTIONS_PER_EDGE } from '../edge/connection-limit.js'
-import type { EdgeDependencies, SessionRows } from '../edge/dependencies.js'
+import type { EdgeDependencies, SessionRows, TaskFederation } from '../edge/dependencies.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
 import type { Database } from '../storage/database.js'
@@ -47,8 +47,16 @@ export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
     metrics,
     pages,
     sharedLimits,
-    federation,
+    federation: federation && federationDoor(federation),
     onSpawned,
+  }
+}
+
+function federationDoor(federation: TaskFederation): TaskFederation {
+  return {
+    route: (tenant, request) => orUnavailable(federation.route(tenant, request)),
+    submit: (holder, request) => orUnavailable(federation.submit(holder, request)),
+    result: (tenant, id, signal) => orUnavailable(federation.result(tenant, id, signal)),
   }
 }
 

@@ -30,7 +30,8 @@ export interface RoutingDependencies {
 
 export class Routing {
   readonly #deps: RoutingDependencies
-  readonly #waiting = new Map<Connection, Set<AbortController>>()
+  /** By the id of the delegation: a client that asks again waits once. */
+  readonly #waiting = new Map<Connection, Map<string, AbortController>>()
   #waits = 0
 
   constructor(deps: RoutingDependencies) {
@@ -59,15 +60,12 @@ export class Routing {
         if (result) push(connection, { type: 'delegation_result', delegationId: id, result, ...answer })
       })
       // The client asks again with the same id: the result stays in the database.
-      .catch((cause: unknown) => {
-        const error = new ServiceError('unavailable', { reason: 'the database does not answer' }, { cause })
-        push(connection, errorReply(error, { requestId: message.requestId ?? message.id }))
-      })
+      .catch((error: ServiceError) => push(connection, errorReply(error, answer)))
   }
 
   /** The client has gone, or the edge goes: nobody waits for these results any more. */
   forget(connection: Connection): void {
-    for (const wait of this.#waiting.get(connection) ?? []) wait.abort()
+    for (const wait of this.#waiting.get(connection)?.values() ?? []) wait.abort()
   }
 
   stop(): void {
@@ -98,16 +96,17 @@ export class Routing {
 
   async #result(connection: Connection, id: string, federation: TaskFederation): Promise<DelegationResult | undefined> {
     const wait = new AbortController()
-    const waits = this.#waiting.get(connection) ?? new Set()
-    this.#waiting.set(connection, waits.add(wait))
+    const waits = this.#waiting.get(connection) ?? new Map<string, AbortController>()
+    waits.get(id)?.abort()
+    this.#waiting.set(connection, waits.set(id, wait))
     this.#waits += 1
     if (!connection.isOpen) wait.abort()
     try {
       return await federation.result(connection.principal.tenant, id, wait.signal)
     } finally {
       this.#waits -= 1
-      waits.delete(wait)
-      if (waits.size === 0) this.#waiting.delete(connection)
+      if (waits.get(id) === wait) waits.delete(id)
+      if (waits.size === 0 && this.#waiting.get(connection) === waits) this.#waiting.delete(connection)
     }
   }
 }

@@ -38,6 +38,7 @@ export class Delegator {
   readonly #stopping = new AbortController()
   #wake = new AbortController()
   #loop: Promise<void> | undefined
+  #failing = false
 
   constructor(deps: DelegatorDependencies) {
     this.#deps = deps
@@ -74,8 +75,19 @@ export class Delegator {
     while (!this.#stopping.signal.aborted) {
       // Before the look: what comes while it looks must wake the next one.
       this.#wake = new AbortController()
-      await this.#round().catch((err: unknown) => this.#deps.log.warn({ err }, 'delegations cannot be looked after'))
+      await this.#attempt()
       await sleep(ROUND_MS, undefined, { signal: this.#wake.signal, ref: false }).catch(() => undefined)
+    }
+  }
+
+  async #attempt(): Promise<void> {
+    try {
+      await this.#round()
+      this.#failing = false
+    } catch (err) {
+      // Said once: a database that is away for minutes fails every round.
+      if (!this.#failing) this.#deps.log.warn({ err }, 'delegations cannot be looked after until the database answers')
+      this.#failing = true
     }
   }
 

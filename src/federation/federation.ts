@@ -97,10 +97,7 @@ export class Federation {
    */
   async submit({ tenant, subject }: Holder, request: DelegationRequest): Promise<string> {
     const id = request.id ?? `delegation_${newTaskId()}`
-    const bodyHash = createHash('sha256')
-      .update(JSON.stringify({ ...request, id }))
-      .digest('hex')
-      .slice(0, 32)
+    const bodyHash = hashOf(request)
     const created = await this.#deps.delegations.create({ tenant, owner: subject, id, bodyHash, request })
     if (created === 'conflict') throw new ServiceError('idempotency_conflict', { key: id })
     if (created === 'full') throw new ServiceError('busy', { retryAfterMs: LOOK_MS })
@@ -160,6 +157,15 @@ export class Federation {
   async #count(): Promise<void> {
     this.#live = await this.#deps.orchestrators.countLive()
   }
+}
+
+/** The same for two requests that ask for the same, through whichever door. */
+function hashOf(request: DelegationRequest): string {
+  const { from, to, capabilities, preferredCapabilities, region, minAvailableTokens } = request
+  const { task, sessionType, context, timeoutMs, retries } = request
+  const needs = [from, to, capabilities, preferredCapabilities, region, minAvailableTokens]
+  const meaning = [...needs, task, sessionType, context, timeoutMs, retries]
+  return createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 32)
 }
 
 const isFor = (row: DelegationRow, tenant: string, id: string): boolean => row.tenant === tenant && row.id === id
