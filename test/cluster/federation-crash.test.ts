@@ -21,7 +21,7 @@ import type { Order } from './processes/delegating-program.js'
 const PROGRAM = fileURLToPath(new URL('./processes/delegating-program.ts', import.meta.url))
 const COUNT = 60
 const TOKENS_PER_SECOND = 30
-const PATIENCE = { timeout: 60_000, interval: 20 }
+const PATIENCE = { timeout: 90_000, interval: 20 }
 
 let model: ScriptedModel
 let stores: Awaited<ReturnType<typeof createServerDatabase>>
@@ -92,7 +92,7 @@ test.each<[when: string, moment: (lines: readonly string[], task: string) => boo
   const name = randomBytes(4).toString('hex')
   const [id, orchestrator, task] = [`delegation-${name}`, `counter-${name}`, `Count to ${COUNT} (${name})`]
   const { program, lines } = delegate({ id, orchestrator, task })
-  await vi.waitUntil(() => moment(lines, task), PATIENCE)
+  await vi.waitFor(() => expect(moment(lines, task), lines.join('; ')).toBe(true), PATIENCE)
   const ended = new Promise((resolve) => program.once('exit', resolve))
   program.kill('SIGKILL')
   await ended
