@@ -3,6 +3,7 @@
  * streams. Every client's text is compared with the log afterwards.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type RandomInteger, seededRandom } from '../../src/chaos/seeded-random.js'
 import { nodeName } from '../../src/protocol/ids.js'
 import { type ClusterNodes, startNodes } from './cluster-nodes.js'
 import { CountingSession } from './counting-session.js'
@@ -10,7 +11,6 @@ import { openModel } from './model-source.js'
 import type { Outcome, Run } from './outcome.js'
 import { Progress } from './progress.js'
 import { seconds } from './screen.js'
-import { type RandomInteger, seededRandom } from './seeded-random.js'
 import { openStores, type Stores } from './stores.js'
 import { type Finished, failuresOf, figuresOf, showVerdict } from './verdict.js'
 import { type Kill, killOneWorker } from './worker-kill.js'

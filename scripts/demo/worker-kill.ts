@@ -1,11 +1,12 @@
 /**
  * kill -9 of a worker while it streams, and what must follow from it.
  */
+
+import type { RandomInteger } from '../../src/chaos/seeded-random.js'
 import type { NodeId } from '../../src/protocol/ids.js'
 import { nodeName } from '../../src/protocol/ids.js'
 import type { ClusterNodes } from './cluster-nodes.js'
 import type { CountingSession } from './counting-session.js'
-import type { RandomInteger } from './seeded-random.js'
 import type { Stores } from './stores.js'
 
 export interface Kill {

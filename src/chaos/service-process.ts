@@ -92,6 +92,18 @@ export class ServiceProcess {
     this.#forget()
   }
 
+  /** Sends a signal to a process that still runs. */
+  signal(signal: NodeJS.Signals): void {
+    if (this.running) this.#child.kill(signal)
+  }
+
+  /** Resolves when the process has ended; with the exit code, or null after a signal. */
+  async ended(): Promise<number | null> {
+    await this.#exited
+    this.#forget()
+    return this.#child.exitCode
+  }
+
   /** Gently first, then not; in a hurry not gently at all. */
   async stop(hurry = false): Promise<void> {
     if (!this.running) return

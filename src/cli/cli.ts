@@ -38,6 +38,7 @@ function program(): Command {
   addDaemonCommands(root)
   addSessionCommands(root)
   addToolCommands(root)
+  addChaos(root)
   return root
 }
 
@@ -159,6 +160,31 @@ function addToolCommands(root: Command): void {
     .action(async (flags) => (await import('./config.js')).config(flags))
 }
 
+function addChaos(root: Command): void {
+  const chaos = root.command('chaos').description('faults on purpose')
+  chaos
+    .command('verify')
+    .description('start a cluster with its own Redis and PostgreSQL, harm it under load, and judge every guarantee')
+    .option('--minutes <n>', 'how long faults are done', minutesOf, DEFAULT_CHAOS_MINUTES)
+    .option('--seed <n>', 'brings a run back; default a random one', wholeNumber(0, MAX_SEED))
+    .option('--faults <list>', 'only these, such as T1,T4; default all that this machine can do', (text) =>
+      text.split(','),
+    )
+    .option('--workers <n>', 'workers', wholeNumber(2, MAX_CHAOS_NODES), 3)
+    .option('--edges <n>', 'edges', wholeNumber(2, MAX_CHAOS_NODES), 2)
+    .option('--coordinators <n>', 'coordinators', wholeNumber(1, MAX_CHAOS_NODES), 2)
+    .option('--rate <n>', 'commands a second', wholeNumber(1, MAX_CHAOS_RATE), DEFAULT_CHAOS_RATE)
+    .option('--redis-url <url>', 'use this Redis, and do no faults to it')
+    .option('--database-url <url>', 'use a new database of this PostgreSQL, and do no faults to it')
+    .option('--keep', 'keep journals and logs of the run')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      '\nExit code 0 when every guarantee held, 1 when one did not, 130 on Ctrl-C. Nothing is left behind.',
+    )
+    .action(async (flags) => (await import('./chaos.js')).chaosVerify(flags))
+}
+
 /** Options of all commands that talk to a running daemon. */
 const clientOptions = (command: Command): Command =>
   command
@@ -186,10 +212,22 @@ const MAX_TIMEOUT_MS = 600_000
 const DEFAULT_TIMEOUT_MS = 5_000
 const MAX_RETRIES = 100
 const DEFAULT_RETRIES = 3
+const DEFAULT_CHAOS_MINUTES = 5
+const MAX_CHAOS_MINUTES = 24 * 60
+const MAX_CHAOS_NODES = 16
+const DEFAULT_CHAOS_RATE = 200
+const MAX_CHAOS_RATE = 5_000
+const MAX_SEED = 2 ** 31
 const MAX_LISTED = 10_000
 const DEFAULT_LISTED = 50
 
 const portNumber = (text: string): number => wholeNumber(0, MAX_PORT, 'a port is a')(text)
+
+function minutesOf(text: string): number {
+  const value = Number(text)
+  if (value > 0 && value <= MAX_CHAOS_MINUTES) return value
+  throw new InvalidArgumentError(`it must be a number above 0, at most ${MAX_CHAOS_MINUTES}.`)
+}
 
 function wholeNumber(min: number, max: number, what = 'it must be a'): (text: string) => number {
   return (text) => {

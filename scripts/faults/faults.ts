@@ -1,0 +1,47 @@
+/**
+ * `npm run test:faults`: the fault suite for long, with its figures judged, and written to loadtest/RESULTS.md.
+ *
+ *   npm run test:faults -- [--minutes 30] [--rate 900] [--seed n] [--faults T1,T4,…]
+ */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { writeResults } from '../../loadtest/results.js'
+import { failuresOf, type LongReport, tablesOf } from './figures.js'
+
+const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '30' },
+    rate: { type: 'string', default: '900' },
+    seed: { type: 'string' },
+    faults: { type: 'string' },
+  },
+})
+const args = Object.entries(values).flatMap(([name, value]) => [`--${name}`, value])
+const report = await verify(args)
+const failures = failuresOf(report)
+const command = ['npm run test:faults --', ...args].join(' ')
+const { guarantees, faults, seed } = report
+writeResults('faults', command, {
+  summary: `${faults.length} faults in ${values.minutes} minutes, seed ${seed}; 4 workers, 3 edges, 2 coordinators.`,
+  versions: {},
+  tables: tablesOf(report),
+  notes: guarantees.filter(({ checked }) => checked === 0).map(({ guarantee }) => `${guarantee} was not tried.`),
+  faults: failures,
+  figures: report,
+})
+for (const failure of failures) process.stderr.write(`${failure}\n`)
+process.exitCode = failures.length === 0 ? 0 : 1
+
+/** @throws Error when it prints no report. */
+async function verify(options: readonly string[]): Promise<LongReport> {
+  const size = ['--workers', '4', '--edges', '3', '--json']
+  const child = spawn(process.execPath, [PROGRAM, 'chaos', 'verify', ...size, ...options], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let stdout = ''
+  for await (const text of child.stdout.setEncoding('utf8')) stdout += text
+  return JSON.parse(stdout) as LongReport
+}

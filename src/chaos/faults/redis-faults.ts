@@ -1,0 +1,45 @@
+/**
+ * Redis is killed and comes back with its append-only file, or is replaced by a replica that has not got everything.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Fault } from './fault.js'
+
+const MIN_AWAY_MS = 100
+const MAX_AWAY_MS = 2_000
+/** What the primary acknowledges while the replica no longer hears of it: the writes that the failover loses. */
+const MIN_LOST_MS = 200
+const MAX_LOST_MS = 1_500
+/** Until somebody has noticed that the primary is gone. */
+const MAX_DETECT_MS = 2_000
+
+export const redisKill: Fault = {
+  test: 'T5',
+  title: 'kill -9 redis-server, restart it with its append-only file',
+  needs: { ownRedis: true },
+  weight: 1,
+  async run({ begin, stores, random }) {
+    const mark = await begin({ kind: 'redis-kill', losesWrites: true })
+    await stores.primary.kill('SIGKILL')
+    await sleep(random(MIN_AWAY_MS, MAX_AWAY_MS))
+    await stores.primary.restart()
+    mark.healed()
+  },
+}
+
+export const redisFailover: Fault = {
+  test: 'T6',
+  title: 'cut the replication link, kill the primary, promote the replica',
+  needs: { ownRedis: true, replica: true, proxies: true },
+  weight: 3,
+  async run({ begin, stores, nodes, random }) {
+    const mark = await begin({ kind: 'redis-failover', losesWrites: true })
+    stores.replicationLink.mode = 'cut'
+    await sleep(random(MIN_LOST_MS, MAX_LOST_MS))
+    await stores.primary.kill('SIGKILL')
+    await sleep(random(MIN_AWAY_MS, MAX_DETECT_MS))
+    await stores.promoteReplica()
+    for (const { paths } of nodes.all()) paths?.redis.retarget(stores.redisPort)
+    mark.healed()
+    await stores.addReplica()
+  },
+}

@@ -1,0 +1,43 @@
+/**
+ * What a run is asked for, and which faults it can have: some need a program that is not installed, or a server that is
+ * ours to harm.
+ */
+import { faketimeLibrary } from './faults/clock-skew.js'
+import type { Fault } from './faults/fault.js'
+import { ELSEWHERE, FAULTS, TESTS } from './faults/faults.js'
+
+export interface Selection {
+  readonly faults: readonly Fault[]
+  /** Rows that are left out, with the reason. */
+  readonly skipped: readonly { readonly test: string; readonly reason: string }[]
+}
+
+export interface Given {
+  /** Rows that the user names; all when there are none. */
+  readonly tests?: readonly string[] | undefined
+  readonly redisUrl?: string | undefined
+  readonly databaseUrl?: string | undefined
+}
+
+/** @throws RangeError that names the word when there is no such row. */
+export function selectFaults({ tests, redisUrl, databaseUrl }: Given): Selection {
+  const known = [...TESTS, ...Object.keys(ELSEWHERE)]
+  const unknown = tests?.find((test) => !known.includes(test))
+  if (unknown !== undefined) throw new RangeError(`there is no fault ${unknown}: choose out of ${TESTS.join(', ')}`)
+  const skipped = new Map<string, string>()
+  for (const [test, reason] of Object.entries(ELSEWHERE)) if (!tests || tests.includes(test)) skipped.set(test, reason)
+  const faults = FAULTS.filter((fault) => {
+    if (tests && !tests.includes(fault.test)) return false
+    const reason = obstacleTo(fault, redisUrl !== undefined, databaseUrl !== undefined)
+    if (reason !== undefined) skipped.set(fault.test, reason)
+    return reason === undefined
+  })
+  return { faults, skipped: [...skipped].map(([test, reason]) => ({ test, reason })) }
+}
+
+function obstacleTo({ test, needs }: Fault, redisGiven: boolean, postgresGiven: boolean): string | undefined {
+  if (redisGiven && needs.ownRedis) return 'the Redis of --redis-url is not ours to harm'
+  if (postgresGiven && needs.ownPostgres) return 'the PostgreSQL of --database-url is not ours to harm'
+  if (test === 'T15' && faketimeLibrary() === undefined) return 'libfaketime is not installed (package faketime)'
+  return undefined
+}

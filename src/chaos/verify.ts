@@ -1,0 +1,141 @@
+/**
+ * `chaos verify`: starts a cluster of real processes, puts load on it, harms it, and judges by the journals whether every
+ * guarantee held. Everything that it starts is on the teardown's list.
+ */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EffectServer } from './effect-server.js'
+import { FakeProvider } from './fake-provider.js'
+import { edgesOf, FaultRunner } from './fault-runner.js'
+import type { Fault } from './faults/fault.js'
+import { needsOf } from './faults/faults.js'
+import { type EffectLine, type FaultLine, type ModelLine, now, type RunLine } from './journal.js'
+import { JournalWriter, journalFiles } from './journal-file.js'
+import { LoadProcess } from './load/load-process.js'
+import type { LoadReport, Mix } from './load/plan.js'
+import { Nodes } from './nodes.js'
+import { seededRandom } from './seeded-random.js'
+import { temporaryFolder } from './servers/watchdog.js'
+import { ChaosStores } from './stores.js'
+import type { Teardown } from './teardown.js'
+
+const MINUTE_MS = 60_000
+/** What was accepted must have ended by then after everything has healed: the definition of lost. */
+const LOST_AFTER_MS = 60_000
+/** Everything that is not a quick session; small beside the rate. */
+const SLOW_MIX = { streaming: 24, agents: 12, controlled: 8 }
+/** One quick session for so many commands a second. */
+const RATE_PER_SESSION = 8
+const MIN_QUICK = 16
+const DUPLICATES_PERCENT = 2
+
+export interface VerifyOptions {
+  readonly minutes: number
+  readonly seed: number
+  readonly faults: readonly Fault[]
+  readonly workers: number
+  readonly edges: number
+  readonly coordinators: number
+  /** Quick commands a second. */
+  readonly rate: number
+  /** Keep the journals and logs. */
+  readonly keep: boolean
+  readonly redisUrl?: string
+  readonly databaseUrl?: string
+  /** Is told what happens. */
+  readonly tell: (sentence: string) => void
+}
+
+export interface RunOutcome {
+  readonly folder: string
+  readonly load: LoadReport
+  readonly runner: FaultRunner
+  readonly run: RunLine
+  readonly stores: ChaosStores
+}
+
+/** Runs the cluster, the load and the faults. What they did stands in the journals of `folder`. */
+export async function runFaults(options: VerifyOptions, teardown: Teardown): Promise<RunOutcome> {
+  const folder = openFolder(options.keep, teardown)
+  const stage = await openStage(options, folder, teardown)
+  const { tell } = options
+  tell(`Seed ${options.seed}. ${stage.nodes.all().length} nodes and the load are ready.`)
+  const began = now()
+  const faults = new JournalWriter<FaultLine>(journalFiles.faults(folder))
+  const runner = new FaultRunner({
+    parts: { ...stage, random: seededRandom(options.seed) },
+    append: (line) => faults.append(line),
+    tell,
+  })
+  const deadline = performance.now() + options.minutes * MINUTE_MS
+  await runner.run(options.faults, () => performance.now() > deadline)
+  const load = await stage.load.finish(LOST_AFTER_MS)
+  faults.close()
+  const ended = now()
+  const run: RunLine = { kind: 'run', seed: options.seed, began, loadEnded: ended, ended }
+  return { folder, load, runner, run, stores: stage.stores }
+}
+
+function openFolder(keep: boolean, teardown: Teardown): string {
+  if (keep) return mkdtempSync(join(tmpdir(), 'orchestrator-chaos-'))
+  const folder = temporaryFolder()
+  teardown.add('the temporary folder', () => folder.remove())
+  return folder.path
+}
+
+async function openStage(options: VerifyOptions, folder: string, teardown: Teardown) {
+  const { redisUrl, databaseUrl, seed } = options
+  const needs = needsOf(options.faults)
+  const stores = await ChaosStores.open(teardown, {
+    replica: needs.replica ?? false,
+    ...(redisUrl !== undefined && { redisUrl }),
+    ...(databaseUrl !== undefined && { databaseUrl }),
+  })
+  const effects = await teardown.open('the tool server', startEffects(folder, seed))
+  const provider = await teardown.open(
+    'the model provider',
+    startProvider(folder, seed, effects, (token) => nodes.idOfToken(token)),
+  )
+  const nodes = new Nodes({
+    ...{ folder: join(folder, 'nodes'), stores, teardown, proxied: needs.proxies ?? false },
+    env: (token) => ({
+      ...{ OPENAI_BASE_URL: provider.url(token), OPENAI_API_KEY: 'none', WEB_FETCH_ALLOW_PRIVATE: 'true' },
+    }),
+  })
+  await startNodes(nodes, options)
+  const load = await startLoad(nodes, options, folder, teardown)
+  return { nodes, stores, provider, load }
+}
+
+async function startNodes(nodes: Nodes, { workers, edges, coordinators }: VerifyOptions): Promise<void> {
+  const numbered = (count: number, role: 'worker' | 'edge' | 'coordinator') =>
+    Array.from({ length: count }, (_, n) => nodes.add(role, `${role}-${n + 1}`))
+  await Promise.all([...numbered(workers, 'worker'), ...numbered(edges, 'edge')])
+  // Last, so that the first round deals all shards evenly.
+  await Promise.all(numbered(coordinators, 'coordinator'))
+}
+
+async function startLoad(nodes: Nodes, options: VerifyOptions, folder: string, teardown: Teardown) {
+  const load = new LoadProcess()
+  teardown.add('the load', () => load.stop())
+  const mix: Mix = { ...SLOW_MIX, quick: Math.max(MIN_QUICK, Math.ceil(options.rate / RATE_PER_SESSION)) }
+  const { seed, rate } = options
+  await load.start({ seed, folder, edges: edgesOf(nodes), mix, rate, duplicatesPercent: DUPLICATES_PERCENT })
+  return load
+}
+
+function startEffects(folder: string, seed: number): Promise<EffectServer> {
+  const journal = new JournalWriter<EffectLine>(journalFiles.effects(folder, 'tools'))
+  return EffectServer.start((line) => journal.append(line), seededRandom(seed))
+}
+
+function startProvider(
+  folder: string,
+  seed: number,
+  effects: EffectServer,
+  nodeOf: (token: string) => string | undefined,
+): Promise<FakeProvider> {
+  const journal = new JournalWriter<ModelLine>(journalFiles.models(folder, 'provider'))
+  return FakeProvider.start({ effects, random: seededRandom(seed), append: (line) => journal.append(line), nodeOf })
+}
