@@ -2,11 +2,14 @@
  * Decides which shards get which owner next. Pure: assignments and living workers in, changes out.
  *
  *   nobody works on it (owner dead, or released) ── takeover: at once, all of them
- *   owner lives, another should have it          ── move: a bounded round; the owner is asked to release first
+ *   owner lives, another should have it          ── move: the owner is asked to release first
+ *      because an operator asked for it             at once
+ *      by the number of shards, else by load        a bounded round
  */
 import type { NodeId } from '../protocol/ids.js'
-import { assignShards, planMoves } from '../shards/assignment.js'
+import { assignShards, planMoves, roundLimit, shareBounds } from '../shards/assignment.js'
 import type { Assignment, AssignmentChange } from '../storage/shard-assignments.js'
+import { planByLoad } from './load-balancer.js'
 import { isOlder } from './version.js'
 
 export interface BalancedWorker {
@@ -31,6 +34,14 @@ export interface BalancerInput {
   readonly targets: ReadonlyMap<number, NodeId>
   /** Whether a round of moves is under way, so that no other begins. */
   readonly moving: boolean
+  /** Measured load of shards, in turns; a shard that is not in it counts as idle. */
+  readonly loads?: ReadonlyMap<number, number>
+  /** Whether a look at the load is due, once the numbers of shards are in order. */
+  readonly byLoad?: boolean
+  /** Shards that the load may not move for now. */
+  readonly resting?: ReadonlySet<number>
+  /** Where an operator wants shards to be: they move there first, and stay. */
+  readonly wished?: ReadonlyMap<number, NodeId>
 }
 
 export interface PlannedMove {
@@ -43,23 +54,41 @@ export interface PlannedMove {
 export interface Plan {
   readonly takeovers: readonly AssignmentChange[]
   readonly moves: readonly PlannedMove[]
+  /** What the moves are for, those that an operator wished aside. */
+  readonly reason: 'number' | 'load'
   /** Shards that nobody works on and no living worker may take. */
   readonly stranded: readonly number[]
 }
 
-export function balance(input: BalancerInput): Plan {
-  const assignments = input.assignments.filter(({ shard }) => shard < input.shardCount)
+export function balance(given: BalancerInput): Plan {
+  const assignments = given.assignments.filter(({ shard }) => shard < given.shardCount)
+  const input = { ...given, assignments, wished: possibleWishes(given) }
   const owners = workingOwners(assignments, input.workers)
-  const desired = chooseOwners(input, assignments, owners)
+  const desired = chooseOwners(input, owners)
   const ownerless = assignments.filter(({ shard }) => !owners.has(shard))
   return {
     takeovers: ownerless.flatMap(({ shard, epoch }) => {
       const owner = desired.get(shard)
       return owner === undefined ? [] : [{ shard, expectedEpoch: epoch, owner }]
     }),
-    moves: input.moving ? [] : chooseMoves(assignments, owners, desired),
+    ...chooseMoves(input, owners, desired),
     stranded: ownerless.map(({ shard }) => shard).filter((shard) => !desired.has(shard)),
   }
+}
+
+type WishedInput = BalancerInput & { readonly wished: ReadonlyMap<number, NodeId> }
+
+/** Wishes for workers that take shards and are not older than what wrote them. */
+function possibleWishes({ workers, assignments, versions, wished }: BalancerInput): ReadonlyMap<number, NodeId> {
+  if (!wished || wished.size === 0) return new Map()
+  const takers = new Map(workers.filter(({ draining }) => !draining).map((worker) => [worker.id, worker]))
+  return new Map(
+    assignments.flatMap((assignment) => {
+      const taker = takers.get(wished.get(assignment.shard) ?? '')
+      if (!taker || isOlder(taker.version, versionOf(assignment, versions) ?? '')) return []
+      return [[assignment.shard, taker.id] as const]
+    }),
+  )
 }
 
 /** Owner of each shard that somebody alive works on. */
@@ -76,16 +105,13 @@ function workingOwners(
 }
 
 /** The owner that each shard should have; a shard is missing when no worker may take it. */
-function chooseOwners(
-  input: BalancerInput,
-  assignments: readonly BalancedShard[],
-  owners: ReadonlyMap<number, NodeId>,
-): ReadonlyMap<number, NodeId> {
-  const { shardCount, targets } = input
+function chooseOwners(input: WishedInput, owners: ReadonlyMap<number, NodeId>): ReadonlyMap<number, NodeId> {
+  const { shardCount, assignments, targets, wished, loads } = input
   const takers = new Map(input.workers.filter(({ draining }) => !draining).map((worker) => [worker.id, worker]))
   // A move under way counts as done, or its shard would be dealt again, perhaps back to where it comes from.
-  const current = new Map([...owners, ...[...targets].filter(([, to]) => takers.has(to))])
-  const desired = assignShards({ shardCount, workers: [...takers.values()], current })
+  const current = new Map([...owners, ...[...targets].filter(([, to]) => takers.has(to)), ...wished])
+  const fixed = new Set(wished.keys())
+  const desired = assignShards({ shardCount, workers: [...takers.values()], current, fixed, ...(loads && { loads }) })
   for (const assignment of assignments) {
     const { shard } = assignment
     const version = versionOf(assignment, input.versions)
@@ -119,23 +145,57 @@ function newEnough(
   return candidates.sort((a, b) => fullness(a) - fullness(b))[0]?.id ?? owner
 }
 
-/** One bounded round. Shards that their owners were asked for before are on their way. */
+/** Wishes first, then one bounded round. Shards that their owners were asked for before are on their way. */
 function chooseMoves(
-  assignments: readonly BalancedShard[],
+  input: WishedInput,
   owners: ReadonlyMap<number, NodeId>,
   desired: ReadonlyMap<number, NodeId>,
-): PlannedMove[] {
+): Pick<Plan, 'moves' | 'reason'> {
   const movable = new Map(
-    assignments
+    input.assignments
       .filter(({ shard, state }) => owners.has(shard) && state === 'assigned')
       .map((it) => [it.shard, it.epoch]),
   )
+  const plan = (moves: readonly { shard: number; from: NodeId | undefined; to: NodeId }[]): PlannedMove[] =>
+    moves.flatMap(({ shard, from, to }) => {
+      const epoch = movable.get(shard)
+      return from === undefined || epoch === undefined || from === to ? [] : [{ shard, epoch, from, to }]
+    })
+  const wished = plan([...input.wished].map(([shard, to]) => ({ shard, from: owners.get(shard), to })))
+  if (input.moving) return { moves: wished, reason: 'number' }
   // What cannot move now counts as being where it should be, so that the round's bound still goes by all shards.
   const current = new Map(
-    [...desired].map(([shard, to]) => [shard, movable.has(shard) ? (owners.get(shard) ?? to) : to]),
+    [...desired].map(([shard, to]) => {
+      const stays = !movable.has(shard) || input.wished.has(shard)
+      return [shard, stays ? to : (owners.get(shard) ?? to)]
+    }),
   )
-  return planMoves(current, desired).flatMap(({ shard, from, to }) => {
-    const epoch = movable.get(shard)
-    return from === undefined || epoch === undefined ? [] : [{ shard, epoch, from, to }]
+  const byNumber = plan(planMoves(current, desired))
+  if (byNumber.length > 0 || !input.byLoad) return { moves: [...wished, ...byNumber], reason: 'number' }
+  return { moves: [...wished, ...plan(byLoad(input, desired, movable))], reason: 'load' }
+}
+
+/** A round by load, when the numbers of shards are in order. */
+function byLoad(
+  { shardCount, workers, assignments, versions, loads = new Map(), resting, wished }: WishedInput,
+  owners: ReadonlyMap<number, NodeId>,
+  movable: ReadonlyMap<number, number>,
+) {
+  const takers = new Map(workers.filter(({ draining }) => !draining).map((worker) => [worker.id, worker]))
+  const bounds = shareBounds({ shardCount, workers: [...takers.values()] })
+  const written = new Map(assignments.map((it) => [it.shard, versionOf(it, versions) ?? '']))
+  return planByLoad({
+    workers: [...takers.values()].flatMap(({ id, weight }) => {
+      const limits = bounds.get(id)
+      return limits ? [{ id, weight, ...limits }] : []
+    }),
+    owners,
+    loads,
+    mayMove: (shard, to) =>
+      movable.has(shard) &&
+      !wished.has(shard) &&
+      !resting?.has(shard) &&
+      !isOlder(takers.get(to)?.version ?? '', written.get(shard) ?? ''),
+    limit: roundLimit(shardCount),
   })
 }

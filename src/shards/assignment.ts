@@ -25,6 +25,17 @@ export interface AssignmentInput {
   readonly current: ReadonlyMap<Shard, Owner>
   /** How far above its fair share a worker may be filled, and as far below it is left; default 1.1. */
   readonly loadFactor?: number
+  /** Measured load of shards, in any unit; a shard that is not in it counts as idle. */
+  readonly loads?: ReadonlyMap<Shard, number>
+  /** Shards whose present owner keeps them whatever the bounds say: others make room for them. */
+  readonly fixed?: ReadonlySet<Shard>
+}
+
+/** How many shards a worker may have, and how many it must be given. */
+export interface ShareBounds {
+  readonly share: number
+  readonly cap: number
+  readonly floor: number
 }
 
 export interface Move {
@@ -45,11 +56,8 @@ const MOVED_SHARE_PER_ROUND = 0.1
 /** Whom the ring alone would give each shard. */
 type Preferred = ReadonlyMap<Shard, Owner | undefined>
 
-interface Load {
+interface Load extends ShareBounds {
   readonly worker: AssignableWorker
-  readonly share: number
-  readonly cap: number
-  readonly floor: number
   readonly shards: Set<Shard>
 }
 
@@ -61,15 +69,7 @@ interface Load {
 export function assignShards(input: AssignmentInput): Map<Shard, Owner> {
   if (input.workers.length === 0) return new Map()
   const loads = emptyLoads(input)
-  const ring = new HashRing()
-  for (const { worker } of loads.values()) ring.addNode(ringName(worker, loads), worker.weight)
-  const byRingName = new Map([...loads.values()].map((load) => [ringName(load.worker, loads), load]))
-  const candidates = function* (shard: Shard): Generator<Load> {
-    for (const name of ring.nodesFrom(`shard:${shard}`)) {
-      const load = byRingName.get(name)
-      if (load) yield load
-    }
-  }
+  const candidates = candidatesOf(loads)
   const preferred = new Map(
     allShards(input.shardCount).map((shard) => [shard, candidates(shard).next().value?.worker.id]),
   )
@@ -87,7 +87,7 @@ export function assignShards(input: AssignmentInput): Map<Shard, Owner> {
 export function planMoves(
   current: ReadonlyMap<Shard, Owner>,
   desired: ReadonlyMap<Shard, Owner>,
-  maxPerRound = Math.max(MIN_MOVES_PER_ROUND, Math.floor(desired.size * MOVED_SHARE_PER_ROUND)),
+  maxPerRound = roundLimit(desired.size),
 ): Move[] {
   const moves = [...desired]
     .map(([shard, to]) => ({ shard, from: current.get(shard), to }))
@@ -97,19 +97,58 @@ export function planMoves(
   return moves.filter(({ from }) => from === undefined || planned++ < maxPerRound)
 }
 
-function emptyLoads({ shardCount, workers, loadFactor = DEFAULT_LOAD_FACTOR }: AssignmentInput): Map<Owner, Load> {
+/** Shards that one planned round may move: 20 or a tenth of all, whichever is larger. */
+export const roundLimit = (shardCount: number): number =>
+  Math.max(MIN_MOVES_PER_ROUND, Math.floor(shardCount * MOVED_SHARE_PER_ROUND))
+
+/** The bounds on each worker's number of shards. */
+export function shareBounds({
+  shardCount,
+  workers,
+  loadFactor = DEFAULT_LOAD_FACTOR,
+}: Pick<AssignmentInput, 'shardCount' | 'workers' | 'loadFactor'>): Map<Owner, ShareBounds> {
   const total = workers.reduce((sum, { weight }) => sum + weight, 0)
   if (!(loadFactor >= 1 && loadFactor <= 2))
     throw new RangeError(`a load factor lies between 1 and 2, not at ${loadFactor}`)
-  const sorted = [...workers].sort((a, b) => (a.id < b.id ? -1 : 1))
   return new Map(
-    sorted.map((worker) => {
-      const share = (shardCount * worker.weight) / total
+    workers.map(({ id, weight }) => {
+      const share = (shardCount * weight) / total
       const cap = Math.ceil(loadFactor * share - ROUNDING)
       const floor = Math.floor((2 - loadFactor) * share + ROUNDING)
-      return [worker.id, { worker, share, cap, floor, shards: new Set<Shard>() }]
+      return [id, { share, cap, floor }]
     }),
   )
+}
+
+/** Whom the ring alone would give each shard; for people who look at the cluster. */
+export function ringOwners(shardCount: number, workers: readonly AssignableWorker[]): Map<Shard, Owner | undefined> {
+  const loads = emptyLoads({ shardCount, workers, current: new Map() })
+  const candidates = candidatesOf(loads)
+  return new Map(allShards(shardCount).map((shard) => [shard, candidates(shard).next().value?.worker.id]))
+}
+
+function emptyLoads(input: AssignmentInput): Map<Owner, Load> {
+  const bounds = shareBounds(input)
+  const sorted = [...input.workers].sort((a, b) => (a.id < b.id ? -1 : 1))
+  return new Map(
+    sorted.flatMap((worker) => {
+      const limits = bounds.get(worker.id)
+      return limits ? [[worker.id, { worker, ...limits, shards: new Set<Shard>() }] as const] : []
+    }),
+  )
+}
+
+/** The workers in the order in which the ring meets them from a shard on. */
+function candidatesOf(loads: ReadonlyMap<Owner, Load>): (shard: Shard) => Generator<Load> {
+  const ring = new HashRing()
+  for (const { worker } of loads.values()) ring.addNode(ringName(worker, loads), worker.weight)
+  const byRingName = new Map([...loads.values()].map((load) => [ringName(load.worker, loads), load]))
+  return function* (shard) {
+    for (const name of ring.nodesFrom(`shard:${shard}`)) {
+      const load = byRingName.get(name)
+      if (load) yield load
+    }
+  }
 }
 
 // Two processes may claim one name for a moment, during a restart; the ring must not merge them.
@@ -118,15 +157,19 @@ function ringName(worker: AssignableWorker, loads: ReadonlyMap<Owner, Load>): st
   return namesakes[0]?.worker.id === worker.id ? worker.name : worker.id
 }
 
-/** Shards stay where they are up to the owner's cap; those that the ring put there are kept before others. */
+/** Shards stay where they are up to the owner's cap: fixed ones first, then those that the ring put there. */
 function keepCurrent(input: AssignmentInput, loads: ReadonlyMap<Owner, Load>, preferred: Preferred): void {
+  const rankOf = (shard: Shard, owner: Owner): number => {
+    if (input.fixed?.has(shard)) return 0
+    return preferred.get(shard) === owner ? 1 : 2
+  }
   const kept = [...input.current]
     .filter(([shard]) => shard < input.shardCount)
-    .map(([shard, owner]) => ({ shard, owner, stray: preferred.get(shard) === owner ? 0 : 1 }))
-    .sort((a, b) => a.stray - b.stray || a.shard - b.shard)
-  for (const { shard, owner } of kept) {
+    .map(([shard, owner]) => ({ shard, owner, rank: rankOf(shard, owner) }))
+    .sort((a, b) => a.rank - b.rank || a.shard - b.shard)
+  for (const { shard, owner, rank } of kept) {
     const load = loads.get(owner)
-    if (load && load.shards.size < load.cap) load.shards.add(shard)
+    if (load && (rank === 0 || load.shards.size < load.cap)) load.shards.add(shard)
   }
 }
 
@@ -149,23 +192,71 @@ function placeOwnerless(
 
 /**
  * Stickiness alone would leave a new worker empty: whoever is below its floor takes from those above theirs, first what
- * moves in this plan anyway, then from the fullest.
+ * moves in this plan anyway, then from the most loaded; and of what is offered the shard whose load brings it nearest to
+ * its part of the load.
  */
 function feedHungry(input: AssignmentInput, loads: readonly Load[], preferred: Preferred): void {
+  const loadOf = (shard: Shard): number => input.loads?.get(shard) ?? 0
+  const fairLoad = totalLoad(allShards(input.shardCount), loadOf) / input.shardCount
   const isMoving = (shard: Shard, { worker }: Load): boolean => input.current.get(shard) !== worker.id
   for (const hungry of loads) {
     while (hungry.shards.size < hungry.floor) {
-      const donors = loads.filter((load) => load !== hungry && load.shards.size > load.floor).sort(byFullness)
-      const donor = donors.find((load) => [...load.shards].some((shard) => isMoving(shard, load))) ?? donors[0]
-      // The floors add up to less than all shards, so while somebody is below, somebody else is above.
-      assert(donor, 'no worker has a shard to spare')
-      const spare = [...donor.shards].filter((shard) => isMoving(shard, donor))
-      const offered = spare.length > 0 ? spare : [...donor.shards]
-      const shard = offered.find((each) => preferred.get(each) === hungry.worker.id) ?? Math.max(...offered)
-      donor.shards.delete(shard)
+      const donor = donorFor(hungry, loads, input.fixed, isMoving, loadOf)
+      // The floors add up to less than all shards, so only fixed ones can leave a worker below its own.
+      if (!donor) break
+      const missing = hungry.floor - hungry.shards.size
+      const wanted = (hungry.share * fairLoad - totalLoad(hungry.shards, loadOf)) / missing
+      const prefers = (shard: Shard): boolean => preferred.get(shard) === hungry.worker.id
+      const shard = bestFit(donor.offered, wanted, loadOf, prefers)
+      donor.load.shards.delete(shard)
       hungry.shards.add(shard)
     }
   }
 }
 
+interface Donor {
+  readonly load: Load
+  readonly offered: readonly Shard[]
+}
+
+/** Who gives, and out of what: somebody with shards that move anyway, else the most loaded of those above their floor. */
+function donorFor(
+  hungry: Load,
+  loads: readonly Load[],
+  fixed: ReadonlySet<Shard> | undefined,
+  isMoving: (shard: Shard, load: Load) => boolean,
+  loadOf: (shard: Shard) => number,
+): Donor | undefined {
+  const donors = loads
+    .filter((load) => load !== hungry && load.shards.size > load.floor)
+    .map((load) => ({ load, offered: [...load.shards].filter((shard) => !fixed?.has(shard)) }))
+    .filter(({ offered }) => offered.length > 0)
+    .map((donor) => ({ ...donor, pressure: totalLoad(donor.load.shards, loadOf) / donor.load.worker.weight }))
+    .sort((a, b) => b.pressure - a.pressure || byFullness(a.load, b.load))
+  const moving = donors
+    .map(({ load, offered }) => ({ load, offered: offered.filter((shard) => isMoving(shard, load)) }))
+    .find(({ offered }) => offered.length > 0)
+  return moving ?? donors[0]
+}
+
 const byFullness = (a: Load, b: Load): number => b.shards.size / b.share - a.shards.size / a.share
+
+function totalLoad(shards: Iterable<Shard>, loadOf: (shard: Shard) => number): number {
+  let sum = 0
+  for (const shard of shards) sum += loadOf(shard)
+  return sum
+}
+
+/** The shard with the load nearest to `wanted`; among equals one that the ring prefers there, then the highest. */
+function bestFit(
+  shards: readonly Shard[],
+  wanted: number,
+  loadOf: (shard: Shard) => number,
+  prefers: (shard: Shard) => boolean,
+): Shard {
+  const [best] = shards
+    .map((shard) => ({ shard, distance: Math.abs(loadOf(shard) - wanted), rank: prefers(shard) ? 0 : 1 }))
+    .sort((a, b) => a.distance - b.distance || a.rank - b.rank || b.shard - a.shard)
+  assert(best, 'no shard to choose from')
+  return best.shard
+}

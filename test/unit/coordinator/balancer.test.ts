@@ -183,7 +183,7 @@ test('a draining worker keeps its shards while nobody else can take them', () =>
 
   const plan = world.plan([worker('a', { draining: true })])
 
-  expect(plan).toEqual({ takeovers: [], moves: [], stranded: [] })
+  expect(plan).toMatchObject({ takeovers: [], moves: [], stranded: [] })
 })
 
 test('shards are stranded, not lost, when no worker is alive', () => {
@@ -206,7 +206,7 @@ test('no shard moves onto an older version, planned or after a death', () => {
   const joined = world.plan([worker('new', { version: '2.1.0' }), old], { versions })
   const alone = world.plan([old], { versions })
 
-  expect(joined).toEqual({ takeovers: [], moves: [], stranded: [] })
+  expect(joined).toMatchObject({ takeovers: [], moves: [], stranded: [] })
   expect(alone.takeovers).toEqual([])
   expect(alone.stranded).toHaveLength(SHARDS)
 })
