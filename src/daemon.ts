@@ -164,7 +164,7 @@ export class Daemon {
   }
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
-  async #startWorker({ database, bus, member, view, beats, control }: Planes): Promise<void> {
+  async #startWorker({ database, bus, member, view, beats, control, shardLoads }: Planes): Promise<void> {
     const [{ Worker }, { runtimes, workerStorage, workspaceKeeper }] = await Promise.all([
       import('./worker/worker.js'),
       import('./assembly/worker-parts.js'),
@@ -178,6 +178,7 @@ export class Daemon {
       hasSuccessor: () => canTakeOver(view.nodes(), node),
       migrationTimeoutMs: config.cluster.migrationTimeoutMs,
       drainTimeoutMs: config.worker.drainTimeoutMs,
+      reportShards: shardLoads && ((report) => shardLoads.publish(node, report)),
       lastBeatOf: async (id) => beats?.lastOf(id),
       storage: workerStorage(database, node),
       workspaces: workspaceKeeper(config, database),
@@ -193,9 +194,9 @@ export class Daemon {
     this.#lifecycle.started('worker', () => worker.stop(), withinMs)
   }
 
-  async #startCoordinator({ database, beats, control, shardCount }: Planes): Promise<void> {
+  async #startCoordinator({ database, beats, control, shardLoads, shardCount }: Planes): Promise<void> {
     const { node, log } = this.#foundation
-    if (!beats) return
+    if (!beats || !shardLoads) return
     const { Coordinator } = await import('./coordinator/coordinator.js')
     const coordinator = new Coordinator({
       id: node,
@@ -204,6 +205,7 @@ export class Daemon {
       nodes: new Nodes(database),
       assignments: new ShardAssignments(database),
       beats,
+      shardLoads,
       control,
       log,
       clock: () => performance.now(),

@@ -7,10 +7,11 @@ import type { Bus } from '../bus/bus.js'
 import { createMemoryBus } from '../bus/memory-bus.js'
 import { createRedisBus } from '../bus/redis-bus.js'
 import { Beats } from '../cluster/beats.js'
-import type { ClusterView, ControlChannel, Member } from '../cluster/cluster.js'
+import type { ClusterView, ControlChannel, Member, ShardLoads } from '../cluster/cluster.js'
 import { RedisControlChannel } from '../cluster/control-channel.js'
 import { Membership } from '../cluster/membership.js'
 import { NodeDirectory } from '../cluster/node-directory.js'
+import { RedisShardLoads } from '../cluster/shard-loads.js'
 import { Solo } from '../cluster/solo.js'
 import type { Config } from '../config/load.js'
 import type { NodeId } from '../protocol/ids.js'
@@ -33,6 +34,8 @@ export interface ControlPlane {
   readonly control: ControlChannel
   /** Beats of all nodes; undefined in one process. */
   readonly beats: Beats | undefined
+  /** Measured load of shards; undefined in one process. */
+  readonly shardLoads: ShardLoads | undefined
 }
 
 export interface Foundation {
@@ -104,7 +107,7 @@ export async function join(foundation: Foundation, database: Database, shardCoun
 function soloPlane({ node, version, log }: Foundation, database: Database, shardCount: number): ControlPlane {
   const assignments = new ShardAssignments(database)
   const solo = new Solo({ id: node, version, shardCount, assignments, log, lock: () => lockProcess(database) })
-  return { member: solo, view: solo, control: solo, beats: undefined }
+  return { member: solo, view: solo, control: solo, beats: undefined, shardLoads: undefined }
 }
 
 async function clusterPlane(
@@ -127,5 +130,5 @@ async function clusterPlane(
   const member = new Membership({ ...identity, cluster, redis: settings, nodes: new Nodes(database), log })
   const connectReader = () => connectBlocking(settings, onError)
   const control = new RedisControlChannel({ id: node, cluster, redis, connectReader, log })
-  return { member, view: directory, control, beats }
+  return { member, view: directory, control, beats, shardLoads: new RedisShardLoads(redis, cluster) }
 }

@@ -90,6 +90,30 @@ export interface ControlChannel {
   receive(handler: (message: ControlMessage) => void): Promise<() => Promise<void>>
 }
 
+/** What a shard has to do, as its owner measures it. */
+export interface ShardLoad {
+  readonly shard: number
+  /** Turns under way. */
+  readonly running: number
+  /** Accepted commands that wait. */
+  readonly queued: number
+  /** Commands per second of late. */
+  readonly perSecond: number
+}
+
+/** `rest` is the sum over the worker's shards that are not among its hottest; its shard number says nothing. */
+export interface ShardLoadReport {
+  readonly hot: readonly ShardLoad[]
+  readonly rest: ShardLoad
+}
+
+/** Where workers tell how much their shards have to do. */
+export interface ShardLoads {
+  publish(node: NodeId, report: ShardLoadReport): Promise<void>
+  /** The last reports; what other nodes than `living` have said is removed. */
+  read(living: ReadonlySet<NodeId>): Promise<ReadonlyMap<NodeId, ShardLoadReport>>
+}
+
 /** The log as the control plane uses it. */
 export interface ControlLog {
   info(fields: object, message: string): void

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Beats } from '../cluster/beats.js'
-import type { ControlChannel, ControlLog, ControlMessage, LiveNode } from '../cluster/cluster.js'
+import type { ControlChannel, ControlLog, ControlMessage, LiveNode, ShardLoads } from '../cluster/cluster.js'
 import type { NodeId } from '../protocol/ids.js'
 import type { LeaderLease, Leadership } from '../storage/leader.js'
 import type { NodeRecord, Nodes } from '../storage/nodes.js'
@@ -12,6 +12,7 @@ import type { ShardAssignments } from '../storage/shard-assignments.js'
 import { type BalancedWorker, balance } from './balancer.js'
 import { FailureDetector } from './failure-detector.js'
 import { Lease } from './lease.js'
+import { LoadWatch } from './load-watch.js'
 import { Reassignment } from './reassignment.js'
 
 const LEADING_ROUND_MS = 250
@@ -30,6 +31,7 @@ export interface CoordinatorDependencies {
   readonly nodes: Pick<Nodes, 'listLive' | 'setStatus' | 'find'>
   readonly assignments: Pick<ShardAssignments, 'ensureShards' | 'list' | 'assign' | 'requestRelease' | 'withdraw'>
   readonly beats: Pick<Beats, 'read' | 'declareDead'>
+  readonly shardLoads: Pick<ShardLoads, 'read'>
   readonly control: ControlChannel
   readonly log: ControlLog
   /** Monotonic, in ms. */
@@ -41,6 +43,7 @@ export class Coordinator {
   readonly #lease: Lease
   readonly #detector = new FailureDetector()
   readonly #reassignment: Reassignment
+  readonly #loadWatch: LoadWatch
   readonly #versions = new Map<NodeId, string>()
   readonly #stopping = new AbortController()
   #running: Promise<void> | undefined
@@ -56,11 +59,17 @@ export class Coordinator {
     const { leader, id, clock } = deps
     this.#lease = new Lease({ records: leader, holder: id, clock })
     this.#reassignment = new Reassignment({ ...deps, term: () => this.#lease.term })
+    this.#loadWatch = new LoadWatch(deps)
   }
 
   /** True while this process may lead. */
   get leads(): boolean {
     return this.#lease.term !== undefined
+  }
+
+  /** Asks for a look at the load of shards, which a leader takes as soon as its last round has settled. */
+  requestRound(): void {
+    this.#loadWatch.request()
   }
 
   async start(): Promise<void> {
@@ -206,14 +215,22 @@ export class Coordinator {
       present.flatMap(({ owner, previousOwner }) => owner ?? previousOwner ?? []),
     )
     await this.#reassignment.observe(present)
+    const workers = workersAmong(living, heard)
+    const owners = new Map(present.flatMap(({ shard, owner }) => (owner === null ? [] : [[shard, owner]])))
+    const loads = await this.#loadWatch.picture(
+      owners,
+      workers.map(({ id }) => id),
+    )
     const plan = balance({
+      ...loads,
       shardCount,
       assignments: present,
-      workers: workersAmong(living, heard),
+      workers,
       versions: this.#versions,
       targets: this.#reassignment.targets,
       moving: this.#reassignment.moving,
     })
+    this.#loadWatch.looked(plan)
     this.#noteStranded(plan.stranded.length)
     await this.#reassignment.carryOut(plan)
   }

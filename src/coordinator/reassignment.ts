@@ -62,7 +62,7 @@ export class Reassignment {
     log.warn({ shards: late.map(({ shard }) => shard) }, 'shards were not released in time; they stay where they are')
   }
 
-  async carryOut(plan: Plan): Promise<void> {
+  async carryOut(plan: Omit<Plan, 'reason'>): Promise<void> {
     const assigned = await this.#assign(plan)
     const requested = await this.#requestRelease(plan.moves)
     if (assigned.length + requested.length === 0) return

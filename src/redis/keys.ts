@@ -32,6 +32,8 @@ export function laneKeys(cluster: string, tag: string): LaneKeys {
 export const nodeKey = (cluster: string, node: NodeId): string => `${cluster}:node:${node}`
 /** Sorted set of node ids by the time of their last beat. */
 export const nodesKey = (cluster: string): string => `${cluster}:nodes`
+/** Hash of what each worker's shards have to do (cluster/shard-loads). */
+export const shardLoadsKey = (cluster: string): string => `${cluster}:loads`
 export const controlKey = (cluster: string, node: NodeId): string => `${cluster}:ctl:${node}`
 /** What the counters of messages begin with; the principal follows. */
 export const rateLimitPrefix = (cluster: string): string => `${cluster}:rl`

@@ -6,6 +6,7 @@ import type { Command, Submission } from '../bus/command.js'
 import { LOG_START } from '../protocol/ids.js'
 import type { BusySession } from '../telemetry/metrics.js'
 import { WriterLost } from './event-batch.js'
+import type { ShardWork } from './load-meter.js'
 import { LiveSession } from './session.js'
 import type { SessionServices } from './session-services.js'
 import type { Takeover } from './turn.js'
@@ -53,6 +54,13 @@ export class SessionHost {
       queued += live.waiting
     }
     return { busy, queued }
+  }
+
+  /** What the sessions of each shard do now. */
+  *work(): Iterable<ShardWork> {
+    for (const { claim, live } of this.#held.values()) {
+      if (live?.busy) yield { shard: claim.shard, running: live.inTurn, queued: live.waiting }
+    }
   }
 
   /** Sessions with work that have been announced. */

@@ -16,7 +16,7 @@ import {
 } from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
 import type { Whereabouts } from '../bus/dormant.js'
-import type { ControlChannel, ControlMessage, Member } from '../cluster/cluster.js'
+import type { ControlChannel, ControlMessage, Member, ShardLoadReport } from '../cluster/cluster.js'
 import type { EventId, NodeId } from '../protocol/ids.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Runtime } from '../runtimes/runtime.js'
@@ -26,6 +26,7 @@ import { CommandReader } from './command-reader.js'
 import { WriterLost } from './event-batch.js'
 import { type DormantStorage, Hibernation } from './hibernation.js'
 import { readHistory } from './history.js'
+import { LoadMeter } from './load-meter.js'
 import { PinHolder } from './pin-holder.js'
 import { PinWatch } from './pin-watch.js'
 import { type Project, Projector, type ProjectorOptions } from './projector.js'
@@ -77,6 +78,8 @@ export interface WorkerOptions {
   readonly migrationTimeoutMs: number
   /** For the turns that stay behind then. */
   readonly drainTimeoutMs: number
+  /** Tells the leader how much the shards have to do; undefined in one process, where nothing moves. */
+  readonly reportShards: ((report: ShardLoadReport) => Promise<void>) | undefined
   /** When a node last gave a sign of life, in ms since 1970; undefined when nobody remembers. */
   readonly lastBeatOf: (node: string) => Promise<number | undefined>
   readonly storage: WorkerStorage
@@ -94,6 +97,8 @@ export interface WorkerOptions {
 }
 
 const LOAD_MS = 1_000
+/** The leader looks at the loads of shards once a second at most. */
+const SHARD_LOAD_MS = 2_000
 /** An edge has this long between reserving a session and submitting it. */
 const UNSUBMITTED_MS = 10_000
 const UNSUBMITTED_BATCH = 100
@@ -115,7 +120,9 @@ export class Worker {
   readonly #holder: PinHolder
   readonly #slots: TurnSlots
   #stopReceiving: (() => Promise<void>) | undefined
+  readonly #meter = new LoadMeter(() => performance.now())
   #loadTimer: NodeJS.Timeout | undefined
+  #shardLoadTimer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -160,8 +167,10 @@ export class Worker {
     })
     const claimOf = (shard: number): Claim | undefined => this.#owner.claimOf(shard)
     const onRefused = (claim: Claim, refused: Refused): void => this.#owner.refused(claim, refused)
-    const deliver = (claim: Claim, commands: readonly AcceptedCommand[]): void =>
+    const deliver = (claim: Claim, commands: readonly AcceptedCommand[]): void => {
+      this.#meter.accepted(claim.shard, commands.length)
       this.#host.deliver(claim, this.#pins.withhold(commands))
+    }
     this.#cold = new ColdSessions({
       commands: bus.commands,
       find: (id) => storage.whereabouts(id),
@@ -217,6 +226,7 @@ export class Worker {
     await this.#owner.start()
     this.#reportLoad()
     this.#loadTimer = setInterval(() => this.#reportLoad(), LOAD_MS)
+    this.#shardLoadTimer = setInterval(() => this.#reportShards(), SHARD_LOAD_MS)
     this.#sweepTimer = setInterval(() => void this.#submitForgotten(), UNSUBMITTED_MS)
     this.#hibernation.start()
   }
@@ -233,6 +243,7 @@ export class Worker {
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
+    clearInterval(this.#shardLoadTimer)
     clearInterval(this.#sweepTimer)
     await this.#hibernation.stop()
     this.#options.member.setStatus('draining')
@@ -321,6 +332,12 @@ export class Worker {
   #reportLoad(): void {
     const { load } = this.#host
     this.#options.member.setLoad({ ...load, capacity: this.#options.maxSessions })
+  }
+
+  #reportShards(): void {
+    const report = this.#meter.report(new Set(this.#owner.owned.keys()), this.#host.work())
+    // What is not heard now is said again in seconds.
+    this.#options.reportShards?.(report).catch(() => undefined)
   }
 
   async #submitForgotten(): Promise<void> {

@@ -144,6 +144,7 @@ export class WorkerCluster {
       hasSuccessor: () => this.options.drainTimeoutMs !== undefined,
       migrationTimeoutMs: 0,
       drainTimeoutMs: this.options.drainTimeoutMs ?? 0,
+      reportShards: undefined,
       lastBeatOf: async () => undefined,
       storage: workerStorage(this.database, worker.id),
       workspaces: new WorkspaceKeeper(join(this.root, name), this.workspaces, false),

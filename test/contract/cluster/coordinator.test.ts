@@ -15,7 +15,7 @@ const WAIT = { timeout: 20_000, interval: 20 }
 
 async function coordinate(plane: Plane): Promise<Coordinator> {
   const id = newNodeId('coordinator')
-  const { leader, nodes, assignments, beats, log } = plane
+  const { leader, nodes, assignments, beats, shardLoads, log } = plane
   const control = plane.channel(id)
   const clock = () => performance.now()
   const coordinator = new Coordinator({
@@ -25,6 +25,7 @@ async function coordinate(plane: Plane): Promise<Coordinator> {
     nodes,
     assignments,
     beats,
+    shardLoads,
     control,
     log,
     clock,

@@ -21,6 +21,7 @@ export interface NodeProgram {
 type Code = {
   membership: typeof import('../../../src/cluster/membership.js')
   beats: typeof import('../../../src/cluster/beats.js')
+  shardLoads: typeof import('../../../src/cluster/shard-loads.js')
   channel: typeof import('../../../src/cluster/control-channel.js')
   coordinator: typeof import('../../../src/coordinator/coordinator.js')
   connect: typeof import('../../../src/redis/connect.js')
@@ -35,6 +36,7 @@ type Code = {
 const MODULES: Readonly<Record<keyof Code, string>> = {
   membership: 'cluster/membership.js',
   beats: 'cluster/beats.js',
+  shardLoads: 'cluster/shard-loads.js',
   channel: 'cluster/control-channel.js',
   coordinator: 'coordinator/coordinator.js',
   connect: 'redis/connect.js',
@@ -111,6 +113,7 @@ async function runCoordinator(program: NodeProgram, code: Code, database: Databa
     nodes: new code.nodes.Nodes(database),
     assignments: new code.assignments.ShardAssignments(database),
     beats: new code.beats.Beats(redis, cluster),
+    shardLoads: new code.shardLoads.RedisShardLoads(redis, cluster),
     control: new code.channel.RedisControlChannel({ id, cluster, redis, connectReader, log }),
     log,
     clock: () => performance.now(),

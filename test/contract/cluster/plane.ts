@@ -7,6 +7,7 @@ import { onTestFinished } from 'vitest'
 import { Beats } from '../../../src/cluster/beats.js'
 import type { ControlLog } from '../../../src/cluster/cluster.js'
 import { RedisControlChannel } from '../../../src/cluster/control-channel.js'
+import { RedisShardLoads } from '../../../src/cluster/shard-loads.js'
 import type { NodeId } from '../../../src/protocol/ids.js'
 import { connectBlocking, connectCommands, disconnect, type RedisConfig } from '../../../src/redis/connect.js'
 import { openDatabase } from '../../../src/storage/database.js'
@@ -36,6 +37,7 @@ export async function openPlane(redisUrl = address('TEST_REDIS_URL')) {
   return {
     ...{ cluster, database, databaseUrl, redis, redisConfig, log, channel },
     beats: new Beats(redis, cluster),
+    shardLoads: new RedisShardLoads(redis, cluster),
     nodes: new Nodes(database),
     assignments: new ShardAssignments(database),
     leader: new LeaderLease(database),

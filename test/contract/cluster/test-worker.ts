@@ -24,6 +24,8 @@ export class TestWorker {
   releases: boolean
   /** Reply to the last beat. */
   answer = ''
+  /** Turns under way on each shard of the cluster; what of it is on its own shards it reports with every beat. */
+  load: ReadonlyMap<number, number> = new Map()
   readonly #beat = new Script(new URL('../../../src/cluster/lua/beat.lua', import.meta.url))
   readonly #version: string
   #timer: NodeJS.Timeout | undefined
@@ -56,6 +58,14 @@ export class TestWorker {
     const reply = await this.#beat.run(redis, nodeKey(cluster, this.id), kind, BEAT_EXPIRY_MS, ...fields)
     this.answer = String(reply[0])
     if (this.answer === 'ok') await redis.zadd(nodesKey(cluster), Number(reply[1]), this.id)
+    if (this.load.size > 0) await this.#report()
+  }
+
+  async #report(): Promise<void> {
+    const owned = await this.plane.assignments.ownedBy(this.id)
+    const idle = { shard: -1, running: 0, queued: 0, perSecond: 0 }
+    const hot = owned.map(({ shard }) => ({ ...idle, shard, running: this.load.get(shard) ?? 0 }))
+    await this.plane.shardLoads.publish(this.id, { hot, rest: idle })
   }
 
   /** Falls silent without a word. */
