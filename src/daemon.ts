@@ -4,6 +4,7 @@
  *
  *   database ▶ bus ▶ membership ▶ worker ▶ coordinator ▶ edge ▶ admin server
  */
+import { heedingDrain } from './assembly/drain-word.js'
 import { HealthWatch } from './assembly/health-watch.js'
 import { Lifecycle } from './assembly/lifecycle.js'
 import {
@@ -23,7 +24,7 @@ import type { Edge } from './edge/edge.js'
 
 import type { Federation } from './federation/federation.js'
 import { type NodeId, newNodeId } from './protocol/ids.js'
-
+import { ClusterRequests } from './storage/cluster-requests.js'
 import type { Database } from './storage/database.js'
 import { LeaderLease } from './storage/leader.js'
 import { Nodes } from './storage/nodes.js'
@@ -41,6 +42,8 @@ export interface DaemonOptions {
   readonly log: Log
   /** The cluster has declared this process dead: it must exit at once, because another one does its work now. */
   readonly onDead: () => void
+  /** An operator wants this node to give everything away and to end; called once. */
+  readonly onDrain?: () => void
   /** Turns the level of `log` while the process runs; undefined where that is not for an operator to do. */
   readonly logLevel?: LogLevelSwitch
   /** Told of every session that comes in at this node's edge and that a worker has accepted. */
@@ -68,6 +71,7 @@ export class Daemon {
   readonly #pages: Pages
   readonly #health: Health
   readonly #lifecycle: Lifecycle
+  #draining = false
   #edge: Edge | undefined
   #federation: Federation | undefined
   #admin: AdminServer | undefined
@@ -116,6 +120,7 @@ export class Daemon {
 
   /** Stops in reverse order, each part in bounded time. May be called twice. */
   async stop(): Promise<void> {
+    this.#draining = true
     this.#health.setReadiness({ ready: false, message: 'draining' })
     await this.#lifecycle.stop()
     this.#metrics.stop()
@@ -155,12 +160,24 @@ export class Daemon {
   async #openPlanes(): Promise<Planes> {
     const { database, shardCount } = await openStorage(this.#foundation)
     const bus = await openBus(this.#foundation, database)
-    const control = await join(this.#foundation, database, shardCount)
-    control.member.onDead(this.options.onDead)
+    const plane = await join(this.#foundation, database, shardCount)
+    plane.member.onDead(this.options.onDead)
+    const control = heedingDrain(plane.control, () => this.#drain())
     this.#health.register(usesRedis(this.options.config) ? 'redis' : 'bus', () => bus.ping())
     // A cluster runs on without Postgres for a while: nobody is to be sent away from its nodes meanwhile.
     this.#health.register('database', () => database.ping(), { critical: !isClustered(this.options.config) })
-    return { ...control, database, bus, shardCount }
+    // Workers and coordinators listen for words of their own.
+    if (plane.beats && this.#foundation.config.server.role === 'edge') {
+      this.#lifecycle.started('control words', await control.receive(() => undefined))
+    }
+    return { ...plane, control, database, bus, shardCount }
+  }
+
+  #drain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    this.#foundation.log.info({}, 'an operator drains this node')
+    this.options.onDrain?.()
   }
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
@@ -206,6 +223,7 @@ export class Daemon {
       assignments: new ShardAssignments(database),
       beats,
       shardLoads,
+      requests: new ClusterRequests(database),
       control,
       log,
       clock: () => performance.now(),

@@ -37,6 +37,7 @@ function program(): Command {
   addStart(root)
   addDaemonCommands(root)
   addSessionCommands(root)
+  addClusterCommands(root)
   addToolCommands(root)
   addChaos(root)
   return root
@@ -135,6 +136,32 @@ function addSessionCommands(root: Command): void {
     .option('--from <position>', 'start, now, or the id of an event such as 7-42', 'start')
     .addHelpText('after', '\nOn a terminal, lines that you type become tasks; /stop and /cancel do what they say.')
     .action(async (session, flags) => (await import('./attach.js')).attach(session, flags))
+}
+
+/** Commands for operators: they read Redis and PostgreSQL themselves, so that they also work when no edge does. */
+function addClusterCommands(root: Command): void {
+  const cluster = root
+    .command('cluster')
+    .description('look at a cluster and move its work; needs REDIS_URL and DATABASE_URL')
+  const command = (name: string, what: string): Command =>
+    cluster.command(name).description(what).addOption(configOption()).addOption(jsonOption())
+  command('status', 'nodes with their load, the leader, and shards by state').action(async (flags) =>
+    (await import('./cluster-status.js')).clusterStatus(flags),
+  )
+  command('ring', 'which shards each worker has, its fair share, and what the hash ring prefers').action(
+    async (flags) => (await import('./cluster-status.js')).clusterRing(flags),
+  )
+  command('drain', 'move everything away from a node, which then ends')
+    .argument('<node>', 'id of the node, or its name')
+    .option('--no-wait', 'return at once')
+    .action(async (node, flags) => (await import('./cluster-drain.js')).clusterDrain(node, flags))
+  command('move', 'move a shard to a worker, where it stays for ten minutes at least')
+    .argument('<session|shard>', 'number of the shard, or id of a session in it')
+    .argument('<worker>', 'id of the worker, or its name')
+    .action(async (what, where, flags) => (await import('./cluster-move.js')).clusterMove(what, where, flags))
+  command('rebalance', 'let the leader look at the load and move what is worth it')
+    .option('--dry-run', 'only show what would move')
+    .action(async (flags) => (await import('./cluster-move.js')).clusterRebalance(flags))
 }
 
 function addToolCommands(root: Command): void {

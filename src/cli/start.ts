@@ -28,6 +28,7 @@ export async function start(flags: StartFlags): Promise<void> {
     log,
     logLevel,
     onDead: () => process.exit(EXIT.dead),
+    onDrain: () => process.kill(process.pid, 'SIGTERM'),
     onStarted: (part) => output.step(part),
   })
   guard(log)

@@ -75,6 +75,7 @@ export interface GrantedShard extends OwnedShard {
  *   pinned     owner → holder    control commands may wait in these sessions, whose turns you still run
  *   unpinned   holder → owner    these sessions are yours now
  *   buried     leader → workers  this node is dead: its pins end
+ *   drain      operator → node   give everything away and end
  */
 export type ControlMessage =
   | { readonly type: 'claim'; readonly shards: readonly GrantedShard[] }
@@ -82,6 +83,7 @@ export type ControlMessage =
   | { readonly type: 'released'; readonly shards: readonly OwnedShard[] }
   | { readonly type: 'pinned' | 'unpinned'; readonly sessions: readonly SessionId[] }
   | { readonly type: 'buried'; readonly node: NodeId }
+  | { readonly type: 'drain' }
 
 export interface ControlChannel {
   /** Best effort: the receiver also polls the assignments. */

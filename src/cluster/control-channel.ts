@@ -85,6 +85,7 @@ const SHAPES: Readonly<Record<ControlMessage['type'], (message: Readonly<Record<
   pinned: ({ sessions }) => areTexts(sessions),
   unpinned: ({ sessions }) => areTexts(sessions),
   buried: ({ node }) => typeof node === 'string',
+  drain: () => true,
 }
 
 function isControlMessage(message: unknown): message is ControlMessage {

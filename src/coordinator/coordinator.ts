@@ -6,13 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Beats } from '../cluster/beats.js'
 import type { ControlChannel, ControlLog, ControlMessage, LiveNode, ShardLoads } from '../cluster/cluster.js'
 import type { NodeId } from '../protocol/ids.js'
+import type { ClusterRequests } from '../storage/cluster-requests.js'
 import type { LeaderLease, Leadership } from '../storage/leader.js'
 import type { NodeRecord, Nodes } from '../storage/nodes.js'
 import type { ShardAssignments } from '../storage/shard-assignments.js'
 import { type BalancedWorker, balance } from './balancer.js'
 import { FailureDetector } from './failure-detector.js'
 import { Lease } from './lease.js'
-import { LoadWatch } from './load-watch.js'
+import { type LoadPicture, LoadWatch } from './load-watch.js'
+import { type ClusterPicture, OperatorRequests } from './operator-requests.js'
 import { Reassignment } from './reassignment.js'
 
 const LEADING_ROUND_MS = 250
@@ -32,6 +34,7 @@ export interface CoordinatorDependencies {
   readonly assignments: Pick<ShardAssignments, 'ensureShards' | 'list' | 'assign' | 'requestRelease' | 'withdraw'>
   readonly beats: Pick<Beats, 'read' | 'declareDead'>
   readonly shardLoads: Pick<ShardLoads, 'read'>
+  readonly requests: Pick<ClusterRequests, 'listOpen' | 'end'>
   readonly control: ControlChannel
   readonly log: ControlLog
   /** Monotonic, in ms. */
@@ -44,6 +47,7 @@ export class Coordinator {
   readonly #detector = new FailureDetector()
   readonly #reassignment: Reassignment
   readonly #loadWatch: LoadWatch
+  readonly #requests: OperatorRequests
   readonly #versions = new Map<NodeId, string>()
   readonly #stopping = new AbortController()
   #running: Promise<void> | undefined
@@ -60,6 +64,7 @@ export class Coordinator {
     this.#lease = new Lease({ records: leader, holder: id, clock })
     this.#reassignment = new Reassignment({ ...deps, term: () => this.#lease.term })
     this.#loadWatch = new LoadWatch(deps)
+    this.#requests = new OperatorRequests({ ...deps, term: () => this.#lease.term })
   }
 
   /** True while this process may lead. */
@@ -215,24 +220,21 @@ export class Coordinator {
       present.flatMap(({ owner, previousOwner }) => owner ?? previousOwner ?? []),
     )
     await this.#reassignment.observe(present)
-    const workers = workersAmong(living, heard)
-    const owners = new Map(present.flatMap(({ shard, owner }) => (owner === null ? [] : [[shard, owner]])))
-    const loads = await this.#loadWatch.picture(
-      owners,
-      workers.map(({ id }) => id),
-    )
-    const plan = balance({
-      ...loads,
-      shardCount,
-      assignments: present,
-      workers,
-      versions: this.#versions,
-      targets: this.#reassignment.targets,
-      moving: this.#reassignment.moving,
-    })
+    const picture = { assignments: present, workers: workersAmong(living, heard), versions: this.#versions }
+    const { wished, round } = await this.#requests.read(picture)
+    if (round && !this.#loadWatch.isDue) this.#loadWatch.request()
+    const { targets, moving } = this.#reassignment
+    const plan = balance({ ...picture, ...(await this.#load(picture)), shardCount, targets, moving, wished })
     this.#loadWatch.looked(plan)
+    await this.#requests.planned(plan)
     this.#noteStranded(plan.stranded.length)
     await this.#reassignment.carryOut(plan)
+  }
+
+  #load({ assignments, workers }: ClusterPicture): Promise<LoadPicture> {
+    const owners = new Map(assignments.flatMap(({ shard, owner }) => (owner === null ? [] : [[shard, owner]])))
+    const ids = workers.map(({ id }) => id)
+    return this.#loadWatch.picture(owners, ids)
   }
 
   async #learnVersions(living: readonly NodeRecord[], owners: readonly NodeId[]): Promise<void> {
@@ -256,7 +258,7 @@ export class Coordinator {
 }
 
 /** Workers that have beaten. One that is registered but silent gets nothing; whether it is dead is decided elsewhere. */
-function workersAmong(living: readonly NodeRecord[], heard: readonly LiveNode[]): BalancedWorker[] {
+export function workersAmong(living: readonly NodeRecord[], heard: readonly LiveNode[]): BalancedWorker[] {
   const beats = new Map(heard.map((beat) => [beat.id, beat]))
   return living
     .filter(({ role }) => role === 'worker' || role === 'all')

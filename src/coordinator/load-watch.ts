@@ -43,6 +43,10 @@ export class LoadWatch {
     this.#readAt = Number.NEGATIVE_INFINITY
   }
 
+  get isDue(): boolean {
+    return this.#isDue
+  }
+
   /** What the balancer may know now. `owners` are those of the shards, `workers` the ids of the living. */
   async picture(owners: ReadonlyMap<number, NodeId>, workers: readonly NodeId[]): Promise<LoadPicture> {
     const names = [...workers].sort().join(' ')

@@ -20,6 +20,7 @@ export interface Schema {
   nodes: NodesTable
   shard_assignments: ShardAssignmentsTable
   shard_projection: { shard: number; epoch: number; pos: Generated<number> }
+  cluster_requests: ClusterRequestsTable
   sessions: SessionsTable
   events: { session_id: string; epoch: number; seq: number; type: string; body: JsonText; at: Timestamp }
   tasks: TasksTable
@@ -53,6 +54,18 @@ interface ShardAssignmentsTable {
   previous_owner: string | null
   changed_at: FilledTimestamp
   pins: ColumnType<Record<string, unknown>, string | undefined, string>
+}
+
+interface ClusterRequestsTable {
+  id: Generated<number>
+  kind: 'move' | 'rebalance'
+  shard: number | null
+  target: string | null
+  state: Generated<'waiting' | 'done' | 'refused'>
+  outcome: string | null
+  requested_at: FilledTimestamp
+  ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  held_until: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
 }
 
 interface SessionsTable {

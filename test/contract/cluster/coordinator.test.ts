@@ -15,7 +15,7 @@ const WAIT = { timeout: 20_000, interval: 20 }
 
 async function coordinate(plane: Plane): Promise<Coordinator> {
   const id = newNodeId('coordinator')
-  const { leader, nodes, assignments, beats, shardLoads, log } = plane
+  const { leader, nodes, assignments, beats, shardLoads, requests, log } = plane
   const control = plane.channel(id)
   const clock = () => performance.now()
   const coordinator = new Coordinator({
@@ -26,6 +26,7 @@ async function coordinate(plane: Plane): Promise<Coordinator> {
     assignments,
     beats,
     shardLoads,
+    requests,
     control,
     log,
     clock,

@@ -22,6 +22,7 @@ type Code = {
   membership: typeof import('../../../src/cluster/membership.js')
   beats: typeof import('../../../src/cluster/beats.js')
   shardLoads: typeof import('../../../src/cluster/shard-loads.js')
+  requests: typeof import('../../../src/storage/cluster-requests.js')
   channel: typeof import('../../../src/cluster/control-channel.js')
   coordinator: typeof import('../../../src/coordinator/coordinator.js')
   connect: typeof import('../../../src/redis/connect.js')
@@ -37,6 +38,7 @@ const MODULES: Readonly<Record<keyof Code, string>> = {
   membership: 'cluster/membership.js',
   beats: 'cluster/beats.js',
   shardLoads: 'cluster/shard-loads.js',
+  requests: 'storage/cluster-requests.js',
   channel: 'cluster/control-channel.js',
   coordinator: 'coordinator/coordinator.js',
   connect: 'redis/connect.js',
@@ -114,6 +116,7 @@ async function runCoordinator(program: NodeProgram, code: Code, database: Databa
     assignments: new code.assignments.ShardAssignments(database),
     beats: new code.beats.Beats(redis, cluster),
     shardLoads: new code.shardLoads.RedisShardLoads(redis, cluster),
+    requests: new code.requests.ClusterRequests(database),
     control: new code.channel.RedisControlChannel({ id, cluster, redis, connectReader, log }),
     log,
     clock: () => performance.now(),

@@ -10,6 +10,7 @@ import { RedisControlChannel } from '../../../src/cluster/control-channel.js'
 import { RedisShardLoads } from '../../../src/cluster/shard-loads.js'
 import type { NodeId } from '../../../src/protocol/ids.js'
 import { connectBlocking, connectCommands, disconnect, type RedisConfig } from '../../../src/redis/connect.js'
+import { ClusterRequests } from '../../../src/storage/cluster-requests.js'
 import { openDatabase } from '../../../src/storage/database.js'
 import { LeaderLease } from '../../../src/storage/leader.js'
 import { migrate } from '../../../src/storage/migrate.js'
@@ -41,6 +42,7 @@ export async function openPlane(redisUrl = address('TEST_REDIS_URL')) {
     nodes: new Nodes(database),
     assignments: new ShardAssignments(database),
     leader: new LeaderLease(database),
+    requests: new ClusterRequests(database),
   }
 }
 

@@ -18,10 +18,10 @@ const TIMEOUT_MS = 150_000
 
 async function coordinate(plane: Plane): Promise<Coordinator> {
   const id = newNodeId('coordinator')
-  const { leader, nodes, assignments, beats, shardLoads, log } = plane
+  const { leader, nodes, assignments, beats, shardLoads, requests, log } = plane
   const clock = () => performance.now()
   const control = plane.channel(id)
-  const parts = { leader, nodes, assignments, beats, shardLoads, control, log, clock, migrationTimeoutMs: 5_000 }
+  const parts = { leader, nodes, assignments, beats, shardLoads, requests, control, log, clock, migrationTimeoutMs: 5_000 }
   const coordinator = new Coordinator({ id, shardCount: SHARDS, ...parts })
   onTestFinished(() => coordinator.stop())
   await coordinator.start()
