@@ -21,7 +21,18 @@ async function coordinate(plane: Plane): Promise<Coordinator> {
   const { leader, nodes, assignments, beats, shardLoads, requests, log } = plane
   const clock = () => performance.now()
   const control = plane.channel(id)
-  const parts = { leader, nodes, assignments, beats, shardLoads, requests, control, log, clock, migrationTimeoutMs: 5_000 }
+  const parts = {
+    leader,
+    nodes,
+    assignments,
+    beats,
+    shardLoads,
+    requests,
+    control,
+    log,
+    clock,
+    migrationTimeoutMs: 5_000,
+  }
   const coordinator = new Coordinator({ id, shardCount: SHARDS, ...parts })
   onTestFinished(() => coordinator.stop())
   await coordinator.start()
