@@ -2,7 +2,6 @@
  * Which worker should own which shard: a consistent-hash ring with bounded load that moves as little as it can.
  * Pure: the same input gives the same map on every coordinator.
  */
-import assert from 'node:assert/strict'
 import { HashRing } from './ring.js'
 import { allShards, type Shard } from './shard.js'
 
@@ -196,20 +195,23 @@ function placeOwnerless(
  * its part of the load.
  */
 function feedHungry(input: AssignmentInput, loads: readonly Load[], preferred: Preferred): void {
+  if (loads.every(({ shards, floor }) => shards.size >= floor)) return
   const loadOf = (shard: Shard): number => input.loads?.get(shard) ?? 0
   const fairLoad = totalLoad(allShards(input.shardCount), loadOf) / input.shardCount
-  const isMoving = (shard: Shard, { worker }: Load): boolean => input.current.get(shard) !== worker.id
+  const carried = new Map(loads.map((load) => [load, totalLoad(load.shards, loadOf)]))
   for (const hungry of loads) {
     while (hungry.shards.size < hungry.floor) {
-      const donor = donorFor(hungry, loads, input.fixed, isMoving, loadOf)
+      const donor = donorFor(hungry, loads, input, carried)
       // The floors add up to less than all shards, so only fixed ones can leave a worker below its own.
       if (!donor) break
       const missing = hungry.floor - hungry.shards.size
-      const wanted = (hungry.share * fairLoad - totalLoad(hungry.shards, loadOf)) / missing
+      const wanted = (hungry.share * fairLoad - (carried.get(hungry) ?? 0)) / missing
       const prefers = (shard: Shard): boolean => preferred.get(shard) === hungry.worker.id
       const shard = bestFit(donor.offered, wanted, loadOf, prefers)
       donor.load.shards.delete(shard)
       hungry.shards.add(shard)
+      carried.set(donor.load, (carried.get(donor.load) ?? 0) - loadOf(shard))
+      carried.set(hungry, (carried.get(hungry) ?? 0) + loadOf(shard))
     }
   }
 }
@@ -223,20 +225,21 @@ interface Donor {
 function donorFor(
   hungry: Load,
   loads: readonly Load[],
-  fixed: ReadonlySet<Shard> | undefined,
-  isMoving: (shard: Shard, load: Load) => boolean,
-  loadOf: (shard: Shard) => number,
+  { current, fixed }: Pick<AssignmentInput, 'current' | 'fixed'>,
+  carried: ReadonlyMap<Load, number>,
 ): Donor | undefined {
+  const pressure = (load: Load): number => (carried.get(load) ?? 0) / load.worker.weight
   const donors = loads
     .filter((load) => load !== hungry && load.shards.size > load.floor)
-    .map((load) => ({ load, offered: [...load.shards].filter((shard) => !fixed?.has(shard)) }))
-    .filter(({ offered }) => offered.length > 0)
-    .map((donor) => ({ ...donor, pressure: totalLoad(donor.load.shards, loadOf) / donor.load.worker.weight }))
-    .sort((a, b) => b.pressure - a.pressure || byFullness(a.load, b.load))
-  const moving = donors
-    .map(({ load, offered }) => ({ load, offered: offered.filter((shard) => isMoving(shard, load)) }))
-    .find(({ offered }) => offered.length > 0)
-  return moving ?? donors[0]
+    .sort((a, b) => pressure(b) - pressure(a) || byFullness(a, b))
+  const offer = (isOffered: (shard: Shard, load: Load) => boolean): Donor | undefined => {
+    for (const load of donors) {
+      const offered = [...load.shards].filter((shard) => !fixed?.has(shard) && isOffered(shard, load))
+      if (offered.length > 0) return { load, offered }
+    }
+    return undefined
+  }
+  return offer((shard, { worker }) => current.get(shard) !== worker.id) ?? offer(() => true)
 }
 
 const byFullness = (a: Load, b: Load): number => b.shards.size / b.share - a.shards.size / a.share
@@ -254,9 +257,10 @@ function bestFit(
   loadOf: (shard: Shard) => number,
   prefers: (shard: Shard) => boolean,
 ): Shard {
-  const [best] = shards
-    .map((shard) => ({ shard, distance: Math.abs(loadOf(shard) - wanted), rank: prefers(shard) ? 0 : 1 }))
-    .sort((a, b) => a.distance - b.distance || a.rank - b.rank || b.shard - a.shard)
-  assert(best, 'no shard to choose from')
-  return best.shard
+  const rank = (shard: Shard): number => (prefers(shard) ? 0 : 1)
+  const distance = (shard: Shard): number => Math.abs(loadOf(shard) - wanted)
+  return shards.reduce((best, shard) => {
+    const order = distance(best) - distance(shard) || rank(best) - rank(shard) || shard - best
+    return order > 0 ? shard : best
+  })
 }
