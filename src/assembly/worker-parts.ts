@@ -50,6 +50,7 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
     ownerOf: async (shard) => (await assignments.find(shard))?.owner ?? undefined,
     leader: async () => (await leader.current())?.holder,
     project: (batches) => projection.project(batches),
+    lastEvent: (id) => events.last(id),
     pageEvents: (id, after, upTo, limit) => events.page(id, after, upTo, limit),
     beginOnce: (call, signal) => throughOutage(() => intents.begin(call), { signal }),
     recordDeadLetter: async (letter) => {

@@ -69,6 +69,10 @@ export interface Accepted {
   readonly commands: readonly AcceptedCommand[]
   /** More may wait: the caller accepts again. */
   readonly more: boolean
+  /** Where the shard's cursor stands now: the next call names it. */
+  readonly cursor: string
+  /** An earlier step took commands whose reply never came: the inboxes hold what this owner was not told of. */
+  readonly skipped: boolean
 }
 
 /** Tells which of the added shards have commands waiting. A call that comes twice, or for nothing, is no mistake. */
@@ -91,9 +95,10 @@ export interface CommandStream {
   /**
    * Takes the commands that wait in a shard's stream, at most a batch: moves them into the inboxes of their sessions and
    * the shard's cursor behind them, in one step, and tells the submitting edges. A fresh spawn creates its session and
-   * subscribes its edge.
+   * subscribes its edge. `cursor` is where the owner last knew it: nobody else moves it, so a store that has it further
+   * back has lost what was accepted since, and answers `rollback`.
    */
-  accept(claim: Claim): Promise<Accepted | Refused>
+  accept(claim: Claim, cursor?: string): Promise<Accepted | Refused>
   /**
    * Whether this process lets work in. While it does not, `accept` answers `busy` to what would wait in an inbox; what
    * controls a session, and the spawn of a new one, pass.
@@ -148,6 +153,8 @@ export interface SessionRecord extends SessionHead {
   /** Bodies of accepted commands that wait or run, the running one first. */
   readonly inbox: readonly string[]
   readonly control: readonly string[]
+  /** Id of the last commit, '' before the first. */
+  readonly lastCommit: string
 }
 
 /** One step of a session: events, state and the commands that they end, all or nothing. */
@@ -157,6 +164,13 @@ export interface Change {
   readonly commitId: string
   /** The head that the caller has seen. */
   readonly expectedSeq: number
+  /**
+   * Id of the commit before this one, '' for the first of a session, left out when the caller does not know it. A store
+   * that has another one has lost it: the head alone does not show that where a commit adds no event.
+   */
+  readonly after?: string
+  /** Epoch that the events carry, where it is not the claim's: they are put back as a former owner wrote them. */
+  readonly eventEpoch?: number
   /** JSON of each event, with its `eventId` = claim's epoch and expectedSeq + 1, + 2, … */
   readonly events: readonly string[]
   readonly status: SessionStatus
@@ -171,8 +185,14 @@ export interface Change {
   readonly clearPart: boolean
 }
 
-/** `head`: somebody else moved the head to `seq`; the caller must reload or stop. */
-export type Committed = { readonly status: 'ok' } | Refused | { readonly status: 'head'; readonly seq: number }
+/**
+ * `head`: the head stands at `seq`, which is not what the caller expects. Above it, somebody else has written: reload or
+ * stop. Not above it, or `corrupt` (fewer commands wait than the commit ends): the store has lost writes.
+ */
+export type Committed =
+  | { readonly status: 'ok' | 'corrupt' }
+  | Refused
+  | { readonly status: 'head'; readonly seq: number }
 
 export interface TextFlush {
   readonly sessionId: SessionId
@@ -186,7 +206,7 @@ export interface TextFlush {
   readonly json: string
 }
 
-/** `gap`: the stored text is not as long as `offset`: writes were lost. A repeated flush answers `ok`. */
+/** `gap`: the stored text is not as long as `offset`, or the head is below `headSeq`: writes were lost. A repeated flush answers `ok`. */
 export type Flushed = { readonly status: 'ok' } | Refused | { readonly status: 'gap'; readonly bytes: number }
 
 export interface StoredEvent {
@@ -220,6 +240,10 @@ export interface Claimed {
   readonly pins: readonly Pin[]
   /** Sessions that are not here and for which commands wait. */
   readonly cold: readonly ColdSession[]
+  /** Where the shard's cursor stands: `accept` names it. */
+  readonly cursor: string
+  /** The store may have lost writes since the last owner had everything in it (see `StoreFailover`). */
+  readonly storeChanged: boolean
 }
 
 /** A session whose turn outlives its worker's ownership of the shard: only `node`, under `epoch`, writes it. */
@@ -333,6 +357,35 @@ export interface EdgeStream {
   open(edge: NodeId, handlers: EdgeHandlers): Promise<EdgeOutbox>
 }
 
+/** Tells when the store of some shards has become another one, which may lack the last writes. */
+export interface StoreWatch {
+  /** Looks at once. Resolves when the store has answered for every shard, after `onChanged` where it is another. */
+  check(): Promise<void>
+  stop(): void
+}
+
+export interface StoreWatchHandlers {
+  /** Called with each shard's lane that is served by another store than before. */
+  readonly onChanged: (isAffected: (shard: number) => boolean) => void
+  /** The store is still the one that it was: what it answered is in it. */
+  readonly onSame: (isAffected: (shard: number) => boolean) => void
+}
+
+/**
+ * For a store that fails over and then may lack its last writes: how its owner notices, and how it puts back what it
+ * remembers. What it has lost is the end of what was written to a lane, never something in between.
+ */
+export interface StoreFailover {
+  watch(handlers: StoreWatchHandlers): StoreWatch
+  /**
+   * Puts accepted commands back that the store does not know, behind what waits, in the order given, which is that of
+   * their acceptance; creates the sessions of spawns. Bounds of what may wait do not count: they were accepted.
+   */
+  restore(claim: Claim, commands: readonly Submission[]): Promise<{ readonly status: 'ok' } | Refused>
+  /** Notes that the owner has everything in this store: the next owner need not doubt it. */
+  settle(claim: Claim): Promise<{ readonly status: 'ok' } | Refused>
+}
+
 /** The three together, as the composition root hands them out. */
 export interface Bus {
   readonly commands: CommandStream
@@ -340,6 +393,8 @@ export interface Bus {
   readonly outboxes: EdgeStream
   /** Undefined in one process. */
   readonly handover?: Handover
+  /** Undefined for a store that loses nothing it has answered. */
+  readonly failover?: StoreFailover
   /** Whether the store answers: for readiness. */
   ping(): Promise<void>
   stop(): Promise<void>

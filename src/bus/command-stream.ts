@@ -34,6 +34,7 @@ const SUBMISSIONS_PER_CALL = 64
 /** The commands of one call are bounded by the script; a shard where nothing waits costs 2 µs. */
 const SHARDS_PER_CALL = 64
 const CHARS_PER_CALL = 256 * 1024
+const UNKNOWN_CURSOR = '-'
 
 export class RedisCommandStream implements CommandStream {
   readonly #submit: ScriptBatch
@@ -74,11 +75,14 @@ export class RedisCommandStream implements CommandStream {
     return new RedisCommandBell({ owner, redis, lanes, connect: connectReader, onWaiting, onLost })
   }
 
-  async accept({ shard, epoch }: Claim): Promise<Accepted | Refused> {
+  async accept({ shard, epoch }: Claim, cursor = UNKNOWN_CURSOR): Promise<Accepted | Refused> {
     const keys = this.lanes.ofShard(shard)
-    const reply = await this.#accept.run(keys.base, keys.shard(shard), [shard, epoch])
+    const reply = await this.#accept.run(keys.base, keys.shard(shard), [shard, epoch, cursor])
     const line = words(reply)
-    return refusal(line) ?? { status: 'ok', more: line[1] === '1', commands: acceptedCommands(reply) }
+    const refused = refusal(line)
+    if (refused) return refused
+    const [, more, , to = '', moved] = line
+    return { status: 'ok', more: more === '1', commands: acceptedCommands(reply), cursor: to, skipped: moved === '1' }
   }
 
   admitWork(admitted: boolean): void {

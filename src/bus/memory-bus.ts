@@ -98,20 +98,22 @@ class MemoryCommandStream implements CommandStream {
     return bell
   }
 
-  async accept(claim: Claim): Promise<Accepted | Refused> {
+  async accept(claim: Claim, cursor?: string): Promise<Accepted | Refused> {
     const shard = this.shards.get(claim.shard)
-    const refused = shard.refusal(claim)
+    const refused = shard.refusal(claim, cursor)
     if (refused) return refused
+    const skipped = cursor !== undefined && cursor !== shard.cursor
     const waiting = shard.read(LIMITS.acceptCommands)
-    if (waiting.length === 0) return { status: 'ok', commands: [], more: false }
+    if (waiting.length === 0) return { status: 'ok', commands: [], more: false, cursor: shard.cursor, skipped }
     const group = this.durability.group()
     const commands = waiting.map((submission) => ({
       submission,
       acceptance: shard.accept(submission, group, this.#admitsWork),
     }))
     shard.moveCursor(waiting.length, group)
+    const reached = shard.cursor
     await this.durability.keep(group, () => this.#tellEdges(commands))
-    return { status: 'ok', commands, more: waiting.length === LIMITS.acceptCommands }
+    return { status: 'ok', commands, more: waiting.length === LIMITS.acceptCommands, cursor: reached, skipped }
   }
 
   admitWork(admitted: boolean): void {
@@ -175,9 +177,10 @@ class MemorySessionLog implements SessionLog {
     if (session?.isLastCommit(change.commitId)) return await this.#durably({ status: 'ok' })
     const refused = shard.refusal(claim)
     if (refused) return refused
-    if (!session?.isAt(change.expectedSeq, claim.epoch)) return { status: 'head', seq: session?.seq ?? 0 }
+    if (!session?.isAt(change, claim.epoch)) return { status: 'head', seq: session?.seq ?? -1 }
+    if (!session.holds(change)) return { status: 'corrupt' }
     const group = this.durability.group()
-    const events = session.commit(claim.epoch, change, group)
+    const events = session.commit(change.eventEpoch ?? claim.epoch, change, group)
     shard.committed(session)
     const show = this.#fanOut(session, { kind: 'events', sessionId: session.id, events })
     await this.durability.keep(group, events.length > 0 ? show : undefined)

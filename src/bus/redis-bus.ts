@@ -8,6 +8,7 @@ import { RedisEdgeStream } from './edge-stream.js'
 import { RedisHandover } from './handover.js'
 import { Lanes } from './lanes.js'
 import { RedisSessionLog } from './session-log.js'
+import { RedisStoreFailover } from './store-failover.js'
 
 export interface RedisBusOptions {
   readonly redis: RedisConfig
@@ -36,6 +37,7 @@ export async function createRedisBus(options: RedisBusOptions): Promise<Bus> {
     log: new RedisSessionLog(writes, lanes),
     outboxes: new RedisEdgeStream(writes, lanes, connectReader),
     handover: new RedisHandover(writes, lanes),
+    failover: new RedisStoreFailover(writes, lanes),
     ping: async () => {
       await writes.ping()
     },

@@ -27,7 +27,6 @@ import {
   type SessionLog,
   type SessionRecord,
   type StoredEvent,
-  StoreRefusal,
   type TextFlush,
 } from './bus.js'
 import type { Outbox } from './command.js'
@@ -75,7 +74,7 @@ export class RedisSessionLog implements SessionLog {
   async claim(claim: Claim): Promise<Claimed | Fenced> {
     const { base, shard } = this.lanes.ofShard(claim.shard)
     const key = shard(claim.shard)
-    const reply = await this.#claim.run(this.redis, key, claim.owner, claim.epoch, KEY_LAYOUT, base)
+    const reply = await this.#claim.run(this.redis, key, claim.owner, claim.epoch, KEY_LAYOUT, base, 0)
     if (word(reply) === 'fenced') return { status: 'fenced', epoch: Number(reply[1]) }
     return {
       status: 'ok',
@@ -83,6 +82,8 @@ export class RedisSessionLog implements SessionLog {
       unprojected: reply[2] as SessionId[],
       pins: pinsOf(reply[3] as string[]),
       cold: coldSessions(reply[4] as string[]),
+      cursor: String(reply[5]),
+      storeChanged: reply[6] === '1',
     }
   }
 
@@ -96,9 +97,7 @@ export class RedisSessionLog implements SessionLog {
     const reply = words(await this.#commit.run(keys.base, keys.shard(claim.shard), commitArguments(claim, change)))
     if (word(reply) === 'ok') return { status: 'ok' }
     if (word(reply) === 'head') return { status: 'head', seq: Number(reply[1]) }
-    const refused = refusal(reply)
-    if (refused) return refused
-    throw new StoreRefusal(`session ${change.sessionId}: its lists do not hold what the commit ends`)
+    return refusal(reply) ?? { status: 'corrupt' }
   }
 
   async flush(claim: Claim, flush: TextFlush): Promise<Flushed> {
@@ -118,15 +117,16 @@ export class RedisSessionLog implements SessionLog {
   async load(sessionId: SessionId): Promise<SessionRecord | undefined> {
     const key = this.lanes.sessionKey(sessionId)
     const [fields, inbox, control, text] = await Promise.all([
-      this.redis.hmget(key, ...HEAD_FIELDS, 'floor', 'part'),
+      this.redis.hmget(key, ...HEAD_FIELDS, 'floor', 'part', 'commit'),
       this.redis.lrange(`${key}:inbox`, 0, -1),
       this.redis.lrange(`${key}:control`, 0, -1),
       this.redis.get(`${key}:part`),
     ])
     const head = sessionHead(sessionId, fields)
     if (!head) return undefined
-    const [floor, messageId] = fields.slice(HEAD_FIELDS.length)
-    return { ...head, floor: floor ?? '0-0', part: partOf(messageId, text), inbox, control }
+    const [floor, messageId, commit] = fields.slice(HEAD_FIELDS.length)
+    const part = partOf(messageId, text)
+    return { ...head, floor: floor ?? '0-0', part, inbox, control, lastCommit: commit ?? '' }
   }
 
   async events(sessionId: SessionId, after: string, limit: number): Promise<readonly StoredEvent[]> {
@@ -213,7 +213,8 @@ function coldSessions(pairs: readonly string[]): ColdSession[] {
 function commitArguments({ shard, epoch }: Claim, change: Change): string[] {
   const { sessionId, expectedSeq, commitId, popInbox, popControl, status, clearPart, ended, events } = change
   const counts = `${ended.length} ${events.length}`
-  const place = `${shard} ${epoch} ${sessionId} ${expectedSeq} ${commitId}`
+  const after = change.after === undefined ? '-' : change.after || '.'
+  const place = `${shard} ${epoch} ${sessionId} ${expectedSeq} ${commitId} ${after} ${change.eventEpoch ?? epoch}`
   const effects = `${popInbox} ${popControl} ${status} ${clearPart ? 1 : 0}`
   const args = [`${counts} ${place} ${effects}`, change.state ?? '']
   for (const { commandId, eventId } of ended) args.push(commandId, eventId)

@@ -30,6 +30,18 @@ export interface WrittenEvents {
   readonly state: SmallState
 }
 
+/** Where a change belongs in its session's log. */
+export interface ChangePlace {
+  readonly sessionId: string
+  /** Of the commit. */
+  readonly id: string
+  /** Id of the commit before it. */
+  readonly after: string
+  readonly epoch: number
+  /** Number of the log's last event, under which the change is expected. */
+  readonly seq: number
+}
+
 export class ChangeBuilder {
   readonly #entries: Entry[] = []
   readonly #events: NewEvent[] = []
@@ -37,25 +49,20 @@ export class ChangeBuilder {
   readonly #ended: { commandId: string; eventId: string }[] = []
   #chars = 0
 
-  /** `seq` is the number of the log's last event, under which the change is expected. */
-  constructor(
-    private readonly sessionId: string,
-    private readonly commitId: string,
-    private readonly epoch: number,
-    private readonly seq: number,
-  ) {}
+  constructor(private readonly place: ChangePlace) {}
 
   /** Takes an entry, or leaves it for the next commit when this one is full. The first is always taken. */
   add(entry: Entry): boolean {
-    const next = this.seq + this.#events.length + 1
-    const bodies = entry.events.map((event, index) => numberedJson(event, this.epoch, next + index))
+    const { epoch, seq } = this.place
+    const next = seq + this.#events.length + 1
+    const bodies = entry.events.map((event, index) => numberedJson(event, epoch, next + index))
     const chars = bodies.reduce((total, body) => total + body.length, 0)
     if (this.#entries.length > 0 && !this.#fits(bodies.length, chars)) return false
     this.#entries.push(entry)
     this.#events.push(...entry.events)
     this.#bodies.push(...bodies)
     this.#chars += chars
-    const eventId = formatEventId(this.epoch, this.seq + this.#events.length)
+    const eventId = formatEventId(epoch, seq + this.#events.length)
     for (const commandId of entry.ended ?? []) this.#ended.push({ commandId, eventId })
     return true
   }
@@ -64,10 +71,12 @@ export class ChangeBuilder {
     const entries = this.#entries
     const last = entries.at(-1)
     if (!last) throw new Error('a change of nothing')
+    const { sessionId, id, after, epoch, seq } = this.place
     const change = {
-      sessionId: this.sessionId,
-      commitId: this.commitId,
-      expectedSeq: this.seq,
+      sessionId,
+      commitId: id,
+      after,
+      expectedSeq: seq,
       events: this.#bodies,
       status: last.status,
       state: JSON.stringify(last.state),
@@ -76,8 +85,8 @@ export class ChangeBuilder {
       ended: this.#ended,
       clearPart: entries.some((it) => it.clearPart === true),
     }
-    const place = { epoch: this.epoch, firstSeq: this.seq + 1 }
-    return { change, written: { ...place, events: this.#events, bodies: this.#bodies, state: last.state } }
+    const written = { epoch, firstSeq: seq + 1, events: this.#events, bodies: this.#bodies, state: last.state }
+    return { change, written }
   }
 
   #fits(events: number, chars: number): boolean {

@@ -7,12 +7,16 @@ import type { AcceptedCommand, Claim, CommandStream, Refused } from '../bus/bus.
 import { HYDRATE } from '../bus/command.js'
 
 export interface CommandReaderOptions {
-  readonly commands: CommandStream
+  readonly commands: Pick<CommandStream, 'accept'>
   /** Takes accepted commands, in order. */
   readonly deliver: (claim: Claim, commands: readonly AcceptedCommand[]) => void
   /** The claim under which a shard is read now. */
   readonly claimOf: (shard: number) => Claim | undefined
+  /** While a shard is being restored, nothing new is accepted before what the store has lost. */
+  readonly isRestoring: (shard: number) => boolean
   readonly onRefused: (claim: Claim, refused: Refused) => void
+  /** Commands were accepted before these of which nobody heard: all are taken from the inboxes, in their order. */
+  readonly onSkipped: (shard: number) => Promise<void>
   /** Nobody knows what was accepted: the shard must be claimed once more, which tells. */
   readonly onFailed: (shard: number, error: unknown) => Promise<void>
   /** Commands wait for a session that the store does not hold. */
@@ -28,6 +32,8 @@ export class CommandReader {
   readonly #running = new Map<number, Promise<void>>()
   /** Those of them that got commands meanwhile. */
   readonly #again = new Set<number>()
+  /** Where the cursors stand: nobody but us moves them. */
+  readonly #cursors = new Map<number, string>()
   #stopped = false
 
   constructor(options: CommandReaderOptions) {
@@ -39,6 +45,11 @@ export class CommandReader {
     if (this.#stopped) return
     if (this.#running.has(shard)) this.#again.add(shard)
     else this.#running.set(shard, this.#readAll(shard))
+  }
+
+  /** A claim tells where the shard's cursor stands. */
+  placed(shard: number, cursor: string): void {
+    this.#cursors.set(shard, cursor)
   }
 
   /** Resolves when nothing is being accepted any more. */
@@ -62,20 +73,23 @@ export class CommandReader {
 
   /** Accepts one batch; true when more may wait. */
   async #accept(shard: number): Promise<boolean> {
-    const { commands, claimOf, onRefused, onCold, deliver } = this.#options
+    const { commands, claimOf, isRestoring, onRefused, onCold, deliver } = this.#options
     const claim = claimOf(shard)
-    if (!claim || this.#stopped) return false
-    const reply = await commands.accept(claim)
+    if (!claim || this.#stopped || isRestoring(shard)) return false
+    const reply = await commands.accept(claim, this.#cursors.get(shard))
     if (reply.status !== 'ok') {
       onRefused(claim, reply)
       return false
     }
     // Dropped meanwhile: the next owner finds the commands in their inboxes.
     if (claimOf(shard) !== claim) return false
-    deliver(
-      claim,
-      reply.commands.filter(({ submission }) => submission.type !== HYDRATE),
-    )
+    this.#cursors.set(shard, reply.cursor)
+    if (reply.skipped) await this.#options.onSkipped(shard)
+    else
+      deliver(
+        claim,
+        reply.commands.filter(({ submission }) => submission.type !== HYDRATE),
+      )
     for (const { acceptance } of reply.commands) if (acceptance.status === 'cold') onCold(claim, acceptance.sessionId)
     return reply.more
   }

@@ -5,10 +5,19 @@
  *   text(chunk)  ──┴─▶ queue ─▶ one at a time ┤
  *                                            └─ flush: text of the open message
  *
- * A write whose reply is lost is sent again under the same id until the store answers or ownership is lost.
+ * A write whose reply is lost is sent again under the same id until the store answers or ownership is lost. One that the
+ * store refuses because it lacks what came before waits until that has been put back (store-recovery.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Claim, type Part, type Refused, type SessionLog, StoreRefusal } from '../bus/bus.js'
+import {
+  type Claim,
+  type Committed,
+  type Flushed,
+  type Part,
+  type Refused,
+  type SessionLog,
+  StoreRefusal,
+} from '../bus/bus.js'
 import type { StreamChunk } from '../protocol/events.js'
 import { newWriterId } from '../protocol/ids.js'
 import { ChangeBuilder, type Entry, type WrittenEvents } from './change-builder.js'
@@ -20,22 +29,31 @@ const TEXT_CHARS = 32_768
 const RETRY_MS = 50
 /** Longer than the cluster needs to declare this worker dead: by then somebody else owns the session. */
 const GIVE_UP_MS = 15_000
+/** A store may fail over again while it is being restored; one that still lacks what we wrote has lost it for good. */
+const MAX_RESTORES = 3
 
 /** The writer has lost the right or the place to write: nothing of this session may be done here any more. */
 export class WriterLost extends Error {
-  constructor(readonly reason: Refused['status'] | 'head' | 'gap' | 'unreachable' | 'closed') {
+  constructor(readonly reason: Refused['status'] | 'head' | 'gap' | 'corrupt' | 'unreachable' | 'closed') {
     super(`the session's log is lost to this worker: ${reason}`)
     this.name = 'WriterLost'
   }
 }
 
+/** What a writer needs of the log. */
+export type WriterLog = Pick<SessionLog, 'commit' | 'flush'>
+
 export interface EventBatchOptions {
-  readonly log: SessionLog
+  readonly log: WriterLog
   readonly claim: Claim
   readonly sessionId: string
   /** Sequence number of the last event in the log. */
   readonly headSeq: number
   readonly part: Part | undefined
+  /** Id of the last commit, '' before the first. */
+  readonly lastCommit: string
+  /** The store has lost writes of ours. Resolves once they are back; false when that is not to be. */
+  readonly restore: () => Promise<boolean>
   /** Told of events after they are durable. */
   readonly onWritten: (written: WrittenEvents) => void
   /** Told once; every pending and later write fails with `WriterLost`. */
@@ -62,6 +80,7 @@ export class EventBatch {
   /** Commit ids are this writer's own id and a count. */
   readonly #writer = newWriterId()
   #commits = 0
+  #lastCommit: string
   #queue: (PendingCommit | PendingText)[] = []
   #pumping = false
   #lastWrite: Promise<void> = Promise.resolve()
@@ -77,6 +96,7 @@ export class EventBatch {
   constructor(options: EventBatchOptions) {
     this.#options = options
     this.#seq = options.headSeq
+    this.#lastCommit = options.lastCommit
     this.#messageId = options.part?.messageId
     this.#offset = Buffer.byteLength(options.part?.text ?? '')
   }
@@ -181,7 +201,8 @@ export class EventBatch {
 
   async #writeCommits(): Promise<void> {
     const { log, claim, sessionId } = this.#options
-    const builder = new ChangeBuilder(sessionId, `${this.#writer}-${++this.#commits}`, claim.epoch, this.#seq)
+    const id = `${this.#writer}-${++this.#commits}`
+    const builder = new ChangeBuilder({ sessionId, id, after: this.#lastCommit, epoch: claim.epoch, seq: this.#seq })
     const taken: PendingCommit[] = []
     for (const next of this.#queue) {
       if (next.kind !== 'commit' || !builder.add(next.entry)) break
@@ -192,13 +213,32 @@ export class EventBatch {
     const reply = await this.#persist(() => log.commit(claim, change))
     if (reply.status !== 'ok') throw new WriterLost(reply.status)
     this.#queue.splice(0, taken.length)
+    this.#lastCommit = id
     this.#seq += written.events.length
     if (written.events.length > 0) this.#options.onWritten(written)
     for (const it of taken) it.done()
   }
 
+  /**
+   * Writes, and writes the same again once the store has back what it had lost. This write is not part of what is put
+   * back: only what was acknowledged is, and it comes after that.
+   */
+  async #persist<T extends Committed | Flushed>(write: () => Promise<T>): Promise<T> {
+    for (let restores = 0; ; restores++) {
+      const reply = await this.#send(write)
+      if (restores === MAX_RESTORES || !this.#tellsOfLoss(reply)) return reply
+      if (!(await this.#options.restore())) return reply
+      if (this.#lost) throw this.#lost
+    }
+  }
+
+  #tellsOfLoss(reply: Committed | Flushed): boolean {
+    if (reply.status === 'head') return reply.seq <= this.#seq
+    return reply.status === 'rollback' || reply.status === 'corrupt' || reply.status === 'gap'
+  }
+
   /** Repeats a write while the store cannot be reached: the same write twice changes nothing. */
-  async #persist<T>(write: () => Promise<T>): Promise<T> {
+  async #send<T>(write: () => Promise<T>): Promise<T> {
     const giveUpAt = performance.now() + GIVE_UP_MS
     for (;;) {
       try {

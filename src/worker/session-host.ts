@@ -149,7 +149,7 @@ export class SessionHost {
   /** Hands a session what waits for it in the store: commands whose delivery was lost, or that another accepted. */
   async catchUp(live: LiveSession): Promise<void> {
     try {
-      const record = await this.options.services.log.load(live.id)
+      const record = await this.options.services.loadSession(live.claim, live.id)
       if (record) live.deliverAll(record)
     } catch {
       // The store is away again: the shard is claimed once more when it is back.
@@ -170,6 +170,7 @@ export class SessionHost {
       part: undefined,
       inbox: [],
       control: [],
+      lastCommit: '',
     }
     const live = this.#create(record, claim, undefined, true)
     return this.#hold(sessionId, claim, Promise.resolve(live), live)
@@ -191,7 +192,7 @@ export class SessionHost {
   }
 
   async #load(id: string, claim: Claim, takeover: Takeover | undefined): Promise<LiveSession | undefined> {
-    const record = await this.options.services.log.load(id)
+    const record = await this.options.services.loadSession(claim, id)
     return record && this.#create(record, claim, takeover, false)
   }
 

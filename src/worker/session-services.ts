@@ -1,12 +1,13 @@
 /**
  * What a session needs from its worker, as one bundle.
  */
-import type { Claim, SessionLog } from '../bus/bus.js'
+import type { Claim, SessionRecord } from '../bus/bus.js'
 import type { LoggedEvent } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
 import type { SessionMeter } from '../telemetry/metrics.js'
 import type { WrittenEvents } from './change-builder.js'
+import type { WriterLog } from './event-batch.js'
 import type { CallPlace } from './step-journal.js'
 import type { TurnSlots } from './turn-slots.js'
 
@@ -42,7 +43,9 @@ export interface OnceCall extends CallPlace {
 }
 
 export interface SessionServices {
-  readonly log: SessionLog
+  readonly log: WriterLog
+  /** Reads a session whole, as far as all that was written of it can be found. */
+  loadSession(claim: Claim, sessionId: string): Promise<SessionRecord | undefined>
   readonly slots: TurnSlots
   readonly workspaces: Workspaces
   readonly logger: Logger
@@ -51,6 +54,8 @@ export interface SessionServices {
   runtimeOf(type: SessionType): Runtime
   /** Throws when this process may not start effects any more. */
   beforeEffect(): void
+  /** The store lacks what a session has written under this claim. Resolves once it is back; false when it will not be. */
+  restoreStore(claim: Claim): Promise<boolean>
   onWritten(claim: Claim, sessionId: string, written: WrittenEvents): void
   /** All events of a session, oldest first, from Postgres and the log. */
   readHistory(sessionId: string): Promise<readonly LoggedEvent[]>

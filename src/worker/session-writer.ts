@@ -54,6 +54,8 @@ export class SessionWriter {
       sessionId,
       headSeq: parseEventId(record.head)?.seq ?? 0,
       part: record.part,
+      lastCommit: record.lastCommit,
+      restore: () => services.restoreStore(claim),
       onWritten: (written) => services.onWritten(claim, sessionId, written),
       onLost,
     })

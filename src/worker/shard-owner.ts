@@ -37,6 +37,11 @@ export interface ShardOwnerOptions {
   readonly onCold: (claim: Claim, cold: ColdSession) => void
   /** What is known of a shard's former owner. */
   readonly formerOwner: (node: NodeId) => Promise<Takeover>
+  /** A claim has been installed: it tells where the shard's cursor stands. */
+  readonly onInstalled: (claim: Claim, claimed: Claimed, isNew: boolean) => void
+  /** The store refused a claim's write because it has lost others, or is another one than it was. */
+  readonly onStoreLost: (claim: Claim) => void
+  readonly onDropped: (shard: number) => void
 }
 
 /** The assignments are read this often, because a control message may be lost. */
@@ -94,9 +99,16 @@ export class ShardOwner {
     return this.#polling
   }
 
-  /** The store refused a write: stop using the shard at once, and let Postgres say whose it is. */
+  /**
+   * The store refused a write. It has lost others: they are put back. Somebody else may write: stop using the shard at once,
+   * and let Postgres say whose it is.
+   */
   refused(claim: Claim, refused: Refused | { readonly status: string }): void {
     if (this.#claims.get(claim.shard)?.epoch !== claim.epoch) return
+    if (refused.status === 'rollback') {
+      this.options.onStoreLost(claim)
+      return
+    }
     this.options.logger.warn({ shard: claim.shard, epoch: claim.epoch, refused }, 'a shard is lost to this worker')
     void this.#drop([claim], 'closed').then(() => this.poll())
   }
@@ -106,12 +118,15 @@ export class ShardOwner {
     for (const shard of this.#claims.keys()) void this.reinstall(shard)
   }
 
-  /** Installs a claim once more, as long as it is ours: cursor, inboxes and unprojected events are read again. */
-  async reinstall(shard: number): Promise<void> {
+  /**
+   * Installs a claim once more, as long as it is ours: cursor, inboxes and unprojected events are read again. A store that
+   * is another one is restored first, unless it just was.
+   */
+  async reinstall(shard: number, isRestored = false): Promise<void> {
     const claim = this.#claims.get(shard)
     while (claim && this.#claims.get(shard) === claim) {
       try {
-        return await this.#install(claim, undefined, () => this.#claims.get(shard) === claim)
+        return await this.#install(claim, undefined, () => this.#claims.get(shard) === claim, isRestored)
       } catch {
         // Redis is away, which its connection has logged.
         await sleep(RETRY_MS)
@@ -187,10 +202,20 @@ export class ShardOwner {
     }
   }
 
-  async #install(claim: Claim, formerOwner: FormerOwner | undefined, isWanted: () => boolean): Promise<void> {
+  async #install(
+    claim: Claim,
+    formerOwner: FormerOwner | undefined,
+    isWanted: () => boolean,
+    isRestored = false,
+  ): Promise<void> {
     const claimed = await this.options.log.claim(claim)
     if (claimed.status === 'fenced') {
       this.options.logger.warn({ shard: claim.shard, epoch: claim.epoch, stored: claimed.epoch }, 'a claim is fenced')
+      return
+    }
+    // The cursor that such a store tells would hide what it has lost.
+    if (claimed.storeChanged && !isRestored && this.#claims.get(claim.shard) === claim) {
+      this.options.onStoreLost(claim)
       return
     }
     // Asked only where there is unfinished work: a shard without is not to wait for it.
@@ -200,7 +225,8 @@ export class ShardOwner {
   }
 
   #takeUp(claim: Claim, claimed: Claimed, takeover: Takeover | undefined): void {
-    const { host, projector, bell, pins, logger } = this.options
+    const { host, projector, bell, pins, logger, onInstalled } = this.options
+    onInstalled(claim, claimed, this.#claims.get(claim.shard) !== claim)
     this.#claims.set(claim.shard, claim)
     logger.debug({ shard: claim.shard, epoch: claim.epoch }, 'a shard is read here')
     pins.track(claim, claimed.pins)
@@ -230,6 +256,7 @@ export class ShardOwner {
       this.#claims.delete(shard)
       this.options.bell.remove(shard)
       this.options.logger.debug({ shard, epoch }, 'a shard is not read here any more')
+      this.options.onDropped(shard)
     }
     this.options.pins.drop(new Set(claims.map(({ shard }) => shard)))
   }

@@ -12,6 +12,7 @@ import {
   type CommandBell,
   type Refused,
   type StoredEvent,
+  type StoreFailover,
   StoreRefusal,
 } from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
@@ -31,11 +32,14 @@ import { PinHolder } from './pin-holder.js'
 import { PinWatch } from './pin-watch.js'
 import { type Project, Projector, type ProjectorOptions } from './projector.js'
 import { SessionHost } from './session-host.js'
+import { SessionLoader } from './session-loader.js'
 import type { DeadLetter, Logger, OnceCall, SessionServices, Workspaces } from './session-services.js'
 import { type OwnedShard, ShardOwner } from './shard-owner.js'
 import { type PinNote, ShardRelease } from './shard-release.js'
+import { StoreRecovery } from './store-recovery.js'
 import type { Takeover } from './turn.js'
 import { TurnSlots } from './turn-slots.js'
+import { tailedCommands, tailedLog, WriteTail } from './write-tail.js'
 
 /** What a worker asks of Postgres. */
 export interface WorkerStorage {
@@ -47,6 +51,8 @@ export interface WorkerStorage {
   ownerOf(shard: number): Promise<NodeId | undefined>
   leader(): Promise<NodeId | undefined>
   readonly project: Project
+  /** The last event that is projected; undefined when none is. */
+  lastEvent(sessionId: string): Promise<EventId | undefined>
   pageEvents(sessionId: string, after: EventId, upTo: EventId, limit: number): Promise<readonly StoredEvent[]>
   /** See `SessionServices.beginOnce`. */
   beginOnce(call: OnceCall, signal: AbortSignal): Promise<boolean>
@@ -119,6 +125,9 @@ export class Worker {
   readonly #pins: PinWatch
   readonly #holder: PinHolder
   readonly #slots: TurnSlots
+  readonly #loader: SessionLoader
+  /** Undefined on a bus that loses nothing. */
+  readonly #recovery: StoreRecovery | undefined
   #stopReceiving: (() => Promise<void>) | undefined
   readonly #meter = new LoadMeter(() => performance.now())
   #loadTimer: NodeJS.Timeout | undefined
@@ -135,8 +144,11 @@ export class Worker {
       onFull: (full) => bus.commands.admitWork(!full),
       ...(options.maxUnprojected && { most: options.maxUnprojected }),
     })
+    const tail = bus.failover && new WriteTail()
+    this.#recovery = bus.failover && tail && this.#openRecovery(bus.failover, tail)
+    this.#loader = new SessionLoader({ log: bus.log, storage, tail, recovery: this.#recovery, logger })
     this.#host = new SessionHost({
-      services: this.#services(),
+      services: this.#services(tail ? tailedLog(bus.log, tail) : bus.log),
       onLost: (claim, id, error) => this.#sessionLost(claim, id, error),
       onIdle: (claim, id) => this.#projector.forget(claim, id),
     })
@@ -171,8 +183,9 @@ export class Worker {
       this.#meter.accepted(claim.shard, commands.length)
       this.#host.deliver(claim, this.#pins.withhold(commands))
     }
+    const commands = tail ? tailedCommands(bus.commands, tail) : bus.commands
     this.#cold = new ColdSessions({
-      commands: bus.commands,
+      commands,
       find: (id) => storage.whereabouts(id),
       ...{ claimOf, deliver, onRefused, logger },
     })
@@ -186,8 +199,10 @@ export class Worker {
       ...{ onRefused, logger },
     })
     this.#reader = new CommandReader({
-      commands: bus.commands,
+      commands,
       deliver,
+      isRestoring: (shard) => this.#recovery?.isRestoring(shard) ?? false,
+      onSkipped: (shard) => this.#owner.reinstall(shard),
       onFailed: (shard, error) => this.#acceptFailed(shard, error),
       onCold: (claim, id) => this.#cold.wake(claim, id),
       ...{ claimOf, onRefused },
@@ -210,6 +225,13 @@ export class Worker {
       giveBack: (claims, leader) => release.giveBack(claims, leader),
       onCold: (claim, { sessionId, waitedMs }) => this.#cold.wake(claim, sessionId, waitedMs),
       formerOwner: (node) => this.#formerOwner(node),
+      onInstalled: (claim, claimed, isNew) => {
+        this.#reader.placed(claim.shard, claimed.cursor)
+        if (isNew && claimed.storeChanged) this.#recovery?.doubt(claim.shard)
+        if (claimed.pins.length > 0) this.#recovery?.share(claim.shard)
+      },
+      onStoreLost: (claim) => void this.#recovery?.restore(claim),
+      onDropped: (shard) => this.#recovery?.forget(shard),
     })
   }
 
@@ -252,6 +274,7 @@ export class Worker {
     await this.#owner.drain().catch((error: unknown) => {
       logger.warn({ err: error }, 'shards could not be given back; they are taken over instead')
     })
+    this.#recovery?.stop()
     await this.#bell.stop()
     await this.#reader.stop()
     await this.#cold.stop()
@@ -276,10 +299,12 @@ export class Worker {
     this.#host.recover(claim, [sessionId], takeover)
   }
 
-  #services(): SessionServices {
+  #services(log: SessionServices['log']): SessionServices {
     const { bus, storage, member, metrics, workspaces, logger, now, runtimeOf } = this.#options
     return {
-      log: bus.log,
+      log,
+      loadSession: (claim, id) => this.#loader.load(claim, id),
+      restoreStore: async (claim) => (await this.#recovery?.restore(claim)) ?? false,
       slots: this.#slots,
       workspaces,
       logger,
@@ -303,6 +328,21 @@ export class Worker {
     }
   }
 
+  #openRecovery(store: StoreFailover, tail: WriteTail): StoreRecovery {
+    const { bus, storage, logger } = this.#options
+    return new StoreRecovery({
+      store,
+      log: bus.log,
+      tail,
+      owned: () => this.#owner.owned,
+      assigned: () => storage.assigned(),
+      onRestored: ({ shard }) => this.#owner.reinstall(shard, true),
+      onCleared: (shard) => this.#reader.read(shard),
+      onLost: (claim, refused) => this.#owner.refused(claim, refused),
+      logger,
+    })
+  }
+
   /** A connection that failed has been logged by its own; what the store refuses somebody must look at. */
   async #acceptFailed(shard: number, err: unknown): Promise<void> {
     if (err instanceof StoreRefusal)
@@ -314,6 +354,10 @@ export class Worker {
     if (error.reason === 'fenced' || error.reason === 'rollback') {
       this.#owner.refused(claim, { status: error.reason })
       return
+    }
+    // It has been restored as far as we remember, and still lacks something: Postgres may have it.
+    if (error.reason === 'head' || error.reason === 'gap' || error.reason === 'corrupt') {
+      this.#recovery?.doubt(claim.shard)
     }
     this.#options.logger.warn({ sessionId, reason: error.reason }, 'a session is loaded anew')
     const takeover = { fromWorker: claim.owner, afterMs: RELOAD_MS, planned: false }

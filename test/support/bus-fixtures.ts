@@ -2,6 +2,7 @@
  * Runs one suite against every bus: in one process, in one process with a journal, on Redis and on Redis Cluster.
  */
 import { randomUUID } from 'node:crypto'
+import { Cluster } from 'ioredis'
 import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
 import type { Bus } from '../../src/bus/bus.js'
@@ -39,6 +40,10 @@ export interface RedisUnderTest {
   spoil(sessionId: SessionId, part: 'log' | 'part' | 'inbox'): Promise<void>
   /** Keys that hold something of the session. */
   keysOf(sessionId: SessionId): Promise<readonly string[]>
+  /** Notes all that is stored. Returns what makes the store forget everything that was written since. */
+  remember(): Promise<() => Promise<void>>
+  /** Makes it look as if the shard had last been whole in another server. */
+  pretendServer(shard: number, name: string): Promise<void>
   /** Entries in the outbox, in the lane of a shard: one for each call that had something to show. */
   outLength(outbox: Outbox, shard: number): Promise<number>
 }
@@ -190,11 +195,31 @@ function redisStore(name: string, lanes: number, servers: () => Pick<RedisConfig
             const there = await Promise.all([key, ...parts].map((it) => client.exists(it)))
             return [key, ...parts].filter((_, index) => there[index] === 1)
           },
+          remember: () => remember(client, cluster),
+          pretendServer: async (shard, name) => {
+            await client.hset(keys.ofShard(shard).shard(shard), 'store', name)
+          },
           outLength: (outbox, shard) => client.xlen(keys.ofShard(shard).outbox(outbox)),
         },
       }
     },
   }
+}
+
+/** A failover as the keys see it: they are what they were some writes ago. */
+async function remember(client: RedisClient, cluster: string): Promise<() => Promise<void>> {
+  const dumps = await Promise.all(
+    (await keysOf(client, cluster)).map(async (key) => [key, await client.dumpBuffer(key)] as const),
+  )
+  return async () => {
+    await Promise.all((await keysOf(client, cluster)).map((key) => client.unlink(key)))
+    await Promise.all(dumps.map(([key, dump]) => dump && client.restore(key, 0, dump)))
+  }
+}
+
+async function keysOf(client: RedisClient, cluster: string): Promise<string[]> {
+  const nodes = client instanceof Cluster ? client.nodes('master') : [client]
+  return (await Promise.all(nodes.map((node) => node.keys(`${cluster}:*`)))).flat()
 }
 
 function variable(name: string): string {

@@ -4,10 +4,12 @@
 --   not trimmed, cold and coldbytes = commands of sessions that are not here), its :in :work :cold, per session s:<sid>, its
 --   :inbox :control :seen :seen-before :cold, and out:<outbox> of each submitting edge
 -- ARGV 1 key base  2 most commands  3 most inbox and most control entries  4 most inbox bytes  5 ids per generation  6 most out entries
---   7 most cold commands  8 most cold bytes, then for each shard: number, epoch
--- Reply for each shard "ok <more 1|0> <commands>", then for each of these its head "session status detail type outbox tenant
---   fresh", id and body, in the order of the stream; status new|dup|busy|final|cold, detail "-" for none
---   | "fenced"|"rollback" and the stored epoch | "error" and the server's words
+--   7 most cold commands  8 most cold bytes, then for each shard: number, epoch, cursor that its owner knows (- for none)
+-- Reply for each shard "ok <more 1|0> <commands> <cursor> <the cursor had moved without its owner 1|0>", then for each of
+--   these commands its head "session status detail type outbox tenant fresh", id and body, in the order of the stream; status
+--   new|dup|busy|final|cold, detail "-" for none
+--   | "fenced"|"rollback" and the stored epoch; "rollback" also for a cursor that lies behind the one its owner knows
+--   | "error" and the server's words
 local base, left = ARGV[1], tonumber(ARGV[2])
 local mostBytes, mostSeen = tonumber(ARGV[4]), tonumber(ARGV[5])
 local mostInbox, mostControl = string.match(ARGV[3], '^(%d+) (%d+)$')
@@ -116,15 +118,25 @@ local function take(shard, sid, rest, id, body)
   return table.concat({ sid, status, detail, rest }, ' ')
 end
 
+local function isBehind(at, known)
+  if at == known or known == '-' then return false end
+  local ms, n = string.match(at, '^(%d+)-(%d+)$')
+  local knownMs, knownN = string.match(known, '^(%d+)-(%d+)$')
+  if ms ~= knownMs then return tonumber(ms) < tonumber(knownMs) end
+  return tonumber(n) < tonumber(knownN)
+end
+
 -- Adds the replies of one shard, its line first.
-local function acceptShard(number, epoch, replies)
+local function acceptShard(number, epoch, known, replies)
   local shard, line = base .. 'sh:' .. number, #replies + 1
   local s = call('HMGET', shard, 'epoch', 'cursor', 'queued', 'bytes', 'behind')
-  local stored = tonumber(s[1] or '0')
-  replies[line] = left == 0 and 'ok 1 0' or 'ok 0 0'
-  if stored ~= epoch then replies[line] = (stored > epoch and 'fenced ' or 'rollback ') .. stored end
-  if stored ~= epoch or left == 0 then return end
-  local entries = call('XRANGE', shard .. ':in', '(' .. (s[2] or '0-0'), '+', 'COUNT', left)
+  local stored, from = tonumber(s[1] or '0'), s[2] or '0-0'
+  local moved = (known == '-' or known == from) and ' 0' or ' 1'
+  replies[line] = (left == 0 and 'ok 1 0 ' or 'ok 0 0 ') .. from .. moved
+  local refused = stored > epoch and 'fenced ' or (stored < epoch or isBehind(from, known)) and 'rollback '
+  if refused then replies[line] = refused .. stored end
+  if refused or left == 0 then return end
+  local entries = call('XRANGE', shard .. ':in', '(' .. from, '+', 'COUNT', left)
   local count, freed = #entries, 0
   if count == 0 then return end
   for i, entry in ipairs(entries) do
@@ -141,13 +153,13 @@ local function acceptShard(number, epoch, replies)
   call('HSET', shard, 'cursor', cursor, 'queued', math.max(0, tonumber(s[3] or '0') - count),
     'bytes', math.max(0, tonumber(s[4] or '0') - freed), 'behind', behind)
   left = left - count
-  replies[line] = 'ok ' .. (left == 0 and '1 ' or '0 ') .. count
+  replies[line] = 'ok ' .. (left == 0 and '1 ' or '0 ') .. count .. ' ' .. cursor .. moved
 end
 
 -- What the server refuses fails alone: its error stands where the replies would.
 local function tryShard(i, replies)
   local line = #replies + 1
-  local done, failure = pcall(acceptShard, ARGV[i], tonumber(ARGV[i + 1]), replies)
+  local done, failure = pcall(acceptShard, ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], replies)
   if done then return replies end
   for at = #replies, line, -1 do replies[at] = nil end
   replies[line] = 'error ' .. (type(failure) == 'table' and failure.err or failure)
@@ -156,11 +168,11 @@ end
 
 -- Any shard may be the first, so that one with very many commands does not keep the others waiting call after call. The
 -- replies come in the order of the shards.
-local replies, count = {}, (#ARGV - FIRST + 1) / 2
+local replies, count = {}, (#ARGV - FIRST + 1) / 3
 local start = tonumber(time[2]) % count
 local later = {}
-for index = start, count - 1 do tryShard(FIRST + 2 * index, later) end
-for index = 0, start - 1 do tryShard(FIRST + 2 * index, replies) end
+for index = start, count - 1 do tryShard(FIRST + 3 * index, later) end
+for index = 0, start - 1 do tryShard(FIRST + 3 * index, replies) end
 for i = 1, #later do replies[#replies + 1] = later[i] end
 for outbox, fields in pairs(outs) do
   if #fields % 2 == 1 then fields[#fields + 1] = '' end

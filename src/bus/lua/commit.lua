@@ -4,8 +4,9 @@
 -- KEYS 1 hash of the first shard; derives from ARGV 1, per change, sh:<n> (epoch), its :work, s:<sid>, its :log :inbox
 --   :control :seen :seen-before :part, and out:<outbox> of each subscribed edge
 -- ARGV 1 key base  2 most out entries, then for each change: its head "ended commands, events, shard, epoch, session,
---   expected seq, commit id, inbox pops, control pops, status, clear part (1|0)" separated by spaces, its state ('' keeps it), id
---   and event id of each ended command, the events' JSON
+--   expected seq, commit id, id of the commit before it (- not known, . none), epoch of the events, inbox pops, control pops,
+--   status, clear part (1|0)" separated by spaces, its state ('' keeps it), id and event id of each ended command, the
+--   events' JSON
 -- Reply for each change "ok" (also for a commit id that is already in) | "fenced"|"rollback" and the stored epoch
 --   | "head" and its seq | "corrupt" | "error" and the server's words
 local base, call, outs, epochs = ARGV[1], redis.call, {}, {}
@@ -37,10 +38,10 @@ local function fanOut(subs, session, sid, firstId, first, last)
   end
 end
 
-local HEAD = '^%S+ %S+ (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
+local HEAD = '^%S+ %S+ (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
 
 local function commit(at, first, last)
-  local number, epochText, sid, expected, id, pops, controlPops, status, clear = string.match(ARGV[at], HEAD)
+  local number, epochText, sid, expected, id, after, eventEpoch, pops, controlPops, status, clear = string.match(ARGV[at], HEAD)
   local shard, session, epoch = base .. 'sh:' .. number, base .. 's:' .. sid, tonumber(epochText)
   local stored, state = storedEpoch(shard), ARGV[at + 1]
   local s = call('HMGET', session, 'commit', 'seq', 'older', 'waiting', 'epoch', 'part', 'inbox', 'control', 'work', 'subs',
@@ -50,14 +51,15 @@ local function commit(at, first, last)
   if not s[11] and stored ~= epoch then return (stored > epoch and 'fenced ' or 'rollback ') .. stored end
   local seq = tonumber(s[2] or '-1') -- a session that is not here has no head to match
   if seq ~= tonumber(expected) or tonumber(s[5] or '0') > epoch then return 'head ' .. seq end
+  if after ~= '-' and after ~= ((s[1] or '') == '' and '.' or s[1]) then return 'head ' .. seq end
   local takeInbox, takeControl = tonumber(pops), tonumber(controlPops)
   local inboxLeft, controlLeft = tonumber(s[7] or '0') - takeInbox, tonumber(s[8] or '0') - takeControl
   if inboxLeft < 0 or controlLeft < 0 then return 'corrupt' end
 
-  local firstId = epochText .. '-' .. (seq + 1)
+  local firstId = eventEpoch .. '-' .. (seq + 1)
   for i = first, last do -- first of all writes: the likeliest to be refused by the server
     seq = seq + 1
-    call('XADD', session .. ':log', epochText .. '-' .. seq, 'd', ARGV[i])
+    call('XADD', session .. ':log', eventEpoch .. '-' .. seq, 'd', ARGV[i])
   end
   local freed, hasEvents = 0, last >= first
   if takeInbox > 0 then freed = popped(session .. ':inbox', takeInbox) end
@@ -71,7 +73,7 @@ local function commit(at, first, last)
   local function set(field, value) patch[#patch + 1], patch[#patch + 2] = field, value end
   if takeInbox > 0 then set('inbox', inboxLeft) end
   if takeControl > 0 then set('control', controlLeft) end
-  if hasEvents then set('epoch', epochText) end
+  if hasEvents then set('epoch', eventEpoch) end
   if state ~= '' then set('state', state) end
   if hasEvents and not s[9] then
     call('SADD', shard .. ':work', sid)

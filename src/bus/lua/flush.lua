@@ -5,7 +5,7 @@
 -- ARGV 1 key base  2 most out entries, then for each piece: its head "shard epoch session, message id, offset in bytes, seq
 --   of the session's head" separated by spaces, text, chunk JSON
 -- Reply for each piece "ok" (also when the text is already there) | "fenced"|"rollback" and the stored epoch | "gap" and the
---   stored bytes | "error" and the server's words
+--   stored bytes: the message is not that long, or the head is below that seq | "error" and the server's words
 local base, call, outs = ARGV[1], redis.call, {}
 
 -- What edges must see goes out at the end: one entry for each edge.
@@ -32,7 +32,7 @@ local function flush(head, text, json)
   local same = s[1] == message
   local bytes = same and call('STRLEN', part) or 0
   if bytes >= offset + #text and bytes > 0 then return 'ok' end
-  if bytes ~= offset then return 'gap ' .. bytes end
+  if bytes ~= offset or tonumber(s[2]) < tonumber(seq) then return 'gap ' .. bytes end
   if not same then
     call('HSET', session, 'part', message)
     call('DEL', part)

@@ -17,7 +17,6 @@ import {
   type SessionHead,
   type SessionRecord,
   type StoredEvent,
-  StoreRefusal,
   type TextFlush,
 } from '../bus.js'
 import { isControl, type Outbox, type Submission } from '../command.js'
@@ -129,19 +128,19 @@ export class MemorySession {
     return commitId === this.row.last_commit
   }
 
-  /** Whether events of `epoch` may follow `expectedSeq` here. */
-  isAt(expectedSeq: number, epoch: number): boolean {
+  /** Whether the change, with events of `epoch`, follows what is here. */
+  isAt({ expectedSeq, after }: Change, epoch: number): boolean {
+    if (after !== undefined && after !== this.row.last_commit) return false
     return this.row.seq === expectedSeq && this.row.epoch <= epoch
   }
 
-  /**
-   * Appends the events and does all else that the change says. Returns the events with their ids.
-   * @throws StoreRefusal when the lists hold fewer commands than the change ends; nothing has changed then.
-   */
+  /** Whether the lists hold the commands that the change ends. */
+  holds({ popInbox, popControl }: Change): boolean {
+    return this.#inbox.length >= popInbox && this.#control.length >= popControl
+  }
+
+  /** Appends the events and does all else that the change says. Returns the events with their ids. */
   commit(epoch: number, change: Change, group: WriteGroup): readonly StoredEvent[] {
-    if (this.#inbox.length < change.popInbox || this.#control.length < change.popControl) {
-      throw new StoreRefusal(`session ${this.id}: its lists do not hold what the commit ends`)
-    }
     this.#waitingBytes -= this.#inbox.pop(change.popInbox) + this.#control.pop(change.popControl)
     for (const it of change.ended) {
       const generation = this.#seen.end(it.commandId, it.eventId)
@@ -172,7 +171,9 @@ export class MemorySession {
     const bytes = this.#part?.messageId === flush.messageId ? this.#part.bytes : 0
     const added = Buffer.byteLength(flush.text)
     if (bytes > 0 && bytes >= flush.offset + added) return { outcome: { status: 'ok' }, isNew: false }
-    if (bytes !== flush.offset) return { outcome: { status: 'gap', bytes }, isNew: false }
+    if (bytes !== flush.offset || this.row.seq < flush.headSeq) {
+      return { outcome: { status: 'gap', bytes }, isNew: false }
+    }
     if (this.#part?.messageId !== flush.messageId) {
       if (this.#part) group.outdate(this.id)
       this.#startPart(flush.messageId)
@@ -230,7 +231,7 @@ export class MemorySession {
   load(): SessionRecord {
     const { bodies: inbox } = this.#inbox
     const { bodies: control } = this.#control
-    return { ...this.peek(), floor: this.#log.floor, part: this.part, inbox, control }
+    return { ...this.peek(), floor: this.#log.floor, part: this.part, inbox, control, lastCommit: this.row.last_commit }
   }
 
   restoreCommand(control: boolean, body: string): void {

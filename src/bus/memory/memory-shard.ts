@@ -73,6 +73,8 @@ export class MemoryShard {
       unprojected: [...this.#unprojected],
       pins: [],
       cold: this.#cold.sessions(),
+      cursor: this.cursor,
+      storeChanged: false,
     }
   }
 
@@ -82,10 +84,16 @@ export class MemoryShard {
     this.#save(group)
   }
 
-  /** Why this claim may not write, or undefined when it may. */
-  refusal(claim: Claim): Refused | undefined {
-    if (this.#epoch === claim.epoch) return undefined
-    return { status: this.#epoch > claim.epoch ? 'fenced' : 'rollback', epoch: this.#epoch }
+  /** Number of the last submission that was decided about, in the form of a Redis stream's id. */
+  get cursor(): string {
+    return `0-${this.#cursor}`
+  }
+
+  /** Why this claim may not write, or undefined when it may. `cursor` is what its owner knows of it. */
+  refusal(claim: Claim, cursor = this.cursor): Refused | undefined {
+    if (this.#epoch > claim.epoch) return { status: 'fenced', epoch: this.#epoch }
+    const isBehind = this.#cursor < Number(cursor.slice(cursor.indexOf('-') + 1))
+    return this.#epoch < claim.epoch || isBehind ? { status: 'rollback', epoch: this.#epoch } : undefined
   }
 
   submit(submission: Submission): Submitted {

@@ -172,7 +172,7 @@ eachBus((fixture) => {
 
     const accepted = await owner.accept(spawn, stop)
 
-    expect(accepted).toEqual({
+    expect(accepted).toMatchObject({
       status: 'ok',
       more: false,
       commands: [

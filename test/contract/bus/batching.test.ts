@@ -72,7 +72,7 @@ eachBus((fixture) => {
     expect(accepted[0]).toEqual({ status: 'fenced', epoch: 5 })
     expect(commandsOf(accepted[1]).map((it) => it.acceptance.status)).toEqual(['new', 'new'])
     expect(accepted[2]).toEqual({ status: 'rollback', epoch: 5 })
-    expect(accepted[3]).toEqual({ status: 'ok', commands: [], more: false })
+    expect(accepted[3]).toMatchObject({ status: 'ok', commands: [], more: false })
     expect(commandsOf(accepted[4]).map((it) => it.submission.sessionId)).toEqual([other])
     await expect.poll(() => edge.acceptances(), ARRIVAL).toHaveLength(3)
     expect(commandsOf(await second.accept()).map((it) => it.submission)).toEqual([waiting])
@@ -111,7 +111,7 @@ eachBus((fixture) => {
       { status: 'fenced', epoch: 5 },
       { status: 'rollback', epoch: 5 },
       { status: 'head', seq: 2 },
-      { message: expect.stringContaining('lists') },
+      { status: 'corrupt' },
       ok,
       ok,
       { status: 'head' },

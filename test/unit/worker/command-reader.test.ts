@@ -16,23 +16,27 @@ import { CommandReader } from '../../../src/worker/command-reader.js'
 
 const SHARD = 4
 const claim: Claim = { shard: SHARD, owner: 'worker@1', epoch: 3 }
-const nothing: Accepted = { status: 'ok', commands: [], more: false }
+const nothing: Accepted = { status: 'ok', commands: [], more: false, cursor: '0-0', skipped: false }
 
-function fixture(accept: () => Promise<Accepted | Refused>) {
-  const state = { claim: claim as Claim | undefined }
+function fixture(accept: (claim: Claim, cursor?: string) => Promise<Accepted | Refused>) {
+  const state = { claim: claim as Claim | undefined, restoring: false }
+  const acceptSpy = vi.fn(accept)
   const deliver = vi.fn()
   const onCold = vi.fn()
   const onFailed = vi.fn(async () => undefined)
   const onRefused = vi.fn()
+  const onSkipped = vi.fn(async () => undefined)
   const reader = new CommandReader({
-    commands: { accept: vi.fn(accept) } as unknown as CommandStream,
+    commands: { accept: acceptSpy } as unknown as CommandStream,
     deliver,
     claimOf: () => state.claim,
+    isRestoring: () => state.restoring,
+    onSkipped,
     onRefused,
     onFailed,
     onCold,
   })
-  return { reader, state, deliver, onCold, onFailed, onRefused }
+  return { reader, state, deliver, onCold, onFailed, onRefused, onSkipped, accept: acceptSpy }
 }
 
 function taken(type: Submission['type'], status: Acceptance['status']): Accepted['commands'][number] {
@@ -125,4 +129,46 @@ test('a refused epoch ends the reading and is told', async () => {
   await reader.stop()
 
   expect(onFailed).not.toHaveBeenCalled()
+})
+
+test('each batch names the cursor that the last one, or the claim, told', async () => {
+  const cursors = ['5-1', '5-2']
+  const { reader, accept } = fixture(async () => ({
+    ...nothing,
+    cursor: cursors.shift() ?? '5-2',
+    more: cursors.length > 0,
+  }))
+
+  reader.placed(SHARD, '4-7')
+  reader.read(SHARD)
+  await vi.waitFor(() => expect(accept).toHaveBeenCalledTimes(2))
+  await reader.stop()
+
+  expect(accept.mock.calls).toEqual([
+    [claim, '4-7'],
+    [claim, '5-1'],
+  ])
+})
+
+test('commands that were accepted before without a reply come first: all are read from the inboxes', async () => {
+  const { reader, deliver, onSkipped } = fixture(async () => ({ ...nothing, skipped: true }))
+
+  reader.read(SHARD)
+  await vi.waitFor(() => expect(onSkipped).toHaveBeenCalledWith(SHARD))
+  await reader.stop()
+
+  expect(deliver).not.toHaveBeenCalled()
+})
+
+test('nothing is accepted while a shard is being restored', async () => {
+  const { reader, state, accept, deliver } = fixture(async () => nothing)
+  state.restoring = true
+  reader.read(SHARD)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(accept).not.toHaveBeenCalled()
+
+  state.restoring = false
+  reader.read(SHARD)
+  await vi.waitFor(() => expect(deliver).toHaveBeenCalledOnce())
+  await reader.stop()
 })

@@ -35,8 +35,9 @@ function recordingLog() {
 
 function open(log: SessionLog, part?: { messageId: string; text: string }) {
   const onLost = vi.fn<(error: WriterLost) => void>()
-  const options = { log, claim, sessionId, headSeq: 10, part, onWritten: () => undefined, onLost }
-  return { batch: new EventBatch(options), onLost }
+  const restore = vi.fn(async () => true)
+  const place = { log, claim, sessionId, headSeq: 10, part, lastCommit: 'w-9' }
+  return { batch: new EventBatch({ ...place, restore, onWritten: () => undefined, onLost }), onLost, restore }
 }
 
 const entry = (text: string, more = {}) => ({
@@ -131,4 +132,65 @@ test('half of a character waits for its other half', async () => {
 
   expect(flushes.map(({ text }) => text).join('')).toBe('a😀b')
   expect(flushes.filter(({ text }) => Buffer.from(text).toString() !== text)).toEqual([])
+})
+
+test('each commit names the one before it', async () => {
+  const { log, changes } = recordingLog()
+  const { batch } = open(log)
+
+  await batch.append(entry('a'))
+  await batch.append(entry('b'))
+
+  expect(changes.map(({ after }) => after)).toEqual(['w-9', changes[0]?.commitId])
+})
+
+const LOSSES: readonly Committed[] = [
+  { status: 'head', seq: 7 },
+  { status: 'head', seq: 10 },
+  { status: 'rollback', epoch: 2 },
+  { status: 'corrupt' },
+]
+
+test.each(LOSSES)('a commit that meets a store without its past waits for it, and is sent again: %o', async (reply) => {
+  const { log, changes, answers } = recordingLog()
+  answers.push(() => reply)
+  const { batch, restore, onLost } = open(log)
+
+  await batch.append(entry('a'))
+
+  expect(restore).toHaveBeenCalledOnce()
+  expect(changes).toHaveLength(2)
+  expect(changes[1]).toEqual(changes[0])
+  expect(onLost).not.toHaveBeenCalled()
+})
+
+test('a head above ours is no loss: somebody else writes, and this writer stops', async () => {
+  const { log, answers } = recordingLog()
+  answers.push(() => ({ status: 'head', seq: 11 }))
+  const { batch, restore } = open(log)
+
+  await expect(batch.append(entry('a'))).rejects.toMatchObject({ reason: 'head' })
+
+  expect(restore).not.toHaveBeenCalled()
+})
+
+test('a store that still lacks the past after some restores has lost it', async () => {
+  const { log, changes, answers } = recordingLog()
+  for (let tries = 0; tries < 10; tries++) answers.push(() => ({ status: 'head', seq: 7 }))
+  const { batch, restore, onLost } = open(log)
+
+  await expect(batch.append(entry('a'))).rejects.toMatchObject({ reason: 'head' })
+
+  expect(restore).toHaveBeenCalledTimes(3)
+  expect(changes).toHaveLength(4)
+  expect(onLost).toHaveBeenCalledOnce()
+})
+
+test('a writer stops when the shard turns out to be another worker’s', async () => {
+  const { log, answers } = recordingLog()
+  answers.push(() => ({ status: 'rollback', epoch: 2 }))
+  const { batch, restore } = open(log)
+  restore.mockResolvedValue(false)
+
+  await expect(batch.append(entry('a'))).rejects.toMatchObject({ reason: 'rollback' })
 })

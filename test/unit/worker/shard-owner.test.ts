@@ -17,7 +17,7 @@ function fixture() {
   }
   const claim = vi.fn(async (_claim: Claim): Promise<Claimed> => {
     await gates.claim
-    return { status: 'ok', active: [], unprojected: [], pins: [], cold: [] }
+    return { status: 'ok', active: [], unprojected: [], pins: [], cold: [], cursor: '0-0', storeChanged: false }
   })
   const owner = new ShardOwner({
     node: 'w@1',
@@ -36,6 +36,9 @@ function fixture() {
     giveBack: async () => undefined,
     onCold: () => undefined,
     formerOwner: async () => ({ fromWorker: 'w@0', afterMs: 0, planned: false }),
+    onInstalled: () => undefined,
+    onStoreLost: () => undefined,
+    onDropped: () => undefined,
   })
   onTestFinished(() => owner.drain())
   return { owner, rows, reader, gates, claim }

@@ -1,0 +1,52 @@
+/**
+ * What the owner of a shard does with a Redis that has failed over: notices it, and puts back what was accepted. Commits
+ * and text are put back by `SessionLog` itself, under their own ids.
+ */
+import type { RedisClient } from '../redis/connect.js'
+import { KEY_LAYOUT } from '../redis/keys.js'
+import { Script, type ScriptReply } from '../redis/script.js'
+import {
+  type Claim,
+  LIMITS,
+  type Refused,
+  type StoreFailover,
+  type StoreWatch,
+  type StoreWatchHandlers,
+} from './bus.js'
+import type { Submission } from './command.js'
+import type { Lanes } from './lanes.js'
+import { refusal } from './replies.js'
+import { StoreIdentity } from './store-identity.js'
+
+export class RedisStoreFailover implements StoreFailover {
+  readonly #claim = new Script(new URL('./lua/claim.lua', import.meta.url))
+  readonly #restore = new Script(new URL('./lua/restore.lua', import.meta.url))
+
+  constructor(
+    private readonly redis: RedisClient,
+    private readonly lanes: Lanes,
+  ) {}
+
+  watch(handlers: StoreWatchHandlers): StoreWatch {
+    return new StoreIdentity(this.redis, this.lanes, handlers)
+  }
+
+  async restore(claim: Claim, commands: readonly Submission[]): Promise<{ readonly status: 'ok' } | Refused> {
+    const { base, shard } = this.lanes.ofShard(claim.shard)
+    const each = commands.flatMap(({ sessionId, type, outbox, tenant, commandId, body }) => [
+      `${sessionId} ${type} ${outbox} ${tenant}`,
+      commandId,
+      body,
+    ])
+    const head = [claim.epoch, base, LIMITS.seenCommands]
+    return answer(await this.#restore.run(this.redis, shard(claim.shard), ...head, ...each))
+  }
+
+  async settle(claim: Claim): Promise<{ readonly status: 'ok' } | Refused> {
+    const { base, shard } = this.lanes.ofShard(claim.shard)
+    const key = shard(claim.shard)
+    return answer(await this.#claim.run(this.redis, key, claim.owner, claim.epoch, KEY_LAYOUT, base, 1))
+  }
+}
+
+const answer = (reply: ScriptReply): { readonly status: 'ok' } | Refused => refusal(reply) ?? { status: 'ok' }

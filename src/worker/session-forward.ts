@@ -1,0 +1,167 @@
+/**
+ * Moves a session forward to what Postgres has of it. The owner whose events Redis lost had projected them and died: they
+ * have been shown and may not happen otherwise, so they go back into the log as they were, byte by byte, under the epoch
+ * that wrote them. What they say about waiting commands is done again too.
+ *
+ * Not known again: which control command without a request id they answered. It is obeyed once more.
+ */
+
+import type { StoredEvent } from '../bus/bus.js'
+import { type Change, type Claim, LIMITS, type SessionLog, type SessionRecord, type SmallState } from '../bus/bus.js'
+import type { Command, SpawnCommand } from '../bus/command.js'
+import type { LoggedEvent } from '../protocol/events.js'
+import { type EventId, newWriterId, parseEventId } from '../protocol/ids.js'
+import { isTerminal } from '../protocol/session.js'
+import type { PageEvents } from './history.js'
+import { stateAfter } from './session-state.js'
+
+export interface ForwardStorage {
+  lastEvent(sessionId: string): Promise<EventId | undefined>
+  readonly pageEvents: PageEvents
+}
+
+/**
+ * Returns how many events were put back.
+ * @throws what the stores throw, and Error when they do not fit together: the session is then loaded again later.
+ */
+export async function forwardSession(
+  record: SessionRecord,
+  claim: Claim,
+  log: Pick<SessionLog, 'commit'>,
+  storage: ForwardStorage,
+): Promise<number> {
+  const last = await storage.lastEvent(record.sessionId)
+  const head = parseEventId(record.head)
+  if (!last || !head || last.seq <= head.seq) return 0
+  const forward = new Forward(record)
+  for (let after = head; after.seq < last.seq; ) {
+    const page = await storage.pageEvents(record.sessionId, after, last, LIMITS.eventsPerCommit)
+    for (const events of oneCommitEach(page)) {
+      const reply = await log.commit(claim, forward.changeOf(events))
+      if (reply.status !== 'ok')
+        throw new Error(`session ${record.sessionId} could not be moved forward: ${reply.status}`)
+    }
+    const reached = parseEventId(page.at(-1)?.eventId ?? '')
+    if (!reached) throw new Error(`session ${record.sessionId}: PostgreSQL has ${last.seq} events and shows fewer`)
+    after = reached
+  }
+  return last.seq - head.seq
+}
+
+/** Events of one epoch that fit into one commit. */
+function* oneCommitEach(page: readonly StoredEvent[]): Generator<readonly StoredEvent[]> {
+  let some: StoredEvent[] = []
+  let chars = 0
+  for (const event of page) {
+    const [first] = some
+    const fits = chars + event.body.length <= LIMITS.charsPerCommit && epochOf(event) === (first && epochOf(first))
+    if (first && !fits) {
+      yield some
+      some = []
+      chars = 0
+    }
+    some.push(event)
+    chars += event.body.length
+  }
+  if (some.length > 0) yield some
+}
+
+const epochOf = ({ eventId }: StoredEvent): number => parseEventId(eventId)?.epoch ?? 0
+
+/** What the session becomes, event by event. */
+class Forward {
+  readonly #writer = newWriterId()
+  readonly #inbox: Command[]
+  readonly #control: Command[]
+  readonly #owner: string | undefined
+  /** Ids of tasks, and of requests, that have ended, and the events that ended them. */
+  readonly #ended = new Map<string, string>()
+  #state: SmallState | undefined
+  #seq: number
+  #commits = 0
+  #lastCommit: string
+
+  constructor(private readonly record: SessionRecord) {
+    this.#inbox = record.inbox.map((body) => JSON.parse(body) as Command)
+    this.#control = record.control.map((body) => JSON.parse(body) as Command)
+    this.#owner = this.#inbox.find((it): it is SpawnCommand => it.type === 'spawn')?.owner
+    this.#state = record.state === '' ? undefined : (JSON.parse(record.state) as SmallState)
+    this.#seq = parseEventId(record.head)?.seq ?? 0
+    this.#lastCommit = record.lastCommit
+  }
+
+  /** @throws Error when the events do not follow what is here. */
+  changeOf(stored: readonly StoredEvent[]): Change {
+    const events = stored.map(({ body }) => JSON.parse(body) as LoggedEvent)
+    for (const [index, event] of events.entries()) this.#apply(event, this.#seq + 1 + index)
+    const state = this.#state
+    if (!state) throw new Error(`session ${this.record.sessionId}: its events do not begin with its spawn`)
+    const { status } = state.session
+    const inbox = takeWhile(this.#inbox, (it) => this.#endOf(it))
+    const control = takeWhile(
+      this.#control,
+      (it) => this.#endOf(it) ?? (isTerminal(status) ? lastId(stored) : undefined),
+    )
+    const commitId = `${this.#writer}-${++this.#commits}`
+    const change: Change = {
+      sessionId: this.record.sessionId,
+      commitId,
+      after: this.#lastCommit,
+      expectedSeq: this.#seq,
+      eventEpoch: parseEventId(lastId(stored))?.epoch ?? 0,
+      events: stored.map(({ body }) => body),
+      status,
+      state: JSON.stringify(state),
+      popInbox: inbox.length,
+      popControl: control.length,
+      ended: [...inbox, ...control],
+      clearPart: events.some(({ type }) => type === 'stream_start' || type === 'stream_end'),
+    }
+    this.#seq += stored.length
+    this.#lastCommit = commitId
+    return change
+  }
+
+  #apply(event: LoggedEvent, seq: number): void {
+    if (parseEventId(event.eventId)?.seq !== seq) {
+      throw new Error(`session ${this.record.sessionId}: ${event.eventId} stands where event ${seq} belongs`)
+    }
+    this.#state = this.#stateAfter(event)
+    if (event.requestId !== undefined && event.type === 'session_status_update') {
+      this.#ended.set(`request ${event.requestId}`, event.eventId)
+    }
+    if (event.type === 'task_completed' || event.type === 'task_failed' || event.type === 'task_cancelled') {
+      this.#ended.set(`task ${event.taskId}`, event.eventId)
+    }
+  }
+
+  #stateAfter(event: LoggedEvent): SmallState | undefined {
+    const owner = this.#owner === undefined ? {} : { owner: this.#owner }
+    if (event.type === 'session_spawned') return { session: event.session, ...owner, turn: 0, cancelled: [] }
+    if (!this.#state) return undefined
+    if (event.type === 'session_status_update') return { ...this.#state, session: event.session }
+    return stateAfter(this.#state, event)
+  }
+
+  #endOf(command: Command): string | undefined {
+    if (command.type === 'spawn' || command.type === 'execute') return this.#ended.get(`task ${command.task.id}`)
+    return command.requestId === undefined ? undefined : this.#ended.get(`request ${command.requestId}`)
+  }
+}
+
+const lastId = (stored: readonly StoredEvent[]): string => stored.at(-1)?.eventId ?? ''
+
+/** Takes commands from the front for as long as each has ended. */
+function takeWhile(
+  commands: Command[],
+  endOf: (command: Command) => string | undefined,
+): { readonly commandId: string; readonly eventId: string }[] {
+  const taken: { commandId: string; eventId: string }[] = []
+  for (let first = commands[0]; first; first = commands[0]) {
+    const eventId = endOf(first)
+    if (eventId === undefined) break
+    taken.push({ commandId: first.id, eventId })
+    commands.shift()
+  }
+  return taken
+}

@@ -1,0 +1,222 @@
+/**
+ * Puts back what a store has lost: Redis that failed over to a replica, or came back from a file that was a moment old.
+ *
+ *   suspicion ─▶ Postgres: still ours? ─▶ epoch ─▶ accepted commands ─▶ commits and text ─▶ settled ─▶ shard goes on
+ *
+ * Meanwhile nobody accepts commands of the shard or loads its sessions; those in memory stay, and their writers wait.
+ *
+ * The order. What is lost is the end of what was written, so a session's store is a prefix of its history. Commands go back
+ * before any commit, though some were accepted after it: commits take from the head of an inbox what acceptance adds at its
+ * tail, so the lists end up the same, and every command that a lost commit ended is there to be taken. They go back before
+ * anything new is accepted, so they keep their places before it. The cursor stays where the store has it: what still stands
+ * in the command stream behind it is read once more, and answered as known, since its id is in `seen` by then.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Claim, Refused, SessionLog, StoreFailover, StoreWatch } from '../bus/bus.js'
+import type { SessionId } from '../protocol/ids.js'
+import type { Logger } from './session-services.js'
+import type { OwnedShard } from './shard-owner.js'
+import { seqOf, type TailWrite, type WriteTail } from './write-tail.js'
+
+/** While a store is away, or Postgres cannot say whose the shard is. */
+const RETRY_MS = 200
+/** Commands in one call: some 10 µs of the server each. */
+const COMMANDS_PER_CALL = 128
+/** Bodies in one call. A single larger one goes alone. */
+const CHARS_PER_CALL = 256 * 1024
+/** Sessions whose writes are put back at once: enough to fill calls, few enough for the deadline of a command. */
+const SESSIONS_AT_ONCE = 128
+
+export interface StoreRecoveryOptions {
+  readonly store: StoreFailover
+  readonly log: Pick<SessionLog, 'claim' | 'commit' | 'flush' | 'peek'>
+  readonly tail: WriteTail
+  readonly owned: () => ReadonlyMap<number, Claim>
+  /** What Postgres assigns to this node now. */
+  readonly assigned: () => Promise<readonly OwnedShard[]>
+  /** Everything is back: cursor, inboxes and unprojected events are to be read anew. */
+  readonly onRestored: (claim: Claim) => Promise<void>
+  /** The shard may be read again. */
+  readonly onCleared: (shard: number) => void
+  /** The shard is another's. */
+  readonly onLost: (claim: Claim, refused: Refused | { readonly status: 'unassigned' }) => void
+  readonly logger: Logger
+}
+
+type Attempt = 'restored' | 'lost' | 'again'
+type Replayed = 'whole' | 'short' | 'again'
+
+export class StoreRecovery {
+  readonly #options: StoreRecoveryOptions
+  readonly #watch: StoreWatch
+  readonly #running = new Map<number, Promise<boolean>>()
+  /** Shards of which the store may lack something that Postgres has: a former owner died with it, or our tail was short. */
+  readonly #doubted = new Set<number>()
+  /** Shards with sessions that others write, under a pin: what they have written is not in our tail. */
+  readonly #shared = new Set<number>()
+  #assigned: Promise<ReadonlyMap<number, OwnedShard>> | undefined
+  #stopped = false
+
+  constructor(options: StoreRecoveryOptions) {
+    this.#options = options
+    this.#watch = options.store.watch({
+      onChanged: (isAffected) => this.#changed(isAffected),
+      onSame: (isAffected) => options.tail.confirm((shard) => isAffected(shard) && !this.#running.has(shard)),
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#watch.stop()
+  }
+
+  isRestoring(shard: number): boolean {
+    return this.#running.has(shard)
+  }
+
+  /** Whether a session of this shard must be compared with Postgres when it is loaded. */
+  isDoubted(shard: number): boolean {
+    return this.#doubted.has(shard)
+  }
+
+  doubt(shard: number): void {
+    this.#doubted.add(shard)
+  }
+
+  /** Others write in this shard too. */
+  share(shard: number): void {
+    this.#shared.add(shard)
+  }
+
+  /** The shard is not ours any more. */
+  forget(shard: number): void {
+    this.#doubted.delete(shard)
+    this.#shared.delete(shard)
+    this.#options.tail.forget(shard)
+  }
+
+  /** Resolves when nothing of the shard is being restored. */
+  async cleared(shard: number): Promise<void> {
+    await this.#running.get(shard)
+  }
+
+  /**
+   * Something in the store contradicts what this owner has written. Resolves when it has everything back, to false when
+   * the shard is another's. A suspicion that comes while the shard is being restored is cleared by that, or comes again.
+   */
+  restore(claim: Claim): Promise<boolean> {
+    const { shard } = claim
+    const present = this.#running.get(shard)
+    if (present) return present
+    const running = this.#untilDecided(claim).finally(() => {
+      this.#running.delete(shard)
+      this.#options.onCleared(shard)
+    })
+    this.#running.set(shard, running)
+    return running
+  }
+
+  #changed(isAffected: (shard: number) => boolean): void {
+    const claims = [...this.#options.owned().values()].filter(({ shard }) => isAffected(shard))
+    if (claims.length === 0) return
+    this.#options.logger.warn({ shards: claims.length }, 'another Redis answers; what it may lack is put back')
+    for (const claim of claims) void this.restore(claim)
+  }
+
+  async #untilDecided(claim: Claim): Promise<boolean> {
+    while (this.#isOurs(claim)) {
+      const attempt = await this.#attempt(claim).catch((err: unknown): Attempt => {
+        this.#options.logger.warn({ err, shard: claim.shard }, 'a shard could not be restored yet; trying again')
+        return 'again'
+      })
+      if (attempt !== 'again') return attempt === 'restored'
+      await sleep(RETRY_MS)
+    }
+    return false
+  }
+
+  #isOurs({ shard, epoch }: Claim): boolean {
+    return !this.#stopped && this.#options.owned().get(shard)?.epoch === epoch
+  }
+
+  async #attempt(claim: Claim): Promise<Attempt> {
+    const { log, onLost, onRestored } = this.#options
+    const row = (await this.#askPostgres()).get(claim.shard)
+    if (row?.epoch !== claim.epoch) {
+      onLost(claim, { status: 'unassigned' })
+      return 'lost'
+    }
+    const claimed = await log.claim(claim)
+    if (claimed.status === 'fenced') {
+      onLost(claim, claimed)
+      return 'lost'
+    }
+    if (!(await this.#putBack(claim)) || !this.#isOurs(claim)) return 'again'
+    await onRestored(claim)
+    return 'restored'
+  }
+
+  /** One question for all that ask in this turn, asked after all of them: an older answer may name a former owner. */
+  #askPostgres(): Promise<ReadonlyMap<number, OwnedShard>> {
+    this.#assigned ??= Promise.resolve().then(async () => {
+      this.#assigned = undefined
+      return new Map((await this.#options.assigned()).map((row) => [row.shard, row]))
+    })
+    return this.#assigned
+  }
+
+  /** False when the store has lost something anew meanwhile. */
+  async #putBack(claim: Claim): Promise<boolean> {
+    const { store, tail } = this.#options
+    if (this.#shared.has(claim.shard)) this.doubt(claim.shard)
+    for (const commands of chunks(tail.commandsOf(claim.shard))) {
+      if ((await store.restore(claim, commands)).status !== 'ok') return false
+    }
+    const sessions = [...tail.writesOf(claim.shard)]
+    for (let at = 0; at < sessions.length; at += SESSIONS_AT_ONCE) {
+      const some = sessions.slice(at, at + SESSIONS_AT_ONCE)
+      // Sessions do not know of each other: only the writes of each must come in their order.
+      const whole = await Promise.all(some.map(([id, writes]) => this.#replay(claim, id, writes)))
+      if (whole.includes('again')) return false
+      if (whole.includes('short')) this.doubt(claim.shard)
+    }
+    return this.#doubted.has(claim.shard) || (await store.settle(claim)).status === 'ok'
+  }
+
+  /** `short`: the store lacks more than is remembered. The session's next write, or its next loading, deals with it. */
+  async #replay(claim: Claim, id: SessionId, writes: readonly TailWrite[]): Promise<Replayed> {
+    const { log } = this.#options
+    const head = await log.peek(id)
+    let seq = head ? seqOf(head.head) : -1
+    let result: Replayed = 'whole'
+    for (const write of writes) {
+      const from = write.kind === 'commit' ? write.change.expectedSeq : write.flush.headSeq
+      // Behind the head it is there: the store holds a prefix. Text of a message that has ended must not come back.
+      if (from < seq) continue
+      const reply =
+        write.kind === 'commit' ? await log.commit(claim, write.change) : await log.flush(claim, write.flush)
+      if (reply.status === 'fenced' || reply.status === 'rollback') return 'again'
+      if (reply.status === 'ok' && write.kind === 'commit') seq = from + write.change.events.length
+      // The beginning of a message may be too old for us; the event that ends it has it whole.
+      if (reply.status === 'gap') result = 'short'
+      // A commit that added no event, and is there already behind others that added none, meets the head that it expects.
+      if (reply.status === 'corrupt' || (reply.status === 'head' && reply.seq !== from)) return 'short'
+    }
+    return result
+  }
+}
+
+function* chunks<T extends { readonly body: string }>(all: readonly T[]): Generator<readonly T[]> {
+  let some: T[] = []
+  let chars = 0
+  for (const it of all) {
+    if (some.length === COMMANDS_PER_CALL || (some.length > 0 && chars + it.body.length > CHARS_PER_CALL)) {
+      yield some
+      some = []
+      chars = 0
+    }
+    some.push(it)
+    chars += it.body.length
+  }
+  if (some.length > 0) yield some
+}
