@@ -15,9 +15,10 @@ const PAGE_EVENTS = 256
 
 /**
  * `live` subscribed, the client has everything · `behind` the client must read first · `absent` the store does not hold
- * the session (what Postgres has of it is sent) · `stopped` somebody else took over this subscription.
+ * the session (what Postgres has of it is sent) · `ahead` the client has more than the store, whose owner may be putting it
+ * back · `stopped` somebody else took over this subscription.
  */
-export type ReplayOutcome = 'live' | 'behind' | 'absent' | 'stopped'
+export type ReplayOutcome = 'live' | 'behind' | 'absent' | 'ahead' | 'stopped'
 
 export interface ReplaySources {
   readonly log: Pick<SessionLog, 'resume'>
@@ -31,7 +32,12 @@ export class Replay {
   readonly #ticket: number
   #resetting = false
 
-  constructor(subscription: Subscription, sources: ReplaySources) {
+  /** `patient`: a client that is ahead of the store is not reset yet. */
+  constructor(
+    subscription: Subscription,
+    sources: ReplaySources,
+    private readonly patient: boolean,
+  ) {
     this.#subscription = subscription
     this.#sources = sources
     this.#ticket = subscription.ticket
@@ -59,6 +65,7 @@ export class Replay {
         this.#announce()
         return this.#after(this.#deliver(resumed.events))
       case 'below':
+        if (this.patient && this.#subscription.place.seq > eventId(resumed.head).seq) return 'ahead'
         return this.#history(eventId(resumed.floor))
       case 'unknown':
         return this.#withoutLog()
@@ -73,10 +80,11 @@ export class Replay {
     const delivery = this.#deliver(resumed.events)
     if (delivery === 'full') return 'behind'
     if (delivery === 'gap' || subscription.eventId !== resumed.head) return this.#reset()
-    if (resumed.part === undefined) return 'live'
-    const part = subscription.sendPart(resumed.part.messageId, resumed.part.text)
+    const part = resumed.part && subscription.sendPart(resumed.part.messageId, resumed.part.text)
     if (part === 'full') return 'behind'
-    return part === 'gap' ? this.#reset() : 'live'
+    if (part === 'gap' || subscription.hasOpenText(resumed.part?.messageId))
+      return this.patient ? 'ahead' : this.#reset()
+    return 'live'
   }
 
   /** Reads from Postgres up to the log's floor, or to the end. */

@@ -59,6 +59,8 @@ export class Subscription {
   /** The client's `subscribe`, until it is answered. */
   question: { readonly requestId: RequestId | undefined } | undefined
   #place: Place
+  /** The message of which text was sent and whose end was not. */
+  #openMessage: string | undefined
 
   constructor(
     readonly sessionId: SessionId,
@@ -81,6 +83,12 @@ export class Subscription {
   /** Takes over a position that the client named, or that the log gave. */
   moveTo(place: Place): void {
     this.#place = place
+    this.#openMessage = undefined
+  }
+
+  /** Whether the client has text of a message that is being streamed, and that is not the one which the store streams. */
+  hasOpenText(streamed: string | undefined): boolean {
+    return this.#openMessage !== undefined && this.#openMessage !== streamed
   }
 
   /** Sends an event if it is the next one. */
@@ -93,6 +101,7 @@ export class Subscription {
     const end = streamEnd(event.body)
     if (end && !this.#completeText(end)) return 'gap'
     this.receiver.push(event.body)
+    if (end || (this.#openMessage !== undefined && TASK_END.test(event.body))) this.#openMessage = undefined
     this.#place = { ...this.#place, epoch: event.epoch, seq: event.seq }
     return 'sent'
   }
@@ -106,6 +115,7 @@ export class Subscription {
     if (text.offset !== have) return 'gap'
     if (!this.receiver.hasRoom()) return 'full'
     this.receiver.push(text.json)
+    this.#openMessage = text.messageId
     this.#place = { ...this.#place, messageId: text.messageId, offset: have + text.bytes }
     return 'sent'
   }
@@ -122,6 +132,7 @@ export class Subscription {
     const missing = textBehind(text, have)
     if (missing === undefined) return false
     if (missing.bytes > 0) this.receiver.push(chunkJson(this.sessionId, messageId, have, missing))
+    this.#openMessage = messageId
     this.#place = { ...this.#place, messageId, offset: have + missing.bytes }
     return true
   }
@@ -145,6 +156,9 @@ export function numberedRun(events: readonly StoredEvent[]): NumberedEvent[] {
   const { epoch, seq } = numbered(first)
   return events.map(({ body }, index) => ({ epoch, seq: seq + index, body }))
 }
+
+/** A task that was set aside leaves its last message without an end of its own. */
+const TASK_END = /^\{"type":"task_(completed|failed|cancelled)"/
 
 /**
  * The finished message that an event carries. Raw clients read text from chunks, so whatever they have not got of it must

@@ -21,6 +21,12 @@ const RESUMES_AT_ONCE = 64
 const MAX_PER_RECEIVER = 10_000
 /** Pause before a resume is tried again: the store is away, or does not hold the session yet. */
 const RETRY_MS = 2_000
+/**
+ * How long a client may be ahead of the store before it is reset: what a failover has lost is put back within it, where the
+ * session's worker lives. Where it does not, another one takes over after 3 s at the earliest.
+ */
+const AHEAD_PATIENCE_MS = 2_000
+const AHEAD_RETRY_MS = 100
 /** How often a session that the store does not hold is looked for: as long as a command waits for its acceptance. */
 const MAX_ABSENT_TRIES = 15
 /** How often its owner is asked to bring it back. */
@@ -41,6 +47,8 @@ export class Subscriptions {
   readonly #byReceiver = new Map<Receiver, Map<SessionId, Subscription>>()
   readonly #buffers = new Map<Subscription, LiveBuffer>()
   readonly #absentTries = new WeakMap<Subscription, number>()
+  /** Since when a client has been ahead of the store. */
+  readonly #aheadSince = new WeakMap<Subscription, number>()
   readonly #leaving = new Set<SessionId>()
   readonly #slots = new Slots(RESUMES_AT_ONCE)
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -182,18 +190,30 @@ export class Subscriptions {
     const buffer = new LiveBuffer()
     this.#buffers.set(subscription, buffer)
     try {
-      const replay = new Replay(subscription, this.#deps)
+      const replay = new Replay(subscription, this.#deps, this.#isPatient(subscription))
       const outcome = await this.#slots.run(() => replay.run(() => this.#outboxName()))
       if (subscription.ticket === ticket) this.#arrive(subscription, outcome, buffer)
     } catch (error) {
       if (subscription.ticket !== ticket) return
       this.#deps.trace.warn({ err: error, sessionId: subscription.sessionId }, 'a resume failed; trying again')
-      this.#later(subscription)
+      this.#later(subscription, RETRY_MS)
     }
+  }
+
+  #isPatient(subscription: Subscription): boolean {
+    const since = this.#aheadSince.get(subscription)
+    return since === undefined || performance.now() - since < AHEAD_PATIENCE_MS
   }
 
   #arrive(subscription: Subscription, outcome: ReplayOutcome, buffer: LiveBuffer): void {
     this.#buffers.delete(subscription)
+    if (outcome === 'ahead') {
+      // Waits without holding one of the resumes: very many clients may be ahead together.
+      if (!this.#aheadSince.has(subscription)) this.#aheadSince.set(subscription, performance.now())
+      this.#later(subscription, AHEAD_RETRY_MS)
+      return
+    }
+    this.#aheadSince.delete(subscription)
     if (outcome === 'absent') return void this.#awaitAbsent(subscription)
     this.#absentTries.delete(subscription)
     subscription.state = outcome === 'behind' ? 'behind' : 'live'
@@ -219,7 +239,7 @@ export class Subscriptions {
     // An ended session whose events all came from Postgres has no more to say.
     if (session && isTerminal(session.status)) return
     if (tries <= MAX_WAKES) this.#wake(sessionId)
-    if (tries <= MAX_ABSENT_TRIES) return this.#later(subscription)
+    if (tries <= MAX_ABSENT_TRIES) return this.#later(subscription, RETRY_MS)
     const error = new ServiceError('unavailable', { reason: 'no worker has taken this session yet' })
     const requestId = subscription.question?.requestId
     subscription.receiver.push(JSON.stringify(errorReply(error, { sessionId, requestId })))
@@ -232,12 +252,12 @@ export class Subscriptions {
     })
   }
 
-  #later(subscription: Subscription): void {
+  #later(subscription: Subscription, ms: number): void {
     const { ticket } = subscription
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       if (subscription.ticket === ticket && subscription.state !== 'live') void this.#resume(subscription)
-    }, RETRY_MS)
+    }, ms)
     this.#timers.add(timer)
   }
 

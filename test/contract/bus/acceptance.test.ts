@@ -35,6 +35,7 @@ eachBus((fixture) => {
       part: undefined,
       inbox: [spawn.body],
       control: [],
+      lastCommit: '',
     })
     expect((await bus.log.claim(owner.claimed)) as object).toMatchObject({ active: [sessionId], unprojected: [] })
   })
