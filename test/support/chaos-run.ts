@@ -32,9 +32,14 @@ export interface ChaosRun {
 }
 
 /** Runs it to its end. @throws Error with what it said when it prints no report. */
-export async function runChaos(name: string, ...args: readonly string[]): Promise<ChaosRun> {
+export function runChaos(name: string, ...args: readonly string[]): Promise<ChaosRun> {
+  return runChaosIn({}, name, ...args)
+}
+
+/** The same with more in the environment, which its nodes inherit. */
+export async function runChaosIn(env: NodeJS.ProcessEnv, name: string, ...args: readonly string[]): Promise<ChaosRun> {
   const seed = seededRandom(name).integer(0, MAX_SEED)
-  const { code, stdout, stderr } = await launchChaos('--json', '--seed', String(seed), ...args).ended
+  const { code, stdout, stderr } = await launchChaosIn(env, '--json', '--seed', String(seed), ...args).ended
   try {
     return { report: JSON.parse(stdout) as ChaosReport, code, stderr }
   } catch (cause) {
@@ -50,10 +55,12 @@ export interface LaunchedChaos {
   readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
 }
 
-export function launchChaos(...args: readonly string[]): LaunchedChaos {
+export const launchChaos = (...args: readonly string[]): LaunchedChaos => launchChaosIn({}, ...args)
+
+function launchChaosIn(env: NodeJS.ProcessEnv, ...args: readonly string[]): LaunchedChaos {
   if (process.env.TEST_BUILD_ERROR) throw new Error(`the build failed:\n${process.env.TEST_BUILD_ERROR}`)
   const child = spawn(process.execPath, [PROGRAM, 'chaos', 'verify', ...args], {
-    env: cleanEnvironment(),
+    env: { ...cleanEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const entry = `KILL=${child.pid ?? 0}` as const

@@ -1,0 +1,164 @@
+/**
+ * Bugs that were seeded into the built program, one each: the fault suite must fail on every one of them, and name a
+ * guarantee that is expected. The product knows nothing of them: a loader puts them in while a node starts.
+ */
+import { fileURLToPath } from 'node:url'
+import type { Guarantee } from '../../../src/chaos/checker/findings.js'
+
+export interface Patch {
+  /** Below `dist`. */
+  readonly file: string
+  /** Stands there exactly once. */
+  readonly find: string
+  readonly replace: string
+}
+
+export interface Mutant {
+  readonly name: string
+  /** What is wrong with it, in words. */
+  readonly bug: string
+  /** Where the bug takes effect. */
+  readonly role: 'edge' | 'worker'
+  /** Faults under which the bug is felt, as `chaos verify --faults` takes them. */
+  readonly faults: string
+  /** A verdict must break one of these. */
+  readonly expected: readonly Guarantee[]
+  readonly patches: readonly Patch[]
+}
+
+const LOADER = new URL('./loader.mjs', import.meta.url).href
+
+/** The environment of a node that is to run with this bug. */
+export function mutantEnv({ patches }: Pick<Mutant, 'patches'>): Record<string, string> {
+  return { NODE_OPTIONS: `--import=${LOADER}`, MUTANT_PATCHES: JSON.stringify(patches) }
+}
+
+const SCRIPTS = 'bus/lua'
+const FENCED = `(stored > epoch and 'fenced ' or 'rollback ') .. stored`
+
+export const MUTANTS = {
+  droppedEvent: {
+    name: 'an edge drops an event',
+    bug: 'every twentieth event is taken for sent and is not sent',
+    role: 'edge',
+    faults: 'T9',
+    expected: ['G4'],
+    patches: [
+      {
+        file: 'edge/subscription.js',
+        find: 'this.receiver.push(event.body);',
+        replace: 'if (event.seq % 20 !== 0) this.receiver.push(event.body);',
+      },
+    ],
+  },
+  lostEntry: {
+    name: 'a commit leaves an event out of the log',
+    bug: 'every twentieth event is numbered and shown, and not stored',
+    role: 'worker',
+    faults: 'T9',
+    expected: ['G3'],
+    patches: [
+      {
+        file: `${SCRIPTS}/commit.lua`,
+        find: `call('XADD', session .. ':log', epochText .. '-' .. seq, 'd', ARGV[i])`,
+        replace: `if seq % 20 ~= 0 then call('XADD', session .. ':log', epochText .. '-' .. seq, 'd', ARGV[i]) end`,
+      },
+    ],
+  },
+  doubledTool: {
+    name: 'a once tool is run again by the next owner',
+    bug: 'a started call is repeated whatever its class',
+    role: 'worker',
+    faults: 'T1',
+    expected: ['G8'],
+    patches: [
+      {
+        file: 'runtimes/tool-round.js',
+        find: 'return isRepeatable(effect) ? undefined : OUTCOME_UNKNOWN;',
+        replace: 'return undefined;',
+      },
+    ],
+  },
+  lowerEpochIsOurs: {
+    name: 'a fence that lets a lower epoch pass',
+    bug: 'a store that lost writes is written to as if nothing had happened',
+    role: 'worker',
+    faults: 'T6',
+    expected: ['G3', 'G5', 'G1'],
+    patches: [
+      {
+        file: `${SCRIPTS}/commit.lua`,
+        find: `if not s[11] and stored ~= epoch then return ${FENCED} end`,
+        replace: `if not s[11] and stored > epoch then return ${FENCED} end`,
+      },
+      {
+        file: `${SCRIPTS}/flush.lua`,
+        find: `if not s[4] and stored ~= epoch then return ${FENCED} end`,
+        replace: `if not s[4] and stored > epoch then return ${FENCED} end`,
+      },
+      {
+        file: `${SCRIPTS}/accept.lua`,
+        find: `if stored ~= epoch then replies[line] = ${FENCED} end\n  if stored ~= epoch or left == 0`,
+        replace: `if stored > epoch then replies[line] = ${FENCED} end\n  if stored > epoch or left == 0`,
+      },
+    ],
+  },
+  consumerGroup: {
+    name: 'an XREADGROUP reader',
+    bug: 'what a reader was handed counts as accepted, and stays in its pending list when it dies',
+    role: 'worker',
+    faults: 'T1',
+    expected: ['G1'],
+    patches: [
+      {
+        file: `${SCRIPTS}/accept.lua`,
+        find: `local entries = call('XRANGE', shard .. ':in', '(' .. (s[2] or '0-0'), '+', 'COUNT', left)`,
+        replace: `pcall(call, 'XGROUP', 'CREATE', shard .. ':in', 'workers', '0', 'MKSTREAM')
+  local owner = call('HGET', shard, 'owner') or 'nobody'
+  local read = call('XREADGROUP', 'GROUP', 'workers', owner, 'COUNT', left, 'STREAMS', shard .. ':in', '>')
+  local entries = read and read[1] and read[1][2] or {}`,
+      },
+      {
+        file: `${SCRIPTS}/accept.lua`,
+        find: `local patch = { 'waiting', bytes, list, waits + 1, 'accepted', accepted }`,
+        replace: `local patch = { 'accepted', accepted }`,
+      },
+      { file: `${SCRIPTS}/accept.lua`, find: `call('RPUSH', session .. ':' .. list, body)`, replace: '' },
+      {
+        file: `${SCRIPTS}/commit.lua`,
+        find: 'local takeInbox, takeControl = tonumber(pops), tonumber(controlPops)',
+        replace: 'local takeInbox, takeControl = 0, 0',
+      },
+    ],
+  },
+  pinForEver: {
+    name: 'a pin that nobody frees',
+    bug: 'the end of a pin is answered and not written',
+    role: 'worker',
+    faults: 'T13',
+    expected: ['G1'],
+    patches: [
+      { file: `${SCRIPTS}/unpin.lua`, find: `redis.call('HDEL', session, 'pin')`, replace: '' },
+      { file: `${SCRIPTS}/unpin.lua`, find: `redis.call('HDEL', KEYS[1] .. ':pins', ARGV[i])`, replace: '' },
+    ],
+  },
+  oldCursor: {
+    name: 'an edge that keeps its old cursor',
+    bug: 'an out-stream that lost entries is read on as if it had not',
+    role: 'edge',
+    faults: 'T6',
+    expected: ['G4', 'G1', 'G5'],
+    patches: [
+      {
+        file: 'bus/edge-stream.js',
+        find: '    #reopen() {\n',
+        replace: '    #reopen() {\n        return;\n',
+      },
+    ],
+  },
+} as const satisfies Record<string, Mutant>
+
+export type MutantName = keyof typeof MUTANTS
+
+/** The built program. */
+export const DIST = fileURLToPath(new URL('../../../dist/', import.meta.url))
