@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
 import { forget, watch } from '../../src/chaos/servers/watchdog.js'
 import { connect } from '../../src/client/client.js'
@@ -28,7 +28,7 @@ let stores: Awaited<ReturnType<typeof createServerDatabase>>
 let folder: string
 let pool: pg.Pool
 let settings: Record<Uppercase<string>, string>
-const running: ClusterProcess[] = []
+const running = new Map<string, ClusterProcess>()
 
 beforeAll(async () => {
   model = await startScriptedModel({ tokensPerSecond: TOKENS_PER_SECOND })
@@ -43,11 +43,16 @@ beforeAll(async () => {
     METRICS_ENABLED: 'false',
     SHARD_COUNT: '8',
   }
-  await Promise.all([start('coordinator'), start('worker')])
+})
+
+/** A machine that is too busy for beats makes them die: each test begins with living ones. */
+beforeEach(async () => {
+  const missing = ['coordinator', 'worker'].filter((role) => !running.get(role)?.running)
+  await Promise.all(missing.map(start))
 })
 
 afterAll(async () => {
-  await Promise.all(running.map((it) => it.stop()))
+  await Promise.all([...running.values()].map((it) => it.stop()))
   await pool.end()
   await stores.remove()
   await model.stop()
@@ -57,7 +62,7 @@ afterAll(async () => {
 async function start(role: string): Promise<ClusterProcess> {
   const env = { ...settings, DAEMON_ROLE: role, OPENAI_API_KEY: 'any', OPENAI_BASE_URL: model.openaiUrl }
   const node = new ClusterProcess({ args: ['start', '--port', '0'], cwd: folder, env })
-  running.push(node)
+  running.set(role, node)
   await node.waitForLine(/"msg":"ready"/, PATIENCE.timeout)
   return node
 }
@@ -92,7 +97,8 @@ test.each<[when: string, moment: (lines: readonly string[], task: string) => boo
   const name = randomBytes(4).toString('hex')
   const [id, orchestrator, task] = [`delegation-${name}`, `counter-${name}`, `Count to ${COUNT} (${name})`]
   const { program, lines } = delegate({ id, orchestrator, task })
-  await vi.waitFor(() => expect(moment(lines, task), lines.join('; ')).toBe(true), PATIENCE)
+  const state = () => `${lines.join('; ')}\nworker: ${running.get('worker')?.tail(3)}`
+  await vi.waitFor(() => expect(moment(lines, task), state()).toBe(true), PATIENCE)
   const ended = new Promise((resolve) => program.once('exit', resolve))
   program.kill('SIGKILL')
   await ended

@@ -12,6 +12,7 @@ import { FederationContext } from '../../../src/storage/federation-context.js'
 import { FederationInbox } from '../../../src/storage/federation-inbox.js'
 import { FederationOrchestrators } from '../../../src/storage/federation-orchestrators.js'
 import { Sessions } from '../../../src/storage/sessions.js'
+import { TaskEnds } from '../../../src/storage/task-ends.js'
 import { eachDatabase, openConnections } from '../../support/databases.js'
 
 const LEASE_MS = 60_000
@@ -193,6 +194,31 @@ eachDatabase((open) => {
     expect(await inbox.delivery(tenant, 'm')).toEqual({ delivered: ['a', 'b'], acknowledged: ['a'] })
     await inbox.forgetExpired()
     expect(await inbox.delivery(tenant, 'short')).toEqual({ delivered: [], acknowledged: [] })
+  })
+
+  test('the end of a task is found after all who watched it have gone', async () => {
+    const database = await open()
+    const sessionId = newSessionId(0)
+    const event = (seq: number, type: string, taskId: string, more: object = {}) =>
+      database.sql
+        .insertInto('events')
+        .values({
+          session_id: sessionId,
+          epoch: 1,
+          seq,
+          type,
+          at: new Date(),
+          body: JSON.stringify({ type, taskId, ...more }),
+        })
+        .execute()
+    await event(1, 'task_executing', 'a')
+    await event(2, 'task_completed', 'a', { result: { success: true, output: 'half \ud800 and \0' } })
+    await event(3, 'task_executing', 'b')
+    const ends = new TaskEnds(database)
+
+    expect(await ends.find(sessionId, 'a')).toMatchObject({ type: 'task_completed', taskId: 'a' })
+    expect(await ends.find(sessionId, 'b')).toBeUndefined()
+    expect(await ends.find(newSessionId(0), 'a')).toBeUndefined()
   })
 
   test('of several changes of one version of a key exactly one holds', async () => {

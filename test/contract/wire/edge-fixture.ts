@@ -19,6 +19,7 @@ import type {
   SessionRow,
   SessionRows,
   SharedLimits,
+  TaskFederation,
 } from '../../../src/edge/dependencies.js'
 import { Edge } from '../../../src/edge/edge.js'
 import { type EventId, type NodeId, newNodeId, parseEventId, type SessionId } from '../../../src/protocol/ids.js'
@@ -128,6 +129,7 @@ export interface EdgeOptions {
   /** Where several edges count together; default each for itself. */
   readonly sharedLimits?: SharedLimits
   readonly log?: Partial<EdgeLog>
+  readonly federation?: TaskFederation
   /** Ids of edges that live beside this one. */
   readonly others?: () => readonly NodeId[]
   /** A cluster that stands already; default a new one. */
@@ -160,6 +162,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
     },
     log: { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn(), ...options.log },
     sharedLimits: options.sharedLimits,
+    federation: options.federation,
     metrics: {
       connections: vi.fn(),
       received: vi.fn(),
