@@ -201,6 +201,7 @@ export class Daemon {
       workspaces: workspaceKeeper(config, database),
       runtimeOf: (type) => kinds.of(type),
       maxSessions: config.server.maxSessions,
+      sessionTimeoutMs: config.session.timeoutMs,
       hibernateAfterMs: config.session.hibernateAfterMs,
       logger: log,
       metrics: this.#metrics.worker,

@@ -314,6 +314,34 @@ export interface SessionLog {
   hibernate(claim: Claim, session: DormantSession): Promise<Hibernated | Refused>
 }
 
+/** A session has one timer of each name; neither holds a space. */
+export interface TimerName {
+  readonly sessionId: SessionId
+  readonly name: string
+}
+
+export interface Timer extends TimerName {
+  /** What whoever set it wants to know when it goes off. */
+  readonly note: string
+}
+
+export interface DueTimers {
+  readonly status: 'ok'
+  readonly timers: readonly Timer[]
+}
+
+/**
+ * Timers that outlive their owner. One that has gone off stays, and is told again, until it is set anew or cleared: clear it
+ * when what it was for is recorded.
+ */
+export interface Timers {
+  /** To go off `inMs` from now, by the store's clock; in place of an earlier one of the same name. */
+  set(claim: Claim, timer: Timer, inMs: number): Promise<{ readonly status: 'ok' } | Refused>
+  clear(claim: Claim, name: TimerName): Promise<{ readonly status: 'ok' } | Refused>
+  /** A bounded number of a shard's timers that have gone off, the longest overdue first. */
+  due(claim: Claim): Promise<DueTimers | Refused>
+}
+
 export interface Projected {
   readonly sessionId: SessionId
   readonly seq: number
@@ -391,6 +419,7 @@ export interface Bus {
   readonly commands: CommandStream
   readonly log: SessionLog
   readonly outboxes: EdgeStream
+  readonly timers: Timers
   /** Undefined in one process. */
   readonly handover?: Handover
   /** Undefined for a store that loses nothing it has answered. */
@@ -415,6 +444,8 @@ export const LIMITS = {
   coldBytes: 4 * 1024 * 1024,
   /** Remembered command ids of one session: at least this many, for 24 h. */
   seenCommands: 512,
+  /** Timers of one shard that are told at once; what is left is told next. */
+  dueTimers: 32,
   /** Entries in an edge's out-stream before the oldest are lost and the edge must resume everything. */
   outEntries: 65_536,
   /** What one commit gathers; a single larger entry goes alone. */

@@ -41,6 +41,7 @@ import { MemoryBell } from './memory/memory-bell.js'
 import { MemoryOutboxes } from './memory/memory-outboxes.js'
 import type { MemorySession } from './memory/memory-session.js'
 import { MemoryShards } from './memory/memory-shards.js'
+import { MemoryTimerStore } from './memory/memory-timer-store.js'
 
 export type { BusJournal } from './memory/durability.js'
 
@@ -66,6 +67,7 @@ export async function createMemoryBus(options: MemoryBusOptions = {}): Promise<B
     commands,
     log: new MemorySessionLog(shards, durability, outboxes),
     outboxes,
+    timers: new MemoryTimerStore(shards, durability),
     ping: () => durability.settled(),
     stop: async () => {
       await commands.stop()

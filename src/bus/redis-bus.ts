@@ -9,6 +9,7 @@ import { RedisHandover } from './handover.js'
 import { Lanes } from './lanes.js'
 import { RedisSessionLog } from './session-log.js'
 import { RedisStoreFailover } from './store-failover.js'
+import { RedisTimers } from './timers.js'
 
 export interface RedisBusOptions {
   readonly redis: RedisConfig
@@ -35,6 +36,7 @@ export async function createRedisBus(options: RedisBusOptions): Promise<Bus> {
   return {
     commands: new RedisCommandStream(writes, lanes, connectReader),
     log: new RedisSessionLog(writes, lanes),
+    timers: new RedisTimers(writes, lanes),
     outboxes: new RedisEdgeStream(writes, lanes, connectReader),
     handover: new RedisHandover(writes, lanes),
     failover: new RedisStoreFailover(writes, lanes),

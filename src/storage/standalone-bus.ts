@@ -60,6 +60,17 @@ export interface BusEventRow {
   readonly body: string
 }
 
+export interface BusTimerRow {
+  readonly session_id: string
+  readonly name: string
+  /** Milliseconds since 1970. */
+  readonly due_at: number
+  readonly note: string
+}
+
+/** Without a time the timer is cleared. */
+export type BusTimerChange = Omit<BusTimerRow, 'due_at'> & { readonly due_at: number | null }
+
 /** What one group of operations changed. A session's or shard's row replaces the former one. */
 export interface BusWrite {
   readonly shards: readonly BusShardRow[]
@@ -68,6 +79,7 @@ export interface BusWrite {
   readonly seen: readonly BusSeenRow[]
   readonly pieces: readonly BusPieceRow[]
   readonly events: readonly BusEventRow[]
+  readonly timers: readonly BusTimerChange[]
   /** Sessions whose new row makes rows of other tables invalid. */
   readonly outdated: readonly string[]
   /** Sessions whose former rows go, before any of the new rows; their events stay. */
@@ -75,7 +87,7 @@ export interface BusWrite {
 }
 
 /** Everything that is still valid, each kind in its order. `events` are those of sessions with unfinished work. */
-export type BusContents = Omit<BusWrite, 'outdated' | 'gone'>
+export type BusContents = Omit<BusWrite, 'outdated' | 'gone' | 'timers'> & { readonly timers: readonly BusTimerRow[] }
 
 /**
  * The embedded database has no vacuum of its own: without one, the dead versions of busy rows would fill the disk.
@@ -99,6 +111,7 @@ export class StandaloneBus {
       seen: (await rows<BusSeenRow>(db, VALID_SEEN)).map((it) => ({ ...it, command_id: fromJson(it.command_id) })),
       pieces: await rows<BusPieceRow>(db, VALID_PIECES),
       events: await rows<BusEventRow>(db, UNFINISHED_EVENTS),
+      timers: await rows<BusTimerRow>(db, sql`select session_id, name, due_at, note from bus_timers`),
     }
   }
 
@@ -112,6 +125,7 @@ export class StandaloneBus {
       await insertPieces(transaction, group.pieces)
       await saveSeen(transaction, group.seen)
       await insertEvents(transaction, group.events)
+      await saveTimers(transaction, group.timers)
       await deleteOutdated(transaction, group.outdated)
     })
     this.#writes += 1
@@ -214,6 +228,20 @@ async function insertEvents(db: Executor, events: readonly BusEventRow[]): Promi
   `.execute(db)
 }
 
+async function saveTimers(db: Executor, timers: readonly BusTimerChange[]): Promise<void> {
+  if (timers.length === 0) return
+  const changes = sql`json_to_recordset(${json(timers)}::json) as t(session_id text, name text, due_at bigint, note text)`
+  await sql`
+    with cleared as (
+      delete from bus_timers b using ${changes}
+      where t.due_at is null and b.session_id = t.session_id and b.name = t.name
+    )
+    insert into bus_timers (session_id, name, due_at, note)
+    select session_id, name, due_at, note from ${changes} where due_at is not null
+    on conflict (session_id, name) do update set due_at = excluded.due_at, note = excluded.note
+  `.execute(db)
+}
+
 async function deleteOutdated(db: Executor, sessionIds: readonly string[]): Promise<void> {
   if (sessionIds.length === 0) return
   const touched = sql`s.session_id in (select json_array_elements_text(${json(sessionIds)}::json))`
@@ -241,7 +269,7 @@ async function deleteGone(db: Executor, sessionIds: readonly string[]): Promise<
 }
 
 async function vacuum(db: Executor): Promise<void> {
-  await sql`vacuum bus_shards, bus_sessions, bus_commands, bus_seen, bus_parts`.execute(db)
+  await sql`vacuum bus_shards, bus_sessions, bus_commands, bus_seen, bus_parts, bus_timers`.execute(db)
 }
 
 const json = (value: unknown): string => JSON.stringify(value)

@@ -38,13 +38,13 @@ export class ColdSessions {
 
   constructor(private readonly options: ColdSessionsOptions) {}
 
-  /** Commands wait for this session, the first of them for `waitedMs`. */
-  wake(claim: Claim, sessionId: string, waitedMs = 0): void {
+  /** Commands wait for this session, the first of them for `waitedMs`. Resolves when it is back, or cannot be had. */
+  async wake(claim: Claim, sessionId: string, waitedMs = 0): Promise<void> {
     if (this.#stopping.signal.aborted) return
     const present = this.#waking.get(sessionId)
     if (present) {
       present.again = true
-      return
+      return await present.done
     }
     const deadline = performance.now() + WAIT_MS - waitedMs
     const waking: Waking = { again: false, done: this.#bringBack(claim, sessionId, deadline) }
@@ -52,8 +52,9 @@ export class ColdSessions {
     void waking.done.then(() => {
       this.#waking.delete(sessionId)
       const next = this.options.claimOf(claim.shard)
-      if (waking.again && next) this.wake(next, sessionId)
+      if (waking.again && next) void this.wake(next, sessionId)
     })
+    await waking.done
   }
 
   /** Resolves when nothing is being brought back any more. What waits the next owner finds. */

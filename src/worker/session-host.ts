@@ -4,6 +4,7 @@
 import type { AcceptedCommand, Claim, SessionRecord } from '../bus/bus.js'
 import type { Command, Submission } from '../bus/command.js'
 import { LOG_START } from '../protocol/ids.js'
+import type { SessionStatus } from '../protocol/session.js'
 import type { BusySession } from '../telemetry/metrics.js'
 import { WriterLost } from './event-batch.js'
 import type { ShardWork } from './load-meter.js'
@@ -19,8 +20,15 @@ export interface SessionHostOptions {
   readonly services: SessionServices
   /** A session's writer was refused: the shard's ownership must be checked. */
   readonly onLost: (claim: Claim, sessionId: string, error: WriterLost) => void
+  /** A session has come into the heap: something happens in it. */
+  readonly onAwake: (claim: Claim, sessionId: string) => void
   /** An idle session has left the heap: its log is needed no more. */
-  readonly onIdle: (claim: Claim, sessionId: string) => void
+  readonly onIdle: (claim: Claim, sessionId: string, idle: Idle) => void
+}
+
+export interface Idle {
+  readonly forMs: number
+  readonly status: SessionStatus
 }
 
 interface Held {
@@ -156,6 +164,19 @@ export class SessionHost {
     }
   }
 
+  /** For how long nothing was to be done in a session; undefined when it is not in the heap. */
+  idleFor(sessionId: string): number | undefined {
+    const held = this.#held.get(sessionId)
+    if (!held) return undefined
+    return held.live && !held.live.busy ? performance.now() - held.live.idleSince : 0
+  }
+
+  /** Completes a session; see LiveSession.complete. Undefined when the store does not hold it. */
+  async complete(claim: Claim, sessionId: string): Promise<boolean | undefined> {
+    const held = this.#held.get(sessionId) ?? this.#hold(sessionId, claim, this.#load(sessionId, claim, undefined))
+    return await (await held.session)?.complete()
+  }
+
   #open(claim: Claim, submission: Submission, isNew: boolean): Held {
     const { sessionId } = submission
     if (submission.type !== 'spawn' || !isNew)
@@ -211,6 +232,7 @@ export class SessionHost {
         onLost(claim, sessionId, error)
       },
     })
+    this.options.onAwake(claim, sessionId)
     return session
   }
 
@@ -235,6 +257,6 @@ export class SessionHost {
   #release(id: string, { claim }: Held, live: LiveSession): void {
     this.#held.delete(id)
     void live.close('closed')
-    this.options.onIdle(claim, id)
+    this.options.onIdle(claim, id, { forMs: performance.now() - live.idleSince, status: live.writer.status })
   }
 }

@@ -91,6 +91,16 @@ export class LiveSession implements TurnHost {
     this.writer.batch.close('closed')
   }
 
+  /** Completes the session unless it has work; false when it has. @throws WriterLost */
+  async complete(): Promise<boolean> {
+    const completed = this.#obeying.then(() => this.#complete())
+    this.#obeying = completed.then(
+      () => undefined,
+      (error) => this.#fail(error),
+    )
+    return await completed
+  }
+
   /** Begins no other turn; resolves when the running one has ended and nothing is written here any more. */
   async finishTurn(): Promise<void> {
     this.#retiring = true
@@ -191,6 +201,16 @@ export class LiveSession implements TurnHost {
     this.writer.trigger(command.type)
     await this.#recordStatus(command)
     if (command.type === 'resume') this.#work()
+  }
+
+  async #complete(): Promise<boolean> {
+    if (this.#closed) throw new WriterLost('closed')
+    if (isTerminal(this.writer.status)) return true
+    if (this.busy || this.writer.session === undefined) return false
+    this.writer.trigger('complete')
+    const { session } = this.writer.state
+    await this.writer.record([{ type: 'session_status_update', ...this.writer.base(undefined), session }])
+    return true
   }
 
   /** Ends the session: the running task is cancelled, then all that wait, then the session. */

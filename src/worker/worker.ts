@@ -34,6 +34,7 @@ import { type Project, Projector, type ProjectorOptions } from './projector.js'
 import { SessionHost } from './session-host.js'
 import { SessionLoader } from './session-loader.js'
 import type { DeadLetter, Logger, OnceCall, SessionServices, Workspaces } from './session-services.js'
+import { SessionTimeout } from './session-timeout.js'
 import { type OwnedShard, ShardOwner } from './shard-owner.js'
 import { type PinNote, ShardRelease } from './shard-release.js'
 import { StoreRecovery } from './store-recovery.js'
@@ -93,6 +94,8 @@ export interface WorkerOptions {
   readonly runtimeOf: (type: SessionType) => Runtime
   /** Turns that may run at once. */
   readonly maxSessions: number
+  /** A session in which nothing happens for so long is completed. */
+  readonly sessionTimeoutMs: number
   /** What the log may hold that Postgres does not; see the projector when left out. */
   readonly maxUnprojected?: ProjectorOptions['most']
   /** A session that nothing was heard of for so long leaves the bus (SESSION_HIBERNATE_AFTER). */
@@ -128,6 +131,7 @@ export class Worker {
   readonly #loader: SessionLoader
   /** Undefined on a bus that loses nothing. */
   readonly #recovery: StoreRecovery | undefined
+  readonly #timeout: SessionTimeout
   #stopReceiving: (() => Promise<void>) | undefined
   readonly #meter = new LoadMeter(() => performance.now())
   #loadTimer: NodeJS.Timeout | undefined
@@ -150,7 +154,17 @@ export class Worker {
     this.#host = new SessionHost({
       services: this.#services(tail ? tailedLog(bus.log, tail) : bus.log),
       onLost: (claim, id, error) => this.#sessionLost(claim, id, error),
-      onIdle: (claim, id) => this.#projector.forget(claim, id),
+      onAwake: (claim, id) => this.#timeout.awake(claim, id),
+      onIdle: (claim, id, idle) => {
+        this.#projector.forget(claim, id)
+        this.#timeout.idle(claim, id, idle)
+      },
+    })
+    this.#timeout = new SessionTimeout({
+      ...{ timers: bus.timers, host: this.#host, timeoutMs: options.sessionTimeoutMs, logger },
+      owned: () => this.#owner.owned,
+      isPinned: (id) => this.#pins.isPinned(id),
+      wake: (claim, id) => this.#cold.wake(claim, id),
     })
     const send: ControlChannel['send'] = async (to, message) => control?.send(to, message)
     const { handover } = bus
@@ -204,7 +218,7 @@ export class Worker {
       isRestoring: (shard) => this.#recovery?.isRestoring(shard) ?? false,
       onSkipped: (shard) => this.#owner.reinstall(shard),
       onFailed: (shard, error) => this.#acceptFailed(shard, error),
-      onCold: (claim, id) => this.#cold.wake(claim, id),
+      onCold: (claim, id) => void this.#cold.wake(claim, id),
       ...{ claimOf, onRefused },
     })
     this.#bell = bus.commands.openBell(
@@ -223,7 +237,7 @@ export class Worker {
       assigned: () => storage.assigned(),
       release: (shards) => storage.release(shards),
       giveBack: (claims, leader) => release.giveBack(claims, leader),
-      onCold: (claim, { sessionId, waitedMs }) => this.#cold.wake(claim, sessionId, waitedMs),
+      onCold: (claim, { sessionId, waitedMs }) => void this.#cold.wake(claim, sessionId, waitedMs),
       formerOwner: (node) => this.#formerOwner(node),
       onInstalled: (claim, claimed, isNew) => {
         this.#reader.placed(claim.shard, claimed.cursor)
@@ -244,6 +258,7 @@ export class Worker {
     })
     this.#host.start()
     this.#projector.start()
+    this.#timeout.start()
     this.#stopReceiving = await this.#options.control?.receive((message) => this.#obey(message))
     await this.#owner.start()
     this.#reportLoad()
@@ -270,6 +285,7 @@ export class Worker {
     await this.#hibernation.stop()
     this.#options.member.setStatus('draining')
     const { hasSuccessor, migrationTimeoutMs, drainTimeoutMs, logger } = this.#options
+    await this.#timeout.stop()
     await this.#owner.leave(migrationTimeoutMs, hasSuccessor)
     await this.#owner.drain().catch((error: unknown) => {
       logger.warn({ err: error }, 'shards could not be given back; they are taken over instead')

@@ -53,6 +53,7 @@ describe('a daemon without credentials', () => {
       DAEMON_CORS_ENABLED: 'true',
       DAEMON_CORS_ORIGINS: `http://localhost:3000,${ORIGIN}`,
       DAEMON_HEALTH_CHECK_INTERVAL: '100',
+      SESSION_TIMEOUT: '3000',
       NODE_ENV: 'staging',
       METRICS_HOST: '127.0.0.3',
       METRICS_PORT: String(metricsPort),
@@ -83,6 +84,19 @@ describe('a daemon without credentials', () => {
     const { status } = await client.ask({ type: 'daemon_status' }, 'daemon_status_response')
 
     expect(status).toMatchObject({ name: 'node-of-this-test', maxSessions: 7 })
+  })
+
+  effect(['SESSION_TIMEOUT'], 'a session that is not used for so long is completed', async () => {
+    const other = await RawClient.connect(`ws://${HOST}:${port}`)
+    other.send({ type: 'spawn_session', payload: { orchestratorId: 'o', task: 'once', sessionType: 'echo' } })
+    await other.frame('task_completed')
+    const before = performance.now()
+
+    const update = await other.frame('session_status_update')
+
+    expect(update).toMatchObject({ session: { status: 'completed' } })
+    expect(performance.now() - before).toBeGreaterThan(2_500)
+    other.close()
   })
 
   effect(['DAEMON_HEARTBEAT_INTERVAL'], 'clients are pinged that often', async () => {

@@ -48,6 +48,8 @@ export interface TestSession {
   readonly texts: Map<string, string>
   execute(task: Partial<Task> & { description: string }, commandId?: string): Promise<Task>
   control(type: 'stop' | 'pause' | 'resume' | 'cancel', taskId?: string): Promise<void>
+  /** The client goes: it sees nothing more. */
+  unwatch(): Promise<void>
   /** The first event of a type that has been seen, or comes. */
   event<T extends LoggedEventType>(type: T, which?: number): Promise<Extract<LoggedEvent, { type: T }>>
   /** Waits until some text of the open message has been seen. */
@@ -60,6 +62,7 @@ export interface WorkerClusterOptions {
   /** Over Redis, at this address, instead of in this process. */
   readonly redisUrl?: string
   readonly drainTimeoutMs?: number
+  readonly sessionTimeoutMs?: number
   readonly maxUnprojected?: WorkerOptions['maxUnprojected']
   /** Default: nothing hibernates while a test runs. */
   readonly hibernateAfterMs?: number
@@ -149,6 +152,7 @@ export class WorkerCluster {
       storage: workerStorage(this.database, worker.id),
       workspaces: new WorkspaceKeeper(join(this.root, name), this.workspaces, false),
       runtimeOf: this.options.runtimeOf,
+      sessionTimeoutMs: this.options.sessionTimeoutMs ?? 3_600_000,
       maxSessions: this.options.maxSessions ?? 100,
       ...(this.options.maxUnprojected && { maxUnprojected: this.options.maxUnprojected }),
       hibernateAfterMs: this.options.hibernateAfterMs ?? NEVER_MS,
@@ -226,6 +230,7 @@ export class WorkerCluster {
       control: async (type, taskId) => {
         await this.#submit(id, { type, id: newCommandId(), ...(taskId !== undefined && { taskId }) }, false)
       },
+      unwatch: () => this.bus.log.unsubscribe(id, this.#outbox.name),
       event: async (type, which = 0) => {
         const found = () => session.events.filter((event) => event.type === type)[which]
         const seen = () => session.events.map((event) => event.type).join(' ')

@@ -8,7 +8,7 @@ function recordingJournal() {
   const written: number[] = []
   return {
     written,
-    load: async () => ({ shards: [], sessions: [], commands: [], seen: [], pieces: [], events: [] }),
+    load: async () => ({ shards: [], sessions: [], commands: [], seen: [], pieces: [], events: [], timers: [] }),
     write: async (rows: BusWrite) => {
       written.push(...rows.shards.map(({ shard }) => shard))
     },

@@ -19,6 +19,7 @@ import { HYDRATE, type Outbox, type Submission } from '../command.js'
 import type { DormantSession, SeenCommand, Whereabouts } from '../dormant.js'
 import { ColdCommands } from './cold-commands.js'
 import { dormantRow, MemorySession, newSessionRow } from './memory-session.js'
+import { MemoryTimers } from './memory-timers.js'
 import type { WriteGroup } from './write-group.js'
 
 interface Waiting {
@@ -29,6 +30,7 @@ interface Waiting {
 }
 
 export class MemoryShard {
+  readonly timers = new MemoryTimers()
   readonly #sessions = new Map<SessionId, MemorySession>()
   readonly #active = new Set<SessionId>()
   readonly #unprojected = new Set<SessionId>()

@@ -37,6 +37,9 @@ export class MemoryShards {
     for (const it of contents.seen) sessions.get(it.session_id)?.restoreSeen(it.command_id, it.result, it.generation)
     for (const it of contents.pieces) sessions.get(it.session_id)?.restoreText(parsePiece(it.piece))
     for (const it of contents.events) sessions.get(it.session_id)?.restoreEvent(it.epoch, it.seq, it.body)
+    for (const it of contents.timers) {
+      this.of(it.session_id).timers.restore({ sessionId: it.session_id, name: it.name, note: it.note }, it.due_at)
+    }
     for (const session of sessions.values()) this.of(session.id).restore(session)
   }
 }

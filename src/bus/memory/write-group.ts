@@ -9,6 +9,7 @@ import type {
   BusSeenRow,
   BusSessionRow,
   BusShardRow,
+  BusTimerChange,
   BusWrite,
 } from '../../storage/standalone-bus.js'
 
@@ -19,6 +20,7 @@ export class WriteGroup {
   readonly #shards = new Map<number, BusShardRow>()
   readonly #sessions = new Map<string, BusSessionRow>()
   readonly #seen = new Map<string, BusSeenRow>()
+  readonly #timers = new Map<string, BusTimerChange>()
   readonly #outdated = new Set<string>()
   readonly #gone = new Set<string>()
 
@@ -33,6 +35,10 @@ export class WriteGroup {
 
   seen(row: BusSeenRow): void {
     this.#seen.set(`${row.session_id} ${row.command_id}`, row)
+  }
+
+  timer(row: BusTimerChange): void {
+    this.#timers.set(`${row.session_id} ${row.name}`, row)
   }
 
   /** Notes that rows of the session have become invalid by its new row. */
@@ -57,6 +63,7 @@ export class WriteGroup {
       seen: [...this.#seen.values()],
       pieces: this.pieces,
       events: this.events,
+      timers: [...this.#timers.values()],
       outdated: [...this.#outdated],
       gone: [...this.#gone],
     }

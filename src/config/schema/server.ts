@@ -83,10 +83,13 @@ export const worker = {
 }
 
 export const session = {
-  timeoutMs: setting('SESSION_TIMEOUT', milliseconds(1_000), '3600000', 'Longest life of a session', {
-    ...ms,
-    pending: 'a time limit for sessions',
-  }),
+  timeoutMs: setting(
+    'SESSION_TIMEOUT',
+    milliseconds(1_000),
+    '3600000',
+    'A session in which nothing happens for this long is completed',
+    ms,
+  ),
   hibernateAfterMs: setting(
     'SESSION_HIBERNATE_AFTER',
     milliseconds(1),

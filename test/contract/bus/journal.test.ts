@@ -6,13 +6,14 @@ import { sql } from 'kysely'
 import { beforeAll, beforeEach, expect, test } from 'vitest'
 import { LIMITS } from '../../../src/bus/bus.js'
 import { type BusJournal, createMemoryBus } from '../../../src/bus/memory-bus.js'
+import { newSessionId } from '../../../src/protocol/ids.js'
 import type { Database } from '../../../src/storage/database.js'
 import { type BusWrite, StandaloneBus } from '../../../src/storage/standalone-bus.js'
 import { idsOf, logOf, submission, TestEdge, TestOwner } from '../../support/bus-actors.js'
 import { eachDatabase } from '../../support/databases.js'
 
 const SHARD = 2
-const TABLES = ['bus_shards', 'bus_sessions', 'bus_commands', 'bus_seen', 'bus_parts'] as const
+const TABLES = ['bus_shards', 'bus_sessions', 'bus_commands', 'bus_seen', 'bus_parts', 'bus_timers'] as const
 
 let database: Database
 
@@ -75,7 +76,9 @@ eachDatabase((open) => {
     database = await open()
   })
   beforeEach(async () => {
-    await sql`truncate bus_shards, bus_sessions, bus_commands, bus_seen, bus_parts, events`.execute(database.sql)
+    await sql`truncate bus_shards, bus_sessions, bus_commands, bus_seen, bus_parts, bus_timers, events`.execute(
+      database.sql,
+    )
   })
 
   test('operations that come together share one transaction', async () => {
@@ -240,5 +243,24 @@ eachDatabase((open) => {
     await expect(owner.commit(owner.change(sessionId, 1, 1))).rejects.toMatchObject({ code: 'unavailable' })
     const again = await createMemoryBus({ journal: new StandaloneBus(database) })
     expect(idsOf(await logOf(again, sessionId))).toEqual(['1-1'])
+  })
+
+  test('a restart finds the timers as they were set last, and none that was cleared', async () => {
+    const { bus, owner } = await begin()
+    const timer = { sessionId: newSessionId(SHARD), name: 'moved', note: 'with "quotes"' }
+    const cleared = { ...timer, name: 'cleared' }
+    for (const each of [timer, cleared]) await bus.timers.set(owner.claimed, each, 3_600_000)
+    // In one group, and the last word counts.
+    await Promise.all([
+      bus.timers.set(owner.claimed, cleared, 0),
+      bus.timers.clear(owner.claimed, cleared),
+      bus.timers.set(owner.claimed, timer, 0),
+    ])
+    await bus.stop()
+
+    const next = await begin()
+
+    expect(await next.bus.timers.due(next.owner.claimed)).toEqual({ status: 'ok', timers: [timer] })
+    await next.bus.stop()
   })
 })
