@@ -223,12 +223,18 @@ export class Projector {
     let count = 0
     for (const [id, backlog] of this.#backlog) {
       if (count >= MAX_ROWS) break
+      const owed = backlog.events
       const rows = backlog.fromLog === undefined ? backlog.rows : await this.#read(id, backlog.fromLog)
-      if (rows.length === 0) this.#drop(id)
+      if (rows.length === 0) this.#forgetRead(id, backlog, owed)
       else taken.push({ id, backlog, rows: [...rows] })
       count += rows.length
     }
     return taken
+  }
+
+  /** The log was read to its end. What was written while its answer was on the way is only there: it is read again. */
+  #forgetRead(id: string, backlog: SessionBacklog, owedBefore: number): void {
+    if (this.#backlog.get(id) === backlog && backlog.events === owedBefore) this.#drop(id)
   }
 
   async #read(id: string, after: string): Promise<ProjectedRow[]> {

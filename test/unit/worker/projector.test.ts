@@ -123,3 +123,49 @@ test('what is given away with its shard counts no more', async () => {
 
   expect(onFull.mock.calls).toEqual([[true], [false]])
 })
+
+test('what is written while an empty log is read is not forgotten', async () => {
+  const stored: { eventId: string; body: string }[] = []
+  const reads: (() => void)[] = []
+  const log = {
+    trim: async () => undefined,
+    peek: async () => undefined,
+    // The store looks at once, and its answer is on the way until it is let go.
+    events: async (_id: string, after: string) => {
+      const found = stored.filter(({ eventId }) => Number(eventId.split('-')[1]) > Number(after.split('-')[1]))
+      await new Promise<void>((answer) => reads.push(answer))
+      return found
+    },
+  } as unknown as SessionLog
+  const projected: number[] = []
+  const project: Project = async (batches) => {
+    projected.push(...batches.flatMap((batch) => batch.events.map(({ seq }) => seq)))
+    return { fenced: [] }
+  }
+  const logger = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() }
+  const projector = new Projector({ log, project, logger, onFull: vi.fn(), most: MOST })
+  const write = (seq: number, written: Claim): void => {
+    const event = { type: 'session_status_update', sessionId, timestamp: 't' } as unknown as NewEvent
+    const body = JSON.stringify(event)
+    stored.push({ eventId: `${written.epoch}-${seq}`, body })
+    projector.add(written, sessionId, { epoch: written.epoch, firstSeq: seq, events: [event], bodies: [body], state })
+  }
+  const answerReads = async (): Promise<void> => {
+    await vi.advanceTimersByTimeAsync(400)
+    for (const answer of reads.splice(0)) answer()
+    await vi.advanceTimersByTimeAsync(0)
+  }
+
+  projector.adopt(claim, [sessionId])
+  await vi.advanceTimersByTimeAsync(50)
+  write(1, claim)
+  await answerReads()
+  await answerReads()
+  expect(projected).toEqual([1])
+
+  // Read to its end, and claimed anew under a higher epoch before the answer comes.
+  await vi.advanceTimersByTimeAsync(400)
+  write(2, { ...claim, epoch: 4 })
+  for (let round = 0; round < 3; round++) await answerReads()
+  expect(projected).toEqual([1, 2])
+})
