@@ -16,9 +16,11 @@ export interface ColdSessionsOptions {
   readonly deliver: (claim: Claim, commands: readonly AcceptedCommand[]) => void
   readonly onRefused: (claim: Claim, refused: Refused) => void
   readonly logger: Logger
+  /** How long a command waits for Postgres, from its being set aside; 60 s when left out. */
+  readonly waitMs?: number
 }
 
-/** How long a command waits for Postgres, from its being set aside. */
+/** What a client can be asked to wait; edges wait a little longer for the answer. */
 const WAIT_MS = 60_000
 const RETRY_MS = 500
 /** Questions under way at one time: what a small pool of connections takes without holding up the projection. */
@@ -46,7 +48,7 @@ export class ColdSessions {
       present.again = true
       return await present.done
     }
-    const deadline = performance.now() + WAIT_MS - waitedMs
+    const deadline = performance.now() + (this.options.waitMs ?? WAIT_MS) - waitedMs
     const waking: Waking = { again: false, done: this.#bringBack(claim, sessionId, deadline) }
     this.#waking.set(sessionId, waking)
     void waking.done.then(() => {
