@@ -7,13 +7,14 @@ import { EXIT, perform } from './performance.js'
 import { idle } from './scenarios/idle.js'
 import { moves } from './scenarios/moves.js'
 import { peak } from './scenarios/peak.js'
+import { rest } from './scenarios/rest.js'
 import type { Outcome, Stage } from './scenarios/scenario.js'
 import { sessions } from './scenarios/sessions.js'
 import { smoke } from './scenarios/smoke.js'
 import { tenThousand } from './scenarios/ten-thousand.js'
 
 const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = {
-  ...{ smoke, peak, idle, sessions, moves },
+  ...{ smoke, peak, idle, sessions, moves, rest },
   '10k': tenThousand,
 }
 

@@ -3,7 +3,7 @@
  */
 import { parseArgs } from 'node:util'
 
-export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions', 'moves'] as const
+export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions', 'moves', 'rest'] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
 const MAX_SECONDS = 3_600
@@ -21,6 +21,7 @@ export const USAGE = `npm run load -- <scenario> [options]     starts a cluster,
   idle       memory of idle connections and of every role; time from start to ready
   sessions   memory of a worker with 1,000 echo sessions, and with 200 llm sessions that stream
   moves      200 planned moves of shards under load: for how long is each not read, and what do its clients see?
+  rest       bytes of Redis for each of 1,000 sessions: at work, idle for a minute, and at rest in PostgreSQL
 
 npm run bench [-- options]               the same load on the bare parts, on this service, and on Socket.IO
 
