@@ -11,6 +11,7 @@ import { installUnlessFound } from './install.js'
 export type { RunningPostgres } from '../../src/chaos/servers/postgres-server.js'
 export type { RunningRedis } from '../../src/chaos/servers/redis-server.js'
 export { type RunningRedisCluster, startRedisCluster } from './redis-cluster.js'
+export { type RunningSentinel, type SentinelOptions, startSentinel } from './redis-sentinel.js'
 
 interface Own {
   /** Start a new server even when the environment names one; for tests that kill or fill it. */

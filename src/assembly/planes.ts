@@ -46,7 +46,8 @@ export interface Foundation {
   readonly lifecycle: Lifecycle
 }
 
-export const usesRedis = ({ redis }: Config): boolean => redis.url !== undefined || redis.clusterNodes !== undefined
+export const usesRedis = ({ redis }: Config): boolean =>
+  redis.url !== undefined || redis.clusterNodes !== undefined || redis.sentinels !== undefined
 
 /** A cluster needs both stores; with fewer, this is one process that keeps the same promises alone. */
 export const isClustered = (config: Config): boolean => usesRedis(config) && config.database.url !== undefined
@@ -54,6 +55,9 @@ export const isClustered = (config: Config): boolean => usesRedis(config) && con
 export const redisConfig = ({ redis }: Config): RedisConfig => ({
   url: redis.url,
   clusterNodes: redis.clusterNodes ?? [],
+  ...(redis.sentinels && {
+    sentinel: { nodes: redis.sentinels, master: redis.sentinelMaster, password: redis.sentinelPassword },
+  }),
   password: redis.password,
   db: redis.db,
   connectTimeoutMs: redis.connectTimeoutMs,
@@ -89,6 +93,7 @@ export async function openBus(foundation: Foundation, database: Database): Promi
         cluster: config.cluster.name,
         lanes: config.lanes,
         onError: (err) => log.warn({ err }, 'Redis connection failed; connecting again'),
+        onWarning: (sentence) => log.warn({}, sentence),
       })
     : await createMemoryBus({ journal: new StandaloneBus(database) })
   lifecycle.started('bus', () => bus.stop())

@@ -368,6 +368,8 @@ export type OutEntry =
 export interface EdgeOutbox {
   /** Its present name; `reopened` announces a new one. */
   readonly name: Outbox
+  /** Monotonic time at which the store was last seen to have everything that it had put in here. */
+  readonly intactAt: number
   stop(): Promise<void>
 }
 

@@ -9,6 +9,7 @@ import type { Acceptance, EdgeHandlers, EdgeOutbox, EdgeStream, OutEntry } from 
 import type { Outbox } from './command.js'
 import type { Lanes } from './lanes.js'
 import { detailOf } from './replies.js'
+import { StoreIdentity } from './store-identity.js'
 
 /** An edge that was stalled for longer starts over with a new stream. */
 const EXPIRY_MS = 30_000
@@ -40,6 +41,8 @@ class RedisOutbox implements EdgeOutbox {
   #reopening: Promise<void> | undefined
   /** True from the moment that entries may be missing until a new stream is there. */
   #lost = false
+  #watch: StoreIdentity | undefined
+  intactAt = performance.now()
 
   constructor(
     private readonly redis: RedisClient,
@@ -66,10 +69,14 @@ class RedisOutbox implements EdgeOutbox {
       read.start()
     }
     this.#timer = setInterval(() => void this.#refresh(), REFRESH_MS)
+    // Another server may lack what was read, and put new entries behind the cursor: nothing of that shows in the stream.
+    const handlers = { onChanged: () => this.#reopen(), onSame: () => undefined }
+    this.#watch = new StoreIdentity(this.redis, this.lanes, handlers)
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer)
+    this.#watch?.stop()
     await Promise.all(this.#reads.map((read) => read.stop()))
     await this.#reopening
     // An edge that cannot reach Redis leaves its streams to expire.
@@ -97,9 +104,11 @@ class RedisOutbox implements EdgeOutbox {
   async #refresh(): Promise<void> {
     if (this.#reopening) return
     if (this.#lost) return this.#reopen()
+    const askedAt = performance.now()
     try {
       const intact = await Promise.all([...this.#cursors].map(([key, cursor]) => this.#refreshOne(key, cursor)))
       if (intact.includes(false)) this.#reopen()
+      else this.intactAt = askedAt
     } catch {
       // Redis is away: the blocking read notices too, and reopens when it is back.
     }

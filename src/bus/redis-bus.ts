@@ -2,6 +2,7 @@
  * The bus over Redis ≥ 7.0 (or Valkey ≥ 7.2), single server, Sentinel or Cluster.
  */
 import { connectBlocking, connectCommands, disconnect, type RedisClient, type RedisConfig } from '../redis/connect.js'
+import { checkServers } from '../redis/server-check.js'
 import type { Bus } from './bus.js'
 import { RedisCommandStream } from './command-stream.js'
 import { RedisEdgeStream } from './edge-stream.js'
@@ -19,9 +20,11 @@ export interface RedisBusOptions {
   readonly lanes: number
   /** Told of connection errors, which are retried by themselves. */
   readonly onError: (error: Error) => void
+  /** Told what is wrong with the servers and can be lived with. Without it they are not looked at. */
+  readonly onWarning?: (sentence: string) => void
 }
 
-/** @throws the connection's error when Redis cannot be reached. */
+/** @throws the connection's error when Redis cannot be reached, or one sentence for one that must not be used. */
 export async function createRedisBus(options: RedisBusOptions): Promise<Bus> {
   const lanes = new Lanes(options.cluster, options.lanes)
   const clients: RedisClient[] = []
@@ -33,6 +36,7 @@ export async function createRedisBus(options: RedisBusOptions): Promise<Bus> {
   const connectReader = () => keep(connectBlocking(options.redis, options.onError))
   // Commits must not wait behind the replies to what edges and queries ask.
   const writes = await keep(connectCommands(options.redis, options.onError))
+  if (options.onWarning) for (const sentence of await checked(writes)) options.onWarning(sentence)
   return {
     commands: new RedisCommandStream(writes, lanes, connectReader),
     log: new RedisSessionLog(writes, lanes),
@@ -46,5 +50,14 @@ export async function createRedisBus(options: RedisBusOptions): Promise<Bus> {
     stop: async () => {
       for (const client of clients) disconnect(client)
     },
+  }
+}
+
+async function checked(client: RedisClient): Promise<readonly string[]> {
+  try {
+    return await checkServers(client)
+  } catch (error) {
+    disconnect(client)
+    throw error
   }
 }

@@ -7,7 +7,7 @@ import type { Values } from './schema.js'
 /** `values` with the URL of a store that was given as host, port and so on. A URL that is set stands. */
 export function derive(values: Values): Values {
   const { server, redis, database, logging } = values
-  const redisUrl = redis.url ?? (redis.clusterNodes ? undefined : redisUrlOf(redis))
+  const redisUrl = redis.url ?? (redis.clusterNodes || redis.sentinels ? undefined : redisUrlOf(redis))
   return {
     ...values,
     server: { ...server, verbose: server.verbose || logging.debug },

@@ -16,7 +16,7 @@ export function* brokenRules(values: Values): Generator<string> {
 function* missingStores({ server, redis, database }: Values): Generator<string> {
   if (server.role === 'all') return
   const reason = `role ${server.role} meets the other roles in Redis and PostgreSQL only`
-  if (!redis.url && !redis.clusterNodes) yield `REDIS_URL is missing: ${reason}`
+  if (!redis.url && !redis.clusterNodes && !redis.sentinels) yield `REDIS_URL is missing: ${reason}`
   if (!database.url) yield `DATABASE_URL is missing: ${reason}`
 }
 
@@ -29,7 +29,9 @@ function* openDoors({ server, auth }: Values): Generator<string> {
 }
 
 function* contradictions({ redis, auth }: Values): Generator<string> {
-  if (redis.url && redis.clusterNodes) yield 'REDIS_URL and REDIS_CLUSTER_NODES exclude each other; set one of them'
+  const ways = { REDIS_URL: redis.url, REDIS_CLUSTER_NODES: redis.clusterNodes, REDIS_SENTINELS: redis.sentinels }
+  const given = Object.entries(ways).flatMap(([name, value]) => (value === undefined ? [] : [name]))
+  if (given.length > 1) yield `${given.join(' and ')} exclude each other; set one of them`
   if (redis.clusterNodes && redis.db !== 0) yield `REDIS_DB must be 0 on a Redis Cluster, not ${redis.db}`
   if (auth.mode === 'api-key' && auth.apiKeys.length === 0) {
     yield 'DAEMON_AUTH_API_KEYS is missing: with DAEMON_AUTH_MODE=api-key nobody could come in without it'

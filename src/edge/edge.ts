@@ -59,6 +59,7 @@ export class Edge {
     const subscriptions = new Subscriptions({ log: bus.log, events, snapshot, wake, trace })
     const submissions = new Submissions({
       commands: bus.commands,
+      intactAt: () => this.#reader.intactAt,
       trace,
       metrics,
       onAccepted: (submission, status) => {

@@ -31,6 +31,11 @@ export class EventReader {
     return this.#outbox.name
   }
 
+  /** Monotonic time up to which the store is known to have kept what it has told this edge. */
+  get intactAt(): number {
+    return this.#outbox?.intactAt ?? Number.NEGATIVE_INFINITY
+  }
+
   async stop(): Promise<void> {
     await this.#outbox?.stop()
     this.#outbox = undefined

@@ -3,7 +3,7 @@
  * or a lost worker costs time, and never takes effect twice. An accepted command is kept a little longer, because a store
  * that fails over may forget its last moments: after that it is sent again too, and a worker that has it says so.
  *
- *   submit ──▶ waiting ──acceptance──▶ recent ──5 s──▶ forgotten
+ *   submit ──▶ waiting ──acceptance──▶ recent ──the store has kept it for 5 s──▶ forgotten
  *                 └──30 s without one──▶ `outcome_unknown` (70 s while its session is fetched from Postgres)
  */
 import { type Acceptance, type CommandStream, LIMITS } from '../bus/bus.js'
@@ -56,10 +56,14 @@ interface Waiting {
 interface Recent {
   readonly submission: SubmissionRequest
   readonly acceptedAt: number
+  /** The store may have forgotten it: it is sent again until a stream has it. */
+  state: 'kept' | 'doubted' | 'sending'
 }
 
 export interface SubmissionDependencies {
   readonly commands: Pick<CommandStream, 'submit'>
+  /** When the store was last seen to have kept what it told us: while it is away nothing counts as kept. */
+  readonly intactAt: () => number
   readonly trace: EdgeLog
   readonly metrics: Pick<EdgeMetrics, 'submitted' | 'accepted' | 'busy' | 'dropped'>
   /** Called for every accepted command, after the answer. */
@@ -146,13 +150,8 @@ export class Submissions {
   /** The outbox has a new name: acceptances may have been lost, and a store that failed over may have lost commands. */
   reopened(outbox: Outbox): void {
     this.#outbox = outbox
-    for (const [key, { submission }] of this.#recent) {
-      if (this.#waiting.has(key)) continue
-      const { sessionId } = submission
-      this.#deliver(submission, false).catch((error: unknown) => {
-        this.#deps.trace.warn({ err: error, sessionId }, 'a recently accepted command could not be sent again')
-      })
-    }
+    for (const recent of this.#recent.values()) recent.state = 'doubted'
+    this.#sendDoubted()
     for (const [key, waiting] of [...this.#waiting]) this.#resend(key, waiting)
   }
 
@@ -196,6 +195,24 @@ export class Submissions {
     this.#send(key, waiting, false)
   }
 
+  /** Commands of one session in their order, and before those that wait. */
+  #sendDoubted(): void {
+    for (const [key, recent] of this.#recent) {
+      if (recent.state !== 'doubted' || this.#waiting.has(key)) continue
+      recent.state = 'sending'
+      this.#deliver(recent.submission, false).then(
+        ({ status }) => {
+          if (recent.state === 'sending') recent.state = status === 'ok' ? 'kept' : 'doubted'
+        },
+        (error: unknown) => {
+          recent.state = 'doubted'
+          const { sessionId } = recent.submission
+          this.#deps.trace.warn({ err: error, sessionId }, 'a recently accepted command could not be sent again yet')
+        },
+      )
+    }
+  }
+
   #sweep(): void {
     const now = performance.now()
     for (const [key, waiting] of this.#waiting) {
@@ -207,8 +224,11 @@ export class Submissions {
       this.#waiting.delete(key)
       this.#refuse(waiting, new ServiceError('outcome_unknown'))
     }
-    for (const [key, { acceptedAt }] of this.#recent) {
-      if (now - acceptedAt < KEEP_ACCEPTED_MS && this.#recentChars <= MAX_RECENT_CHARS) break
+    this.#sendDoubted()
+    const keptUntil = this.#deps.intactAt() - KEEP_ACCEPTED_MS
+    for (const [key, { acceptedAt, state }] of this.#recent) {
+      const isKept = acceptedAt <= keptUntil && state === 'kept'
+      if (!isKept && this.#recentChars <= MAX_RECENT_CHARS) break
       this.#forgetRecent(key)
     }
   }
@@ -220,7 +240,7 @@ export class Submissions {
 
   #remember(key: string, submission: SubmissionRequest): void {
     this.#forgetRecent(key)
-    this.#recent.set(key, { submission, acceptedAt: performance.now() })
+    this.#recent.set(key, { submission, acceptedAt: performance.now(), state: 'kept' })
     this.#recentChars += submission.body.length
   }
 

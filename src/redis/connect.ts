@@ -4,11 +4,20 @@
  */
 import { Cluster, Redis } from 'ioredis'
 
+export interface SentinelConfig {
+  /** `host:port` of the Sentinels. */
+  readonly nodes: readonly string[]
+  /** The name under which they know the primary. */
+  readonly master: string
+  readonly password: string | undefined
+}
+
 export interface RedisConfig {
-  /** `redis://…`; ignored when `clusterNodes` is given. */
+  /** `redis://…`; ignored when `clusterNodes` or `sentinel` is given. */
   readonly url: string | undefined
   /** `host:port` of some nodes of a Redis Cluster. */
   readonly clusterNodes: readonly string[]
+  readonly sentinel?: SentinelConfig
   readonly password: string | undefined
   readonly db: number
   readonly connectTimeoutMs: number
@@ -40,18 +49,19 @@ const options = (config: RedisConfig, purpose: Purpose) => ({
   // Scripts are gathered by their callers (script-batch.ts), or come alone: waiting for a pipeline only delays them.
   autoPipeliningIgnoredCommands: ['evalsha'],
   retryStrategy: reconnectDelay,
+  reconnectOnError: isDemoted,
   lazyConnect: true,
   ...(config.password !== undefined && { password: config.password }),
   ...(!purpose.blocking && { commandTimeout: COMMAND_TIMEOUT_MS }),
 })
 
+/** What a server says that was the primary and is a replica now: whoever connects anew finds the other one. */
+const isDemoted = ({ message }: Error): boolean => message.startsWith('READONLY') || message.startsWith('UNBLOCKED')
+
 function createClient(config: RedisConfig, purpose: Purpose): RedisClient {
+  if (config.sentinel) return new Redis({ ...options(config, purpose), ...sentinelOptions(config.sentinel) })
   if (config.clusterNodes.length === 0) return new Redis(config.url ?? '', options(config, purpose))
-  const nodes = config.clusterNodes.map((node) => {
-    const [host, port] = node.split(':')
-    return { host: host ?? '127.0.0.1', port: Number(port ?? 6379) }
-  })
-  return new Cluster(nodes, {
+  return new Cluster(config.clusterNodes.map(address), {
     lazyConnect: true,
     enableOfflineQueue: false,
     enableAutoPipelining: purpose.pipelined,
@@ -59,6 +69,25 @@ function createClient(config: RedisConfig, purpose: Purpose): RedisClient {
     clusterRetryStrategy: reconnectDelay,
     redisOptions: options(config, { ...purpose, pipelined: false }),
   })
+}
+
+const address = (node: string): { readonly host: string; readonly port: number } => {
+  const colon = node.lastIndexOf(':')
+  return { host: node.slice(0, colon), port: Number(node.slice(colon + 1)) }
+}
+
+// The primary is asked for its role when a connection begins. Sentinel ends the connections of one that it demotes.
+const sentinelOptions = ({ nodes, master, password }: SentinelConfig) => ({
+  sentinels: nodes.map(address),
+  name: master,
+  role: 'master' as const,
+  sentinelRetryStrategy: reconnectDelay,
+  ...(password !== undefined && { sentinelPassword: password }),
+})
+
+/** Leaves a server that has become a replica; replies that are still to come are lost. */
+export function leaveDemoted(client: RedisClient): void {
+  if (client instanceof Redis && client.status === 'ready') client.disconnect(true)
 }
 
 /**

@@ -6,10 +6,11 @@
  *   run(item) ─┼─ end of the turn ─▶ one EVALSHA: head, then the arguments of each item ─▶ one reply for each
  *   run(item) ─┘
  */
-import type { RedisClient } from './connect.js'
+import { leaveDemoted, type RedisClient } from './connect.js'
 import type { Argument, Script } from './script.js'
 
 const ERROR = 'error '
+const DEMOTED = 'READONLY'
 
 export interface BatchOptions {
   /** Arguments that stand before those of the items, for a key base. */
@@ -101,12 +102,19 @@ export class ScriptBatch {
     }
   }
 
+  /** A server that is a replica now refuses all alike: that says nothing of an item, which belongs to the other server. */
+  #failure(words: string): Error {
+    if (!words.startsWith(DEMOTED)) return this.options.refused(words)
+    leaveDemoted(this.client)
+    return new Error(words)
+  }
+
   #answer(items: readonly Item[], replies: readonly string[]): void {
     let at = 0
     for (const it of items) {
       const line = replies[at] ?? ''
       const end = at + 1 + (this.options.following?.(line) ?? 0)
-      if (line.startsWith(ERROR)) it.reject(this.options.refused(line.slice(ERROR.length)))
+      if (line.startsWith(ERROR)) it.reject(this.#failure(line.slice(ERROR.length)))
       else it.resolve([line, ...replies.slice(at + 1, end)])
       at = end
     }

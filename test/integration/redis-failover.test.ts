@@ -1,118 +1,49 @@
 /**
- * A Redis fails over to a replica that lacks the last writes, under sessions that stream and commands that come. Their
- * worker lives: it puts everything back, under the same ids, and goes on.
+ * A Redis loses its last writes, under sessions that stream and commands that come. Their worker lives: it puts everything
+ * back, under the same ids, and goes on.
  */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
-import { expect, onTestFinished, test, vi } from 'vitest'
-import WebSocket from 'ws'
-import { type Client, type ConnectOptions, connect, type SessionHandle } from '../../src/client/client.js'
-import type { ServerMessage } from '../../src/protocol/events.js'
-import { createServerDatabase } from '../support/databases.js'
+import { onTestFinished, test } from 'vitest'
+import { startRedis } from '../../scripts/servers/servers.js'
+import { FailoverLoad } from '../support/failover-load.js'
 import { RedisPair } from '../support/redis-pair.js'
-import { type RunningDaemon, settingsFolder, startWith } from '../support/settings-fixture.js'
 
-const webSocket = WebSocket as unknown as NonNullable<ConnectOptions['webSocket']>
-const PATIENCE = { timeout: 40_000, interval: 20 } as const
-const STREAM = { count: 400, bytes: 12, delayMs: 10 }
-const SESSIONS = 6
+const TIMEOUT_MS = 120_000
 
-interface World {
-  readonly pair: RedisPair
-  readonly daemon: RunningDaemon
-  readonly client: Client
-  events(sessionId: string): Promise<string[]>
-}
+test(
+  'what a failover loses is back under the same ids, clients see no reset, and every command runs once',
+  async () => {
+    const pair = await RedisPair.start()
+    onTestFinished(() => pair.stop())
+    const load = await FailoverLoad.start({ REDIS_URL: pair.url })
+    await load.stream()
+    await pair.inSync()
 
-async function begin(): Promise<World> {
-  const pair = await RedisPair.start()
-  const database = await createServerDatabase()
-  const folder = settingsFolder()
-  const daemon = await startWith(folder.path, {
-    REDIS_URL: pair.url,
-    DATABASE_URL: database.url,
-    CLUSTER_NAME: `failover-${randomBytes(4).toString('hex')}`,
-    SHARD_COUNT: '8',
-    DAEMON_RATE_LIMIT_MAX: '100000',
-    LOG_FORMAT: 'json',
-  })
-  const client = await connect({ url: `ws://127.0.0.1:${daemon.daemon.port}`, webSocket })
-  onTestFinished(async () => {
-    client.close()
-    await daemon.stop()
-    await pair.stop()
-    await database.remove()
-    folder.remove()
-  })
-  return { pair, daemon, client, events: (id) => eventsIn(database.url, id) }
-}
+    pair.cutLink()
+    await load.work('lost')
+    await sleep(300)
+    await pair.failOver()
 
-async function eventsIn(url: string, sessionId: string): Promise<string[]> {
-  const database = new pg.Client({ connectionString: url })
-  await database.connect()
-  try {
-    const text = 'select body::text as body from events where session_id = $1 order by epoch, seq'
-    return (await database.query<{ body: string }>(text, [sessionId])).rows.map(({ body }) => body)
-  } finally {
-    await database.end()
-  }
-}
+    await load.finish()
+    await load.check()
+  },
+  TIMEOUT_MS,
+)
 
-/** Everything that the client hears of a session, as it comes. */
-function listen(session: SessionHandle): ServerMessage[] {
-  const heard: ServerMessage[] = []
-  void (async () => {
-    for await (const message of session) heard.push(message)
-  })().catch(() => undefined)
-  return heard
-}
+test(
+  'a redis-server that is killed and comes back from its file has everything again, also the last second',
+  async () => {
+    const redis = await startRedis({ own: true })
+    onTestFinished(() => redis.stop())
+    const load = await FailoverLoad.start({ REDIS_URL: redis.url })
+    await load.stream()
 
-const logged = (heard: readonly ServerMessage[]) =>
-  heard.flatMap((it) => (it.type !== 'subscribed' && 'eventId' in it && it.eventId ? [it] : []))
+    await load.work('lost')
+    await redis.kill('SIGKILL')
+    await redis.restart()
 
-test('what a failover loses is back under the same ids, clients see no reset, and every command runs once', async () => {
-  const { pair, daemon, client, events } = await begin()
-  const sessions = await Promise.all(
-    Array.from({ length: SESSIONS }, () => client.spawn({ sessionType: 'echo', task: JSON.stringify(STREAM) })),
-  )
-  const heard = sessions.map(listen)
-  await vi.waitFor(
-    () => expect(heard.every((it) => it.some(({ type }) => type === 'stream_chunk'))).toBe(true),
-    PATIENCE,
-  )
-  await pair.inSync()
-
-  pair.cutLink()
-  // Lost: spawns, acceptances, events, text.
-  const late = await Promise.all(
-    Array.from({ length: SESSIONS }, (_, index) => client.spawn({ sessionType: 'echo', task: `late ${index}` })),
-  )
-  const lateHeard = late.map(listen)
-  const lost = late.map((session, index) => session.execute(`lost ${index}`))
-  const queued = sessions.map((session, index) => session.execute(`queued ${index}`))
-  await Promise.all(lost)
-  await sleep(300)
-  await pair.failOver()
-  const after = [...sessions, ...late].map((session, index) => session.execute(`after ${index}`))
-  const ends = await Promise.all([...lost, ...queued, ...after])
-
-  expect(ends.map(({ type }) => type)).toEqual(ends.map(() => 'task_completed'))
-  for (const [index, session] of [...sessions, ...late].entries()) {
-    const story = [...heard, ...lateHeard][index] ?? []
-    expect(story.filter((it) => it.type === 'subscribed' && it.reset)).toEqual([])
-    const seen = logged(story)
-    const ids = seen.map(({ eventId }) => eventId)
-    expect(ids).toEqual(ids.map((_, at) => `${ids[0]?.split('-')[0]}-${at + 1}`))
-    const runs = seen.flatMap((it) => (it.type === 'task_executing' ? [it.taskId] : []))
-    expect(new Set(runs).size).toBe(runs.length)
-    await vi.waitFor(
-      async () => expect((await events(session.id)).length).toBeGreaterThanOrEqual(seen.length),
-      PATIENCE,
-    )
-    const stored = (await events(session.id)).map((body) => JSON.parse(body) as object)
-    expect(stored.slice(0, seen.length)).toEqual(seen)
-  }
-  expect(daemon.lines.some((line) => line.includes('another Redis answers'))).toBe(true)
-  expect(daemon.lines.filter((line) => line.includes('loaded anew'))).toEqual([])
-}, 120_000)
+    await load.finish()
+    await load.check()
+  },
+  TIMEOUT_MS,
+)

@@ -17,7 +17,10 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-function fixture(answer: () => Promise<Submitted> = async () => ({ status: 'ok' })) {
+function fixture(
+  answer: () => Promise<Submitted> = async () => ({ status: 'ok' }),
+  intactAt = () => performance.now(),
+) {
   const sent: Submission[] = []
   const accepted: string[] = []
   const submissions = new Submissions({
@@ -27,6 +30,7 @@ function fixture(answer: () => Promise<Submitted> = async () => ({ status: 'ok' 
         return answer()
       },
     },
+    intactAt,
     trace: { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() },
     metrics: { submitted: vi.fn(), accepted: vi.fn(), busy: vi.fn(), dropped: vi.fn() },
     onAccepted: ({ commandId }, status) => accepted.push(`${commandId} ${status}`),
@@ -148,6 +152,47 @@ test('a reopened outbox sends again what waits and what was accepted in the last
   submissions.reopened('edge@a-2')
 
   expect(sent.map(({ commandId, outbox }) => `${commandId} ${outbox}`)).toEqual(['recent edge@a-2', 'waiting edge@a-2'])
+})
+
+test('while the store is away no acceptance counts as kept, however long ago it came', () => {
+  const seenAt = performance.now()
+  const { submissions, sent } = fixture(undefined, () => seenAt)
+  submissions.submit(command(), asker(client(), 'c'))
+  submissions.settle(acceptance('new'))
+  vi.advanceTimersByTime(20_000)
+  sent.length = 0
+
+  submissions.reopened('edge@a-2')
+  expect(sent).toHaveLength(1)
+})
+
+test('a recently accepted command that a store does not take is sent again until it does', async () => {
+  let answer: () => Promise<Submitted> = async () => ({ status: 'ok' })
+  const { submissions, sent } = fixture(() => answer())
+  submissions.submit(command(), asker(client(), 'c'))
+  submissions.settle(acceptance('new'))
+  sent.length = 0
+  answer = async () => {
+    throw new Error('Connection is closed.')
+  }
+  submissions.reopened('edge@a-2')
+  await Promise.resolve()
+  answer = async () => ({ status: 'busy', retryAfterMs: 1 })
+  await vi.waitFor(() => {
+    vi.advanceTimersByTime(250)
+    expect(sent).toHaveLength(2)
+  })
+  answer = async () => ({ status: 'ok' })
+  await vi.waitFor(() => {
+    vi.advanceTimersByTime(250)
+    expect(sent).toHaveLength(3)
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  vi.advanceTimersByTime(10_000)
+
+  expect(sent).toHaveLength(3)
+  submissions.reopened('edge@a-3')
+  expect(sent).toHaveLength(3)
 })
 
 test('two connections that ask under one id both get the answer, and the command is sent once', () => {

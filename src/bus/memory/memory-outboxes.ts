@@ -54,6 +54,10 @@ class MemoryOutbox implements EdgeOutbox {
     return `${this.edge}-${this.#generation}`
   }
 
+  get intactAt(): number {
+    return performance.now()
+  }
+
   async stop(): Promise<void> {
     clearImmediate(this.#woken)
     this.#waiting = []

@@ -37,6 +37,9 @@ export const redis = {
   host: optional('REDIS_HOST', host, 'Host of Redis, instead of REDIS_URL'),
   port: setting('REDIS_PORT', remotePort, '6379', 'Port of Redis on REDIS_HOST'),
   clusterNodes: optional('REDIS_CLUSTER_NODES', addresses, 'Some nodes of a Redis Cluster, instead of REDIS_URL'),
+  sentinels: optional('REDIS_SENTINELS', addresses, 'Redis Sentinels that know the primary, instead of REDIS_URL'),
+  sentinelMaster: setting('REDIS_SENTINEL_MASTER', name, 'mymaster', 'Name under which the Sentinels know it'),
+  sentinelPassword: optional('REDIS_SENTINEL_PASSWORD', text, 'Password of the Sentinels', { secret: true }),
   password: optional('REDIS_PASSWORD', text, 'Password, when the URL holds none', { secret: true }),
   db: setting(
     'REDIS_DB',
