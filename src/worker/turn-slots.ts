@@ -1,72 +1,166 @@
 /**
- * How many turns run at once on this worker. The rest wait: critical before high before medium before low, and first
- * come, first served among equals.
+ * Who works next on this worker. Turns take slots, by the weight of their session's type; the rest wait: critical before
+ * high before medium before low, and inside a priority tenants take turns, so that nobody's thousand tasks delay the first
+ * task of somebody else.
+ *
+ *   priority ─▶ ring of tenants: each visit adds QUANTUM to what a tenant may take (deficit round robin) ─▶ first come first
+ *
+ * The one that is next waits until it fits, and nobody behind it passes: a heavy turn is not kept out by light ones. A lower
+ * priority waits as long as higher ones want all slots. That is what priorities are asked for, and there is no ageing.
  */
-import type { Priority } from '../protocol/session.js'
+import type { Priority, SessionType } from '../protocol/session.js'
 
 const ORDER: readonly Priority[] = ['critical', 'high', 'medium', 'low']
 
+/** Slots of one turn: an llm session waits for its vendor, the others run programs of their own on this machine. */
+export const SLOT_WEIGHTS: Readonly<Record<SessionType, number>> = {
+  echo: 1,
+  llm: 1,
+  'claude-code': 4,
+  'claude-flow': 8,
+  ruflo: 8,
+}
+/** Slots that a tenant may take in one round: the lightest turn, so that tenants alternate as closely as they can. */
+const QUANTUM = 1
+
 export type ReleaseSlot = () => void
 
+/** A turn that wants to run. */
+export interface Applicant {
+  readonly tenant: string
+  readonly priority: Priority
+  readonly type: SessionType
+}
+
 interface Waiting {
+  readonly weight: number
   readonly grant: (release: ReleaseSlot) => void
 }
 
+interface Tenant {
+  readonly queue: Set<Waiting>
+  /** Slots that it may take before the next one's turn. */
+  deficit: number
+  /** Whether this visit has added to it already. */
+  credited: boolean
+}
+
+/** Tenants by name, in the order of their turns; the first is visited. */
+type Ring = Map<string, Tenant>
+
 export class TurnSlots {
+  readonly #capacity: number
   #free: number
-  readonly #waiting = new Map<Priority, Set<Waiting>>(ORDER.map((priority) => [priority, new Set()]))
+  #waiting = 0
+  readonly #rings = new Map<Priority, Ring>(ORDER.map((priority) => [priority, new Map()]))
 
   constructor(capacity: number) {
+    this.#capacity = capacity
     this.#free = capacity
   }
 
-  /** Turns that wait for a slot. */
+  /** Turns that wait for a slot: at most one for each session with work. */
   get waiting(): number {
-    let waiting = 0
-    for (const queue of this.#waiting.values()) waiting += queue.size
-    return waiting
+    return this.#waiting
   }
 
-  /** Takes a slot that is free now. */
-  tryAcquire(): ReleaseSlot | undefined {
-    if (this.#free === 0) return undefined
-    this.#free -= 1
-    return this.#releaseOnce()
+  /** Takes slots that are free now, unless others wait for them. */
+  tryAcquire({ type }: Applicant): ReleaseSlot | undefined {
+    const weight = this.#weightOf(type)
+    return this.#waiting === 0 && weight <= this.#free ? this.#take(weight) : undefined
   }
 
-  /** Waits for a slot. @throws the signal's reason when aborted while waiting. */
-  acquire(priority: Priority, signal: AbortSignal): Promise<ReleaseSlot> {
-    const free = this.tryAcquire()
-    if (free) return Promise.resolve(free)
-    return new Promise((grant, refuse) => {
-      const waiting = { grant }
-      const queue = this.#waiting.get(priority)
-      queue?.add(waiting)
+  /** Waits for slots. @throws the signal's reason when aborted while waiting. */
+  acquire(applicant: Applicant, signal: AbortSignal): Promise<ReleaseSlot> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason)
       const giveUp = () => {
-        if (queue?.delete(waiting)) refuse(signal.reason)
+        this.#leave(applicant, waiting)
+        reject(signal.reason)
+      }
+      const waiting: Waiting = {
+        weight: this.#weightOf(applicant.type),
+        grant: (release) => {
+          signal.removeEventListener('abort', giveUp)
+          resolve(release)
+        },
       }
       signal.addEventListener('abort', giveUp, { once: true })
+      this.#join(applicant, waiting)
+      this.#grantAll()
     })
   }
 
-  #releaseOnce(): ReleaseSlot {
+  /** A turn that is heavier than the whole worker runs alone. */
+  #weightOf(type: SessionType): number {
+    return Math.min(SLOT_WEIGHTS[type], this.#capacity)
+  }
+
+  #take(weight: number): ReleaseSlot {
     let held = true
+    this.#free -= weight
     return () => {
       if (!held) return
       held = false
-      const next = this.#next()
-      if (next) next.grant(this.#releaseOnce())
-      else this.#free += 1
+      this.#free += weight
+      this.#grantAll()
     }
   }
 
-  #next(): Waiting | undefined {
-    for (const queue of this.#waiting.values()) {
-      for (const waiting of queue) {
-        queue.delete(waiting)
-        return waiting
+  #join({ tenant: name, priority }: Applicant, waiting: Waiting): void {
+    const ring = this.#ring(priority)
+    const tenant = ring.get(name) ?? { queue: new Set(), deficit: 0, credited: false }
+    ring.set(name, tenant)
+    tenant.queue.add(waiting)
+    this.#waiting += 1
+  }
+
+  #leave({ tenant: name, priority }: Applicant, waiting: Waiting): void {
+    const ring = this.#ring(priority)
+    this.#remove(ring, name, waiting)
+    // It may have been the heavy one that everybody waited behind.
+    this.#grantAll()
+  }
+
+  /** A tenant without turns saves nothing up for later. */
+  #remove(ring: Ring, name: string, waiting: Waiting): void {
+    const tenant = ring.get(name)
+    if (!tenant?.queue.delete(waiting)) return
+    this.#waiting -= 1
+    if (tenant.queue.size === 0) ring.delete(name)
+  }
+
+  #ring(priority: Priority): Ring {
+    const ring = this.#rings.get(priority)
+    if (!ring) throw new Error(`there is no priority ${priority}`)
+    return ring
+  }
+
+  #grantAll(): void {
+    for (const ring of this.#rings.values()) {
+      for (let next = nextOf(ring); next; next = nextOf(ring)) {
+        const { name, tenant, waiting } = next
+        if (waiting.weight > this.#free) return
+        tenant.deficit -= waiting.weight
+        this.#remove(ring, name, waiting)
+        waiting.grant(this.#take(waiting.weight))
       }
     }
-    return undefined
+  }
+}
+
+/** Who is next in a ring. Each step of the loop adds a slot that is taken later: a grant costs as many steps as its weight. */
+function nextOf(ring: Ring): { readonly name: string; readonly tenant: Tenant; readonly waiting: Waiting } | undefined {
+  for (;;) {
+    const [first] = ring
+    if (!first) return undefined
+    const [name, tenant] = first
+    if (!tenant.credited) tenant.deficit += QUANTUM
+    tenant.credited = true
+    const [waiting] = tenant.queue
+    if (waiting && waiting.weight <= tenant.deficit) return { name, tenant, waiting }
+    tenant.credited = false
+    ring.delete(name)
+    ring.set(name, tenant)
   }
 }

@@ -116,12 +116,13 @@ async function carryOut(
   const { services } = host
   const progress = host.writer.conversation.progress(host.writer.takePart())
   const journal = openJournal(host, command, progress, signal)
-  let release = services.slots.tryAcquire()
+  const { type } = host.writer.state.session
+  const applicant = { tenant: host.tenant, priority: command.task.priority, type }
+  let release = services.slots.tryAcquire(applicant)
   try {
     const askedAt = performance.now()
-    release ??= await services.slots.acquire(command.task.priority, signal)
+    release ??= await services.slots.acquire(applicant, signal)
     services.onTurnBegan((performance.now() - askedAt) / 1_000)
-    const { type } = host.writer.state.session
     const runtime = services.runtimeOf(type)
     const turn: Turn = {
       sessionId: host.id,
