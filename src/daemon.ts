@@ -4,9 +4,9 @@
  *
  *   database ▶ bus ▶ membership ▶ worker ▶ coordinator ▶ edge ▶ admin server
  */
-import { heedingDrain } from './assembly/drain-word.js'
 import { HealthWatch } from './assembly/health-watch.js'
 import { Lifecycle } from './assembly/lifecycle.js'
+import { heeding } from './assembly/node-words.js'
 import {
   type ControlPlane,
   type Foundation,
@@ -18,8 +18,9 @@ import {
 } from './assembly/planes.js'
 import { sharedLimits } from './assembly/shared-limits.js'
 import type { Bus } from './bus/bus.js'
-import type { LiveNode, Role } from './cluster/cluster.js'
+import type { ControlChannel, LiveNode, Role } from './cluster/cluster.js'
 import type { Config } from './config/load.js'
+import type { HibernateJob } from './coordinator/jobs/hibernate.js'
 import type { Edge } from './edge/edge.js'
 
 import type { Federation } from './federation/federation.js'
@@ -36,6 +37,7 @@ import type { LogLevelSwitch } from './telemetry/log-level.js'
 import { createMetrics, type Metrics } from './telemetry/metrics.js'
 import { Pages } from './telemetry/pages.js'
 import { VERSION } from './version.js'
+import type { Worker } from './worker/worker.js'
 
 export interface DaemonOptions {
   readonly config: Config
@@ -72,6 +74,8 @@ export class Daemon {
   readonly #health: Health
   readonly #lifecycle: Lifecycle
   #draining = false
+  #worker: Worker | undefined
+  #hibernateJob: HibernateJob | undefined
   #edge: Edge | undefined
   #federation: Federation | undefined
   #admin: AdminServer | undefined
@@ -134,6 +138,7 @@ export class Daemon {
     const planes = await this.#openPlanes()
     if (role === 'worker' || role === 'all') await this.#startWorker(planes)
     if (planes.beats && (role === 'coordinator' || role === 'all')) await this.#startCoordinator(planes)
+    if (!planes.beats) await this.#startJobs(planes)
     if (role === 'edge' || role === 'all') await this.#startEdge(planes)
     if (config.monitoring.metricsEnabled && !this.#sharesPort) await this.#startAdmin()
     this.#watchHealth()
@@ -162,7 +167,11 @@ export class Daemon {
     const bus = await openBus(this.#foundation, database)
     const plane = await join(this.#foundation, database, shardCount)
     plane.member.onDead(this.options.onDead)
-    const control = heedingDrain(plane.control, () => this.#drain())
+    const control = heeding(plane.control, {
+      drain: () => this.#drain(),
+      hibernate: ({ request, asker }) => void this.#hibernate(control, request, asker),
+      hibernated: ({ request, node }) => this.#hibernateJob?.acknowledged(node, request),
+    })
     this.#health.register(usesRedis(this.options.config) ? 'redis' : 'bus', () => bus.ping())
     // A cluster runs on without Postgres for a while: nobody is to be sent away from its nodes meanwhile.
     this.#health.register('database', () => database.ping(), { critical: !isClustered(this.options.config) })
@@ -178,6 +187,14 @@ export class Daemon {
     this.#draining = true
     this.#foundation.log.info({}, 'an operator drains this node')
     this.options.onDrain?.()
+  }
+
+  async #hibernate(control: ControlChannel, request: string, asker: NodeId): Promise<void> {
+    const { node, log } = this.#foundation
+    await this.#worker?.hibernateIdle()
+    await control.send(asker, { type: 'hibernated', request, node }).catch((error: unknown) => {
+      log.warn({ err: error }, 'the leader could not be answered; it asks again')
+    })
   }
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
@@ -208,14 +225,23 @@ export class Daemon {
       now: () => new Date(),
     })
     await worker.start()
+    this.#worker = worker
     const withinMs = config.cluster.migrationTimeoutMs + config.worker.drainTimeoutMs + config.server.shutdownTimeoutMs
     this.#lifecycle.started('worker', () => worker.stop(), withinMs)
   }
 
-  async #startCoordinator({ database, beats, control, shardLoads, shardCount }: Planes): Promise<void> {
+  async #startCoordinator({ database, beats, view, control, shardLoads, shardCount }: Planes): Promise<void> {
     const { node, log } = this.#foundation
     if (!beats || !shardLoads) return
-    const { Coordinator } = await import('./coordinator/coordinator.js')
+    const [{ Coordinator }, { clusterJobs }] = await Promise.all([
+      import('./coordinator/coordinator.js'),
+      import('./assembly/background-jobs.js'),
+    ])
+    const requestRound = () => coordinator.requestRound()
+    const metrics = this.#metrics.jobs
+    const jobs = await clusterJobs(this.#foundation, { database, control, view, metrics, requestRound })
+    this.#hibernateJob = jobs.hibernate
+    this.#lifecycle.started('background jobs', () => jobs.led.stop())
     const coordinator = new Coordinator({
       id: node,
       shardCount,
@@ -225,6 +251,7 @@ export class Daemon {
       beats,
       shardLoads,
       requests: new ClusterRequests(database),
+      onTerm: (term) => jobs.led.follow(term),
       control,
       log,
       clock: () => performance.now(),
@@ -232,6 +259,12 @@ export class Daemon {
     })
     await coordinator.start()
     this.#lifecycle.started('coordinator', () => coordinator.stop())
+  }
+
+  async #startJobs({ database }: Planes): Promise<void> {
+    const { soloJobs } = await import('./assembly/background-jobs.js')
+    const led = await soloJobs(this.#foundation, database, this.#metrics.jobs)
+    this.#lifecycle.started('background jobs', () => led.stop())
   }
 
   async #startEdge({ database, bus, view }: Planes): Promise<void> {

@@ -76,6 +76,7 @@ export interface GrantedShard extends OwnedShard {
  *   unpinned   holder → owner    these sessions are yours now
  *   buried     leader → workers  this node is dead: its pins end
  *   drain      operator → node   give everything away and end
+ *   hibernate  leader → workers  let sessions at rest leave Redis, and answer the asker `hibernated`
  */
 export type ControlMessage =
   | { readonly type: 'claim'; readonly shards: readonly GrantedShard[] }
@@ -84,6 +85,8 @@ export type ControlMessage =
   | { readonly type: 'pinned' | 'unpinned'; readonly sessions: readonly SessionId[] }
   | { readonly type: 'buried'; readonly node: NodeId }
   | { readonly type: 'drain' }
+  | { readonly type: 'hibernate'; readonly request: string; readonly asker: NodeId }
+  | { readonly type: 'hibernated'; readonly request: string; readonly node: NodeId }
 
 export interface ControlChannel {
   /** Best effort: the receiver also polls the assignments. */

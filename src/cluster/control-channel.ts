@@ -86,6 +86,8 @@ const SHAPES: Readonly<Record<ControlMessage['type'], (message: Readonly<Record<
   unpinned: ({ sessions }) => areTexts(sessions),
   buried: ({ node }) => typeof node === 'string',
   drain: () => true,
+  hibernate: ({ request, asker }) => typeof request === 'string' && typeof asker === 'string',
+  hibernated: ({ request, node }) => typeof request === 'string' && typeof node === 'string',
 }
 
 function isControlMessage(message: unknown): message is ControlMessage {

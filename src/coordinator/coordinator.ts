@@ -36,6 +36,8 @@ export interface CoordinatorDependencies {
   readonly shardLoads: Pick<ShardLoads, 'read'>
   readonly requests: Pick<ClusterRequests, 'listOpen' | 'end'>
   readonly control: ControlChannel
+  /** Told of the term in which this process leads, or that it leads no more. */
+  readonly onTerm?: (term: Leadership | undefined) => void
   readonly log: ControlLog
   /** Monotonic, in ms. */
   readonly clock: () => number
@@ -172,6 +174,7 @@ export class Coordinator {
       log.info({ term: term.term }, 'this coordinator leads')
     } else log.info({ term: this.#ledTerm }, 'this coordinator leads no more')
     this.#ledTerm = term?.term
+    this.deps.onTerm?.(term)
   }
 
   #noteFreeze(frozen: boolean): void {

@@ -37,6 +37,8 @@ interface Purpose {
   readonly pipelined: boolean
   /** Blocking reads bring their own deadline. */
   readonly blocking: boolean
+  /** Waits for Redis as long as it takes. */
+  readonly patient?: true
 }
 
 const options = (config: RedisConfig, purpose: Purpose) => ({
@@ -53,6 +55,7 @@ const options = (config: RedisConfig, purpose: Purpose) => ({
   lazyConnect: true,
   ...(config.password !== undefined && { password: config.password }),
   ...(!purpose.blocking && { commandTimeout: COMMAND_TIMEOUT_MS }),
+  ...(purpose.patient && { enableOfflineQueue: true, maxRetriesPerRequest: null }),
 })
 
 /** What a server says that was the primary and is a replica now: whoever connects anew finds the other one. */
@@ -63,7 +66,7 @@ function createClient(config: RedisConfig, purpose: Purpose): RedisClient {
   if (config.clusterNodes.length === 0) return new Redis(config.url ?? '', options(config, purpose))
   return new Cluster(config.clusterNodes.map(address), {
     lazyConnect: true,
-    enableOfflineQueue: false,
+    enableOfflineQueue: purpose.patient ?? false,
     enableAutoPipelining: purpose.pipelined,
     autoPipeliningIgnoredCommands: ['evalsha'],
     clusterRetryStrategy: reconnectDelay,
@@ -101,6 +104,11 @@ export async function connectCommands(config: RedisConfig, onError: (error: Erro
 /** Connects a client of its own for blocking reads, which would hold up everything behind them. */
 export async function connectBlocking(config: RedisConfig, onError: (error: Error) => void): Promise<RedisClient> {
   return await connect(createClient(config, { pipelined: false, blocking: true }), onError)
+}
+
+/** Connects a client for BullMQ, which repeats what it must and wants to be kept waiting while Redis is away. */
+export async function connectPatient(config: RedisConfig, onError: (error: Error) => void): Promise<RedisClient> {
+  return await connect(createClient(config, { pipelined: false, blocking: true, patient: true }), onError)
 }
 
 async function connect(client: RedisClient, onError: (error: Error) => void): Promise<RedisClient> {

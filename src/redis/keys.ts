@@ -35,6 +35,8 @@ export const nodesKey = (cluster: string): string => `${cluster}:nodes`
 /** Hash of what each worker's shards have to do (cluster/shard-loads). */
 export const shardLoadsKey = (cluster: string): string => `${cluster}:loads`
 export const controlKey = (cluster: string, node: NodeId): string => `${cluster}:ctl:${node}`
+/** What the keys of background jobs begin with: one hash tag, because BullMQ's scripts touch several of them. */
+export const jobsPrefix = (cluster: string): string => `{${cluster}:bull}`
 /** What the counters of messages begin with; the principal follows. */
 export const rateLimitPrefix = (cluster: string): string => `${cluster}:rl`
 /** Hash of connections by edge. */

@@ -182,16 +182,17 @@ const endColumns = (ends: readonly TaskEnd[]): RawBuilder<unknown> => sql`
 
 async function putSteps(transaction: Transaction<Schema>, steps: readonly StepRow[]): Promise<void> {
   await sql`
-    insert into steps as s (session_id, turn, step, kind, ref, effect, attempt, status, tokens, cost, started_at, ended_at)
+    insert into steps as s (session_id, turn, step, kind, ref, model, effect, attempt, status, tokens, cost, started_at, ended_at)
     select * from unnest(
       ${texts(steps, ({ sessionId }) => sessionId)}, ${steps.map(({ turn }) => turn)}::int[],
       ${steps.map(({ step }) => step)}::int[], ${texts(steps, ({ kind }) => kind)}, ${texts(steps, ({ ref }) => ref)},
+      ${texts(steps, ({ model }) => model)},
       ${texts(steps, ({ effect }) => effect)}, ${steps.map(({ attempts }) => attempts)}::int[],
       ${texts(steps, ({ status }) => status)}, ${steps.map(({ tokens }) => tokens)}::int[],
       ${steps.map(({ cost }) => cost)}::float8[], ${times(steps, ({ startedAt }) => startedAt)},
       ${times(steps, ({ endedAt }) => endedAt)})
     on conflict (session_id, turn, ref) do update set
-      effect = coalesce(excluded.effect, s.effect), attempt = s.attempt + excluded.attempt, status = excluded.status,
+      model = coalesce(nullif(excluded.model, ''), s.model), effect = coalesce(excluded.effect, s.effect), attempt = s.attempt + excluded.attempt, status = excluded.status,
       tokens = s.tokens + excluded.tokens, cost = s.cost + excluded.cost, ended_at = excluded.ended_at
   `.execute(transaction)
 }

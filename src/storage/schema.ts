@@ -21,6 +21,7 @@ export interface Schema {
   shard_assignments: ShardAssignmentsTable
   shard_projection: { shard: number; epoch: number; pos: Generated<number> }
   cluster_requests: ClusterRequestsTable
+  usage_hourly: UsageHourlyTable
   sessions: SessionsTable
   events: { session_id: string; epoch: number; seq: number; type: string; body: JsonText; at: Timestamp }
   tasks: TasksTable
@@ -56,6 +57,18 @@ interface ShardAssignmentsTable {
   pins: ColumnType<Record<string, unknown>, string | undefined, string>
 }
 
+interface UsageHourlyTable {
+  hour: Timestamp
+  tenant: string
+  orchestrator_id: string
+  session_type: string
+  model: string
+  turns: number
+  calls: number
+  tokens: number
+  cost: number
+}
+
 interface ClusterRequestsTable {
   id: Generated<number>
   kind: 'move' | 'rebalance'
@@ -80,6 +93,7 @@ interface SessionsTable {
   body_hash: string
   spawn: JsonText
   submitted: Generated<boolean>
+  purged: Generated<boolean>
   awake: Generated<boolean>
   snapshot: ColumnType<unknown, string | null | undefined, string | null>
   derived_epoch: Generated<number>
@@ -108,6 +122,7 @@ interface StepsTable {
   step: number
   kind: 'model' | 'tool'
   ref: string
+  model: Generated<string>
   effect: string | null
   attempt: number
   status: 'started' | 'completed' | 'failed'

@@ -49,6 +49,8 @@ export interface StepRow {
   readonly step: number
   readonly kind: 'model' | 'tool'
   readonly ref: string
+  /** Of a model call; '' for tools. */
+  readonly model: string
   readonly effect: string | null
   /** Starts seen in this piece; 0 when the step was started before it. */
   readonly attempts: number
@@ -137,7 +139,7 @@ class Fold {
         this.#endTask(event, body.taskId, body.reason, body.usage)
         break
       case 'stream_start':
-        this.#startStep(event, 'model', body.messageId, null)
+        this.#startStep(event, 'model', body.messageId, null, storableText(body.metadata.model))
         break
       case 'stream_end':
         this.#endStep(event, 'model', body.messageId, 'completed', body.metadata)
@@ -181,7 +183,13 @@ class Fold {
     else this.#ended.set(id, end)
   }
 
-  #startStep({ sessionId, at }: ProjectedEvent, kind: StepRow['kind'], ref: string, effect: string | null): void {
+  #startStep(
+    { sessionId, at }: ProjectedEvent,
+    kind: StepRow['kind'],
+    ref: string,
+    effect: string | null,
+    model = '',
+  ): void {
     const open = this.#open.get(sessionId)
     if (!open) return
     const id = key(sessionId, open.turn, ref)
@@ -192,6 +200,7 @@ class Fold {
     this.#steps.set(id, {
       ...newStep(sessionId, open.turn, step, kind, ref, at),
       ...before,
+      model,
       effect,
       attempts,
       status: 'started',
@@ -228,6 +237,7 @@ const newStep = (
   step,
   kind,
   ref: storableText(ref),
+  model: '',
   effect: null,
   attempts: 0,
   status: 'started',

@@ -5,6 +5,7 @@
 import { Registry, Summary } from 'prom-client'
 import { type EdgeMetrics, edgeMetrics } from './edge-metrics.js'
 import { type FederationMetrics, federationMetrics } from './federation-metrics.js'
+import { type JobMetrics, jobMetrics } from './job-metrics.js'
 import { type CallMetrics, callMetrics, PERCENTILES, SUMMARY_WINDOW } from './model-metrics.js'
 import { processMetrics } from './process-metrics.js'
 import { type Queues, queueMetrics } from './queue-metrics.js'
@@ -12,6 +13,7 @@ import { type WorkerMetrics, workerMetrics } from './worker-metrics.js'
 
 export type { EdgeMetrics } from './edge-metrics.js'
 export type { FederationMetrics } from './federation-metrics.js'
+export type { JobMetrics } from './job-metrics.js'
 export type { ModelCall, ToolCall } from './model-metrics.js'
 export type { MeteredSession, SessionMeter } from './session-metrics.js'
 export type { BusySession, CommitOutcome, TurnOutcome, WorkerMetrics } from './worker-metrics.js'
@@ -19,6 +21,7 @@ export type { BusySession, CommitOutcome, TurnOutcome, WorkerMetrics } from './w
 export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'> {
   readonly edge: EdgeMetrics
   readonly worker: WorkerMetrics
+  readonly jobs: JobMetrics
   readonly federation: FederationMetrics
   /** A page was answered; `endpoint` is one of a few paths, never what a stranger asked for. */
   pageServed(method: string, endpoint: string, seconds: number): void
@@ -43,6 +46,7 @@ export function createMetrics(node = 'node'): Metrics {
     workerMetrics(registry, queues(), (model) => calls().providerOf(model), node),
   )
   const federation = once<FederationMetrics>(() => federationMetrics(registry))
+  const jobs = once<JobMetrics>(() => jobMetrics(registry))
   return {
     get federation() {
       return federation()
@@ -52,6 +56,9 @@ export function createMetrics(node = 'node'): Metrics {
     },
     get worker() {
       return worker()
+    },
+    get jobs() {
+      return jobs()
     },
     modelCall: (call) => calls().modelCall(call),
     toolCall: (call) => calls().toolCall(call),

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
+import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, vi } from 'vitest'
@@ -11,6 +12,7 @@ import { startRedis } from '../../scripts/servers/servers.js'
 import { redisConfig } from '../../src/assembly/planes.js'
 import { Beats } from '../../src/cluster/beats.js'
 import { loadConfig } from '../../src/config/load.js'
+import { jobsPrefix } from '../../src/redis/keys.js'
 import {
   effect,
   PATIENCE,
@@ -31,8 +33,18 @@ afterAll(() => folder.remove())
 const admin = () => new URL(process.env.TEST_DATABASE_URL ?? 'TEST_DATABASE_URL is missing')
 
 /** Runs statements as the administrator of the shared server. */
-async function sql<Row extends pg.QueryResultRow>(...statements: readonly string[]): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: admin().href })
+const sql = <Row extends pg.QueryResultRow>(...statements: readonly string[]): Promise<Row[]> =>
+  query(admin().href, statements)
+
+/** The same in the database of the daemon. */
+function own<Row extends pg.QueryResultRow>(...statements: readonly string[]): Promise<Row[]> {
+  const url = admin()
+  url.pathname = `/${DATABASE}`
+  return query(url.href, statements)
+}
+
+async function query<Row extends pg.QueryResultRow>(url: string, statements: readonly string[]): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
     let rows: Row[] = []
@@ -72,6 +84,8 @@ describe('a node of a cluster', () => {
       CLUSTER_NAME: CLUSTER,
       WORKER_CAPACITY: '5',
       SHARD_COUNT: '4',
+      REBALANCE_INTERVAL: '1200',
+      RETENTION_DAYS: '30',
       HEALTH_CHECK_TIMEOUT: '300',
       DAEMON_HEALTH_CHECK_INTERVAL: '200',
       DAEMON_SHUTDOWN_TIMEOUT: '2000',
@@ -85,7 +99,7 @@ describe('a node of a cluster', () => {
   })
 
   const client = () => {
-    const connected = new Redis({ port: redis.port, password: PASSWORD, db: 3 })
+    const connected = new Redis({ port: redis.port, password: PASSWORD, db: 3, maxRetriesPerRequest: null })
     onTestFinished(() => connected.disconnect())
     return connected
   }
@@ -131,6 +145,38 @@ describe('a node of a cluster', () => {
       expect(Number(row?.used)).toBeLessThanOrEqual(3)
     },
   )
+
+  const jobs = () => {
+    const queue = new Queue('jobs', { connection: client() as never, prefix: jobsPrefix(CLUSTER) })
+    onTestFinished(() => queue.close())
+    return queue
+  }
+
+  effect(['REBALANCE_INTERVAL'], 'the leader is reminded that often', async () => {
+    const at = await vi.waitUntil(async () => {
+      const done = await jobs().getCompleted()
+      const times = done.flatMap(({ name, finishedOn }) => (name === 'rebalance' && finishedOn ? [finishedOn] : []))
+      return times.length >= 4 && times.sort((a, b) => a - b)
+    }, PATIENCE)
+
+    // A busy machine is late now and then, and never early for long.
+    const mean = ((at.at(-1) ?? 0) - (at[0] ?? 0)) / (at.length - 1)
+    expect(mean).toBeGreaterThan(1_000)
+    expect(mean).toBeLessThan(3_000)
+  })
+
+  effect(['RETENTION_DAYS'], 'dead letters that are older are removed by the leader, and no others', async () => {
+    const letters = async () => await own<{ id: string }>('select id from dead_letters order by id')
+    const letter = (id: string, days: number) =>
+      `insert into dead_letters values ('${id}', 's', 't', '{}', 3, 'r', now() - interval '${days} days')`
+    await own(letter('old', 31), letter('young', 29))
+    const [leader] = await own<{ holder: string; term: string }>('select holder, term from leader')
+
+    await jobs().add('retention', { holder: leader?.holder, term: Number(leader?.term) })
+
+    await vi.waitUntil(async () => (await letters()).length === 1, PATIENCE)
+    expect(await letters()).toEqual([{ id: 'young' }])
+  })
 
   effect(
     ['DAEMON_HEALTH_CHECK_INTERVAL', 'HEALTH_CHECK_TIMEOUT'],

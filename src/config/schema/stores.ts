@@ -27,6 +27,8 @@ export const DEFAULT_SHARD_COUNT = 256
 
 const MAX_POOL = 1_000
 const MAX_REDIS_DB = 15
+/** A hundred years. */
+const MAX_RETENTION_DAYS = 36_500
 
 const ms = { unit: 'milliseconds' } as const
 
@@ -61,6 +63,13 @@ export const database = {
   password: setting('POSTGRES_PASSWORD', text, 'orchestrator_pass', 'Password on POSTGRES_HOST', { secret: true }),
   poolSize: setting('DATABASE_POOL_SIZE', wholeNumber(1, MAX_POOL), '10', 'Connections, per process'),
   connectTimeoutMs: setting('DATABASE_CONNECT_TIMEOUT', milliseconds(1), '5000', 'To connect', ms),
+  retentionDays: setting(
+    'RETENTION_DAYS',
+    wholeNumber(0, MAX_RETENTION_DAYS),
+    '90',
+    'How long the events of ended sessions and dead letters are kept; 0 keeps them for ever',
+    { unit: 'days' },
+  ),
   directory: setting('DATA_DIR', text, './data', 'Folder of the built-in database, used when DATABASE_URL is not set'),
 }
 
@@ -83,10 +92,13 @@ export const cluster = {
     'least-loaded',
     'Where new sessions start',
   ),
-  rebalanceIntervalMs: setting('REBALANCE_INTERVAL', milliseconds(1_000), '300000', 'Between looks at the balance', {
-    ...ms,
-    pending: 'moving sessions by load',
-  }),
+  rebalanceIntervalMs: setting(
+    'REBALANCE_INTERVAL',
+    milliseconds(1_000),
+    '300000',
+    'Between looks at the load of workers, which also take place when one comes or goes',
+    ms,
+  ),
   migrationTimeoutMs: setting('MIGRATION_TIMEOUT', milliseconds(1), '30000', 'For an owner to give shards away', ms),
   federationEnabled: setting(
     'ENABLE_FEDERATION',

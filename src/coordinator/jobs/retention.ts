@@ -1,0 +1,44 @@
+/**
+ * Removes what nobody needs any more, a batch at a time, so that no statement holds up a table for long.
+ */
+import type { Retention } from '../../storage/retention.js'
+import type { Workspaces } from '../../storage/workspaces.js'
+import type { Job } from '../jobs.js'
+
+const EVERY_MS = 3_600_000
+/** Rows of one statement: a few tens of milliseconds. */
+const BATCH = 1_000
+/** Contents are removed under a lock that savers wait for. */
+const CONTENTS_BATCH = 50
+/** Of each kind in one run; the next run goes on. */
+const MAX_BATCHES = 500
+/** Nodes that ended and requests that were answered interest people for a while, whatever the setting says. */
+const RECORDS_MS = 7 * 86_400_000
+
+export interface RetentionDependencies {
+  readonly retention: Pick<Retention, 'purgeSessions' | 'purgeDeadLetters' | 'purgeNodes' | 'purgeRequests'>
+  readonly workspaces: Pick<Workspaces, 'sweepContents'>
+  /** Age of what is removed; undefined keeps sessions and dead letters for ever. */
+  readonly olderThanMs: number | undefined
+}
+
+export function retentionJob({ retention, workspaces, olderThanMs }: RetentionDependencies): Job {
+  return {
+    name: 'retention',
+    everyMs: EVERY_MS,
+    run: async (signal) => {
+      if (olderThanMs !== undefined) {
+        await inBatches(signal, BATCH, (limit) => retention.purgeSessions(olderThanMs, limit))
+        await inBatches(signal, BATCH, (limit) => retention.purgeDeadLetters(olderThanMs, limit))
+      }
+      await inBatches(signal, BATCH, (limit) => retention.purgeNodes(RECORDS_MS, limit))
+      await inBatches(signal, BATCH, (limit) => retention.purgeRequests(RECORDS_MS, limit))
+      await inBatches(signal, CONTENTS_BATCH, (limit) => workspaces.sweepContents(limit))
+    },
+  }
+}
+
+/** Until a batch finds less than it may take. */
+async function inBatches(signal: AbortSignal, limit: number, purge: (limit: number) => Promise<number>): Promise<void> {
+  for (let batches = 0; batches < MAX_BATCHES && !signal.aborted; batches++) if ((await purge(limit)) < limit) return
+}

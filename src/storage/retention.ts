@@ -1,0 +1,80 @@
+/**
+ * What is removed after its time, at most `limit` rows with each call; every call returns how many it removed.
+ */
+import { sql } from 'kysely'
+import type { Database } from './database.js'
+
+export class Retention {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /**
+   * Events and files of sessions that ended so long ago. The last event stays: whoever resumes finds that there was more,
+   * and gets a reset with the session's last snapshot instead of a hole. Oldest events go first, so what is left at any
+   * time is an unbroken end.
+   */
+  async purgeSessions(olderThanMs: number, limit: number): Promise<number> {
+    return this.#database.sql.transaction().execute(async (transaction) => {
+      // No index: one on `updated_at` would make every projection write to it. Nobody waits for this.
+      const { rows: ended } = await sql<{ id: string }>`
+        select id from sessions
+        where status in ('completed', 'terminated', 'failed') and not purged
+          and updated_at < now() - ${olderThanMs}::double precision * interval '1 millisecond'
+        limit ${limit}`.execute(transaction)
+      const ids = ended.map(({ id }) => id)
+      if (ids.length === 0) return 0
+      const { rows } = await sql`
+        delete from events e using (
+          select session_id, epoch, seq from (
+            select session_id, epoch, seq, row_number() over (partition by session_id order by epoch desc, seq desc) as n
+            from events where session_id = any (${ids}::text[])
+          ) r where n > 1 order by session_id, epoch, seq limit ${limit}
+        ) d where e.session_id = d.session_id and e.epoch = d.epoch and e.seq = d.seq
+        returning e.seq`.execute(transaction)
+      if (rows.length === limit) return rows.length
+      await transaction.deleteFrom('workspace_files').where(sql<boolean>`session_id = any (${ids}::text[])`).execute()
+      await transaction
+        .updateTable('sessions')
+        .set({ purged: true })
+        .where(sql<boolean>`id = any (${ids}::text[])`)
+        .execute()
+      return ids.length
+    })
+  }
+
+  async purgeDeadLetters(olderThanMs: number, limit: number): Promise<number> {
+    return this.#delete(sql`
+      delete from dead_letters where id in (
+        select id from dead_letters where at < now() - ${olderThanMs}::double precision * interval '1 millisecond'
+        limit ${limit})
+      returning id`)
+  }
+
+  /** Nodes that ended so long ago, but for those whose version still says which worker may take their shards. */
+  async purgeNodes(olderThanMs: number, limit: number): Promise<number> {
+    return this.#delete(sql`
+      delete from nodes where id in (
+        select id from nodes n
+        where ended_at < now() - ${olderThanMs}::double precision * interval '1 millisecond'
+          and not exists (select from shard_assignments a where n.id in (a.owner, a.previous_owner))
+        limit ${limit})
+      returning id`)
+  }
+
+  async purgeRequests(olderThanMs: number, limit: number): Promise<number> {
+    return this.#delete(sql`
+      delete from cluster_requests where id in (
+        select id from cluster_requests
+        where ended_at < now() - ${olderThanMs}::double precision * interval '1 millisecond'
+          and (held_until is null or held_until < now())
+        limit ${limit})
+      returning id`)
+  }
+
+  async #delete(query: ReturnType<typeof sql>): Promise<number> {
+    return (await query.execute(this.#database.sql)).rows.length
+  }
+}
