@@ -180,9 +180,10 @@ const aborted = (signal: AbortSignal): Promise<void> =>
   })
 
 /** Undefined: whether the command was taken is not known, so it is sent again under the same id. */
-function refusal({ code, message }: ClientError, sentBefore: boolean): Refused | undefined {
+function refusal({ code, message, details }: ClientError, sentBefore: boolean): Refused | undefined {
   const known = REFUSALS[code]
-  if (!known || (sentBefore && ONLY_WHEN_FIRST.includes(code))) return undefined
+  const mayBeTaken = sentBefore || details.mayBeTaken === true
+  if (!known || (mayBeTaken && ONLY_WHEN_FIRST.includes(code))) return undefined
   return { status: 'refused', code, error: message, ...known }
 }
 

@@ -20,6 +20,8 @@ export class ClientError extends Error {
       readonly retryable?: boolean
       readonly retryAfterMs?: number
       readonly sessionId?: string
+      /** True when the same was sent before and its fate is not known: that one may have been taken. */
+      readonly mayBeTaken?: boolean
       readonly cause?: unknown
     } = {},
   ) {
@@ -27,12 +29,13 @@ export class ClientError extends Error {
     this.name = 'ClientError'
   }
 
-  static fromReply(reply: ErrorReply): ClientError {
+  static fromReply(reply: ErrorReply, mayBeTaken = false): ClientError {
     const { code, error, retryable, retryAfterMs, sessionId } = reply
     return new ClientError(code, error, {
       retryable,
       ...(retryAfterMs !== undefined && { retryAfterMs }),
       ...(sessionId !== undefined && { sessionId }),
+      ...(mayBeTaken && { mayBeTaken }),
     })
   }
 }

@@ -20,6 +20,8 @@ interface Pending {
   readonly onError: (error: ClientError) => void
   readonly timeout: ReturnType<typeof setTimeout>
   retry: ReturnType<typeof setTimeout> | undefined
+  /** One that was sent before was lost with its connection, or given up by the server: it may have been taken. */
+  mayBeTaken: boolean
 }
 
 export class Requests {
@@ -56,6 +58,7 @@ export class Requests {
         onError: reject,
         timeout,
         retry: undefined,
+        mayBeTaken: false,
       })
       this.#send(frame)
     })
@@ -67,7 +70,8 @@ export class Requests {
     const pending = requestId === undefined ? undefined : this.#pending.get(String(requestId))
     if (!pending) return false
     if (message.type === 'error') {
-      this.#refused(String(requestId), pending, ClientError.fromReply(message))
+      pending.mayBeTaken ||= message.code === 'outcome_unknown'
+      this.#refused(String(requestId), pending, ClientError.fromReply(message, pending.mayBeTaken))
       return true
     }
     // A logged event may carry the type and the id of an answer; only answers have no time of their own.
@@ -79,7 +83,10 @@ export class Requests {
 
   /** A connection stands again. */
   resend(): void {
-    for (const { frame } of this.#pending.values()) this.#send(frame)
+    for (const pending of this.#pending.values()) {
+      pending.mayBeTaken = true
+      this.#send(pending.frame)
+    }
   }
 
   failAll(error: ClientError): void {

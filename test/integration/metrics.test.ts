@@ -40,6 +40,8 @@ async function startDaemon(): Promise<Daemon> {
     ...{ DAEMON_PORT: '0', METRICS_PORT: '0', DAEMON_NAME: 'node-1', DAEMON_RATE_LIMIT_ENABLED: 'false' },
     ...{ DAEMON_JWT_SECRET: SECRET, DATABASE_URL: database.url, WORKSPACE_ROOT: join(folder, 'workspaces') },
     ...{ OPENAI_API_KEY: 'k', OPENAI_BASE_URL: model.openaiUrl, SHARD_COUNT: '4', DAEMON_MAX_SESSIONS: '4' },
+    // Delegations are counted in the tests of the federation.
+    ENABLE_FEDERATION: 'false',
     DAEMON_AUTH_API_KEYS: JSON.stringify([{ key: API_KEY, clientId: 'ci', role: 'user' }]),
   }
   const config = loadConfig({ flags: {}, env, cwd: folder })

@@ -88,3 +88,17 @@ test('no answer within a minute is an error, and so is the end of the client', a
   requests.failAll(new ClientError('closed', 'the client was closed'))
   await closed
 })
+
+test('a refusal says whether the same may have been taken before', async () => {
+  const outcomes = []
+  for (const before of ['nothing', 'outcome_unknown', 'a lost connection']) {
+    const { requests } = fixture()
+    const asked = requests.ask(message, 'command_accepted', (answer) => answer).catch((error: unknown) => error)
+    if (before === 'outcome_unknown') requests.settle({ ...refused('1', true), code: before } as ServerMessage)
+    if (before === 'a lost connection') requests.resend()
+    requests.settle(refused('1', false))
+    outcomes.push(((await asked) as ClientError).details.mayBeTaken)
+  }
+
+  expect(outcomes).toEqual([undefined, true, true])
+})
