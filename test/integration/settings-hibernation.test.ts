@@ -163,6 +163,31 @@ describe('on Redis', () => {
   })
 })
 
+test('in one process a session at rest leaves the bus and comes back too, with nothing but the built-in database', async () => {
+  const folder = settingsFolder()
+  const env = { SESSION_HIBERNATE_AFTER: String(HIBERNATE_AFTER_MS), LOG_LEVEL: 'debug', SHARD_COUNT: '4' }
+  const running = await startWith(folder.path, env)
+  onTestFinished(async () => {
+    await running.stop()
+    folder.remove()
+  })
+  const url = `ws://127.0.0.1:${running.daemon.port}`
+  const first = await connect({ url, webSocket })
+  const session = await first.spawn({ task: 'first', sessionType: 'echo' })
+  await until(session, 'task_completed')
+  first.close()
+  await vi.waitUntil(() => running.lines.some((it) => it.includes('sessions hibernate')), PATIENCE)
+
+  const second = await connect({ url, webSocket })
+  onTestFinished(() => second.close())
+  const attached = await second.attach(session.id, FROM_START)
+  const seen = collect(attached)
+  const end = await attached.execute('second')
+
+  expect(end).toMatchObject({ type: 'task_completed', eventId: '1-5' })
+  await vi.waitFor(() => expect(seen.filter((it) => 'eventId' in it)).toHaveLength(5), PATIENCE)
+}, 120_000)
+
 const report = (error: Error) => console.warn(`redis: ${error.message}`)
 
 function collect(session: SessionHandle): ServerMessage[] {
