@@ -312,6 +312,8 @@ export interface SessionLog {
   rest(claim: Claim, sessionId: SessionId): Promise<Rest | Refused>
   /** Drops everything of a session that is still exactly as it was read. */
   hibernate(claim: Claim, session: DormantSession): Promise<Hibernated | Refused>
+  /** Unsubscribes edges that are gone. Writing to a session does so too; this is for one that has nothing to say. */
+  dropGoneEdges(claim: Claim, sessionId: SessionId): Promise<void>
 }
 
 /** A session has one timer of each name; neither holds a space. */

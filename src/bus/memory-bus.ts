@@ -249,6 +249,11 @@ class MemorySessionLog implements SessionLog {
     return hibernated
   }
 
+  async dropGoneEdges(claim: Claim, sessionId: SessionId): Promise<void> {
+    const shard = this.shards.get(claim.shard)
+    if (!shard.refusal(claim)) shard.session(sessionId)?.dropGone(this.#isOpen)
+  }
+
   #isOpen = (outbox: Outbox): boolean => this.outboxes.isOpen(outbox)
 
   /**

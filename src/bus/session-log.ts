@@ -178,11 +178,18 @@ export class RedisSessionLog implements SessionLog {
     return refusal(line) ?? { status: word(line) as Hibernated['status'] }
   }
 
+  async dropGoneEdges(claim: Claim, sessionId: SessionId): Promise<void> {
+    await this.#restOf(claim, sessionId, NO_VERSION)
+  }
+
   #restOf(claim: Claim, sessionId: SessionId, version: string): Promise<ItemReply> {
     const { base, shard } = this.lanes.ofShard(claim.shard)
     return this.#rest.run(base, shard(claim.shard), [`${claim.shard} ${claim.epoch} ${sessionId}`, version])
   }
 }
+
+/** No session is in this version, so that none is read or dropped. */
+const NO_VERSION = '-'
 
 /** Words of an `idle` reply, and values before the remembered commands. */
 const [YOUNGER_WORD, OLDER_WORD, REST_VALUES] = [6, 7, 2]

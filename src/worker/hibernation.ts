@@ -6,6 +6,7 @@
  * A crash between two steps loses nothing: the bus holds the session until it is dropped, and before that it is kept. No
  * idle session costs this worker a byte of memory.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Claim, Refused, Rest, SessionLog } from '../bus/bus.js'
 import type { DormantSession } from '../bus/dormant.js'
 import type { Logger } from './session-services.js'
@@ -59,6 +60,8 @@ const MAX_SWEEP_MS = 60_000
 const PAGE = 100
 /** Of one sweep; the next goes on behind it. */
 const MAX_PAGES = 50
+/** A stop waits no longer for a Postgres that is silent: a sweep may end anywhere. */
+const STOP_MS = 1_000
 
 interface Candidate {
   readonly claim: Claim
@@ -86,7 +89,7 @@ export class Hibernation {
   async stop(): Promise<void> {
     this.#stopped = true
     clearInterval(this.#timer)
-    await this.#sweeping
+    await Promise.race([this.#sweeping, sleep(STOP_MS, undefined, { ref: false })])
   }
 
   /** Looks once at what may hibernate. Never rejects; a sweep under way is shared. */

@@ -106,6 +106,11 @@ export class SessionHost {
     }
   }
 
+  /** Sessions in the heap, with the claim that they are written under. */
+  *held(): Iterable<{ readonly id: string; readonly claim: Claim }> {
+    for (const [id, { claim }] of this.#held) yield { id, claim }
+  }
+
   /** Lets a session leave the heap if it is idle. False when it has work, or is being loaded. */
   letGo(id: string): boolean {
     const held = this.#held.get(id)

@@ -111,6 +111,8 @@ const SHARD_LOAD_MS = 2_000
 /** An edge has this long between reserving a session and submitting it. */
 const UNSUBMITTED_MS = 10_000
 const UNSUBMITTED_BATCH = 100
+/** How long a session that says nothing may be sent to an edge that is gone: nothing is sent meanwhile. */
+const GONE_EDGES_MS = 60_000
 /** A session that failed here is loaded anew after a pause, so that a bug does not spin. */
 const RELOAD_MS = 1_000
 /** Nobody listens there: the edge that asked is gone. */
@@ -137,6 +139,7 @@ export class Worker {
   #loadTimer: NodeJS.Timeout | undefined
   #shardLoadTimer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
+  #edgesTimer: NodeJS.Timeout | undefined
   #stopped = false
 
   constructor(options: WorkerOptions) {
@@ -266,6 +269,14 @@ export class Worker {
     this.#shardLoadTimer = setInterval(() => this.#reportShards(), SHARD_LOAD_MS)
     this.#sweepTimer = setInterval(() => void this.#submitForgotten(), UNSUBMITTED_MS)
     this.#hibernation.start()
+    this.#edgesTimer = setInterval(() => void this.#dropGoneEdges(), GONE_EDGES_MS)
+  }
+
+  /** An edge that died while a session had nothing to say is still subscribed to it. */
+  async #dropGoneEdges(): Promise<void> {
+    const held = [...this.#host.held()]
+    // What a connection fails to do now is done in a minute.
+    await Promise.allSettled(held.map(({ id, claim }) => this.#options.bus.log.dropGoneEdges(claim, id)))
   }
 
   /** Lets sessions at rest leave the bus now, as it happens from time to time anyway. Never rejects. */
@@ -282,6 +293,7 @@ export class Worker {
     this.#stopped = true
     clearInterval(this.#shardLoadTimer)
     clearInterval(this.#sweepTimer)
+    clearInterval(this.#edgesTimer)
     await this.#hibernation.stop()
     this.#options.member.setStatus('draining')
     const { hasSuccessor, migrationTimeoutMs, drainTimeoutMs, logger } = this.#options

@@ -44,6 +44,8 @@ export interface RedisUnderTest {
   remember(): Promise<() => Promise<void>>
   /** Makes it look as if the shard had last been whole in another server. */
   pretendServer(shard: number, name: string): Promise<void>
+  /** Outboxes that are subscribed to the session. */
+  subscribersOf(sessionId: SessionId): Promise<string>
   /** Entries in the outbox, in the lane of a shard: one for each call that had something to show. */
   outLength(outbox: Outbox, shard: number): Promise<number>
 }
@@ -199,6 +201,7 @@ function redisStore(name: string, lanes: number, servers: () => Pick<RedisConfig
           pretendServer: async (shard, name) => {
             await client.hset(keys.ofShard(shard).shard(shard), 'store', name)
           },
+          subscribersOf: async (sessionId) => (await client.hget(keys.sessionKey(sessionId), 'subs')) ?? '',
           outLength: (outbox, shard) => client.xlen(keys.ofShard(shard).outbox(outbox)),
         },
       }

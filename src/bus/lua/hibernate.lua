@@ -2,7 +2,8 @@
 --   gone are unsubscribed on the way.
 -- KEYS 1 hash of the first shard; derives from ARGV 1, per session, sh:<n> (epoch), its :work, s:<sid>, its :log :inbox
 --   :control :part :seen :seen-before, and out:<outbox> of each subscribed edge
--- ARGV 1 key base, then for each session: "shard epoch session" and the version to drop, '' to read
+-- ARGV 1 key base, then for each session: "shard epoch session" and the version to drop ("seq accepted commit"), '' to read,
+--   '-' to do neither
 -- Reply for each session "idle <epoch> <seq> <accepted> <status> <tenant> <ids> <older ids>", then its last commit, its state,
 --   and id and result of each remembered command, the younger first | "ok" dropped | "absent" | "busy" | "watched"
 --   | "unprojected" | "changed" | "fenced"|"rollback" and the stored epoch | "error" and the server's words
@@ -32,9 +33,9 @@ local function rest(head, version, replies)
   for i, field in ipairs(FIELDS) do s[field] = values[i] or nil end
   if not s.status then return 'absent' end
   local waits = tonumber(s.inbox or '0') + tonumber(s.control or '0')
+  local watched = isWatched(session, s.subs or '')
   -- What came in while the session ended waits for nobody any more.
   if s.pin or ((waits > 0 or s.part) and not FINAL[s.status]) then return 'busy' end
-  local watched = isWatched(session, s.subs or '')
   if tonumber(s.projected or '0') < tonumber(s.seq) then return 'unprojected' end
   if watched then return 'watched' end
   local present = table.concat({ s.seq, s.accepted or '0', s.commit or '' }, ' ')

@@ -101,12 +101,16 @@ export class MemorySession {
     this.#save(group)
   }
 
+  dropGone(isOpen: (outbox: Outbox) => boolean): void {
+    for (const outbox of this.subscribers) if (!isOpen(outbox)) this.subscribers.delete(outbox)
+  }
+
   /** What must be kept of this session if it is at rest; see SessionLog.rest. Outboxes that are not open are dropped. */
   rest(isOpen: (outbox: Outbox) => boolean): Rest {
+    this.dropGone(isOpen)
     const status = this.row.status as SessionStatus
     // What came in while the session ended waits for nobody any more.
     if ((this.hasWork || this.#part) && !isTerminal(status)) return { status: 'busy' }
-    for (const outbox of this.subscribers) if (!isOpen(outbox)) this.subscribers.delete(outbox)
     if (!this.isProjected) return { status: 'unprojected' }
     if (this.subscribers.size > 0) return { status: 'watched' }
     const { tenant, state, last_commit: commit } = this.row

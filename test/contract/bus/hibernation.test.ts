@@ -108,6 +108,21 @@ eachBus((fixture) => {
     expect((await bus.log.peek(sessionId))?.head).toBe('1-5')
   })
 
+  test.runIf(fixture.isRedis)('an edge that is gone is unsubscribed from a session that says nothing', async () => {
+    const { store, bus, edge, owner } = await begin()
+    const sessionId = await owner.spawn(edge.name)
+    const gone = await TestEdge.open(bus)
+    await bus.log.resume(sessionId, gone.name, 'now', 10)
+    const before = await store.redis?.subscribersOf(sessionId)
+    await gone.stop()
+
+    await bus.log.dropGoneEdges(owner.claimed, sessionId)
+
+    expect(before).toBe(`${edge.name} ${gone.name}`)
+    expect(await store.redis?.subscribersOf(sessionId)).toBe(edge.name)
+    expect((await bus.log.load(sessionId))?.inbox).toHaveLength(1)
+  })
+
   test('a command that came and ended without an event between the reading and the dropping keeps the session', async () => {
     const { bus, owner } = await begin()
     const { sessionId } = await resting(owner)
