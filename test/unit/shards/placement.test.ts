@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'vitest'
 import { LOAD_BALANCING_STRATEGIES } from '../../../src/config/schema.js'
 import { newSessionId } from '../../../src/protocol/ids.js'
+import { assignShards } from '../../../src/shards/assignment.js'
 import { createPlacer, type PlaceableWorker, type PlacementView } from '../../../src/shards/placement.js'
 import { shardOf, shardOfKey } from '../../../src/shards/shard.js'
 import { seededRandom } from '../../support/random.js'
@@ -85,6 +86,81 @@ describe('placement', () => {
 
   test('round-robin gives every worker the same', () => {
     expect(spread('round-robin', view({}, {}, {}))).toEqual([1_000, 1_000, 1_000])
+  })
+})
+
+describe('placement under skewed load', () => {
+  const SESSIONS = 8_000
+  /** An edge's picture of the load is a second old; so many sessions start in it. */
+  const STALE = 25
+
+  /** A few sessions do most of the work. */
+  const heavyTail = (random: () => number): number => Math.min(60, 1 / (1 - random()) ** 0.8)
+
+  /** Starts sessions of skewed load; the load and the number of sessions of each worker. */
+  function fill(strategy: (typeof LOAD_BALANCING_STRATEGIES)[number], weights: readonly number[]) {
+    const { next } = seededRandom(`skewed ${strategy}`)
+    const place = createPlacer(strategy, next)
+    const loads = weights.map(() => 0)
+    const counts = weights.map(() => 0)
+    let on = view(...weights.map((weight) => ({ weight })))
+    for (let session = 0; session < SESSIONS; session++) {
+      if (session % STALE === 0) on = view(...weights.map((weight, index) => ({ weight, load: loads[index] ?? 0 })))
+      const index = Number(place(on, `key-${session}`)?.worker.split('-')[1])
+      loads[index] = (loads[index] ?? 0) + heavyTail(next)
+      counts[index] = (counts[index] ?? 0) + 1
+    }
+    const pressures = loads.map((load, index) => load / (weights[index] ?? 1))
+    const peak = Math.max(...pressures) / (pressures.reduce((sum, it) => sum + it, 0) / pressures.length)
+    console.info(`${strategy}: fullest / mean ${peak.toFixed(3)}, sessions ${counts.join(' ')}`)
+    return { peak, counts }
+  }
+
+  test('least-loaded keeps the fullest worker near the mean, also with an old picture', () => {
+    expect(fill('least-loaded', [1, 1, 1, 1, 1, 1, 1, 1]).peak).toBeLessThan(1.1)
+  })
+
+  test('least-loaded keeps it near the mean by capacity, where capacities differ', () => {
+    expect(fill('least-loaded', [1, 1, 2, 4]).peak).toBeLessThan(1.15)
+  })
+
+  test('round-robin gives all the same number, whatever they carry', () => {
+    const { counts } = fill('round-robin', [1, 1, 1, 1, 1, 1, 1, 1])
+
+    expect(new Set(counts)).toEqual(new Set([SESSIONS / 8]))
+  })
+
+  test('weighted deals sessions by declared capacity, within a tenth', () => {
+    const { counts } = fill('weighted', [1, 2, 5])
+
+    counts.forEach((count, index) => {
+      const fair = (SESSIONS * ([1, 2, 5][index] ?? 0)) / 8
+      expect(Math.abs(count / fair - 1)).toBeLessThan(0.1)
+    })
+  })
+
+  test('hash-based keeps every key in its shard when a worker joins, and moves little more than its share', () => {
+    const place = createPlacer('hash-based')
+    const workers = (count: number) =>
+      Array.from({ length: count }, (_, n) => ({ id: `w${n}`, name: `w${n}`, weight: 1 }))
+    const owned = (owners: ReadonlyMap<number, string>): PlacementView => ({
+      workers: [...new Set(owners.values())].map((id) => ({
+        ...{ id, weight: 1, load: 0 },
+        shards: [...owners].filter(([, owner]) => owner === id).map(([shard]) => shard),
+      })),
+    })
+    const four = assignShards({ shardCount: 256, workers: workers(4), current: new Map() })
+    const five = assignShards({ shardCount: 256, workers: workers(5), current: four })
+    const keys = Array.from({ length: SESSIONS }, (_, n) => `tenant-${n % 97}/key-${n}`)
+
+    const before = keys.map((key) => place(owned(four), key))
+    const after = keys.map((key) => place(owned(five), key))
+
+    const moved = keys.filter((_, index) => before[index]?.worker !== after[index]?.worker).length / SESSIONS
+    console.info(`hash-based: ${(100 * moved).toFixed(1)} % of keys meet another worker when the fifth joins`)
+    expect(after.map((it) => it?.shard)).toEqual(before.map((it) => it?.shard))
+    expect(moved).toBeGreaterThan(0.1)
+    expect(moved).toBeLessThan(0.25)
   })
 })
 
