@@ -230,9 +230,9 @@ export class Daemon {
     this.#lifecycle.started('worker', () => worker.stop(), withinMs)
   }
 
-  async #startCoordinator({ database, beats, view, control, shardLoads, shardCount }: Planes): Promise<void> {
+  async #startCoordinator({ database, beats, primary, view, control, shardLoads, shardCount }: Planes): Promise<void> {
     const { node, log } = this.#foundation
-    if (!beats || !shardLoads) return
+    if (!beats || !primary || !shardLoads) return
     const [{ Coordinator }, { clusterJobs }] = await Promise.all([
       import('./coordinator/coordinator.js'),
       import('./assembly/background-jobs.js'),
@@ -249,6 +249,7 @@ export class Daemon {
       nodes: new Nodes(database),
       assignments: new ShardAssignments(database),
       beats,
+      primary,
       shardLoads,
       requests: new ClusterRequests(database),
       onTerm: (term) => jobs.led.follow(term),

@@ -17,6 +17,7 @@ import type { Config } from '../config/load.js'
 import type { NodeId } from '../protocol/ids.js'
 import { connectBlocking, connectCommands, disconnect, type RedisConfig } from '../redis/connect.js'
 import { KEY_LAYOUT } from '../redis/keys.js'
+import { primaryIdentity } from '../redis/primary.js'
 import { fixClusterConfig } from '../storage/cluster-config.js'
 import { type Database, openDatabase } from '../storage/database.js'
 import { migrate } from '../storage/migrate.js'
@@ -34,6 +35,8 @@ export interface ControlPlane {
   readonly control: ControlChannel
   /** Beats of all nodes; undefined in one process. */
   readonly beats: Beats | undefined
+  /** Names the Redis that holds the beats; undefined in one process. */
+  readonly primary: (() => Promise<string>) | undefined
   /** Measured load of shards; undefined in one process. */
   readonly shardLoads: ShardLoads | undefined
 }
@@ -112,7 +115,7 @@ export async function join(foundation: Foundation, database: Database, shardCoun
 function soloPlane({ node, version, log }: Foundation, database: Database, shardCount: number): ControlPlane {
   const assignments = new ShardAssignments(database)
   const solo = new Solo({ id: node, version, shardCount, assignments, log, lock: () => lockProcess(database) })
-  return { member: solo, view: solo, control: solo, beats: undefined, shardLoads: undefined }
+  return { member: solo, view: solo, control: solo, beats: undefined, primary: undefined, shardLoads: undefined }
 }
 
 async function clusterPlane(
@@ -135,5 +138,12 @@ async function clusterPlane(
   const member = new Membership({ ...identity, cluster, redis: settings, nodes: new Nodes(database), log })
   const connectReader = () => connectBlocking(settings, onError)
   const control = new RedisControlChannel({ id: node, cluster, redis, connectReader, log })
-  return { member, view: directory, control, beats, shardLoads: new RedisShardLoads(redis, cluster) }
+  return {
+    member,
+    view: directory,
+    control,
+    beats,
+    primary: () => primaryIdentity(redis),
+    shardLoads: new RedisShardLoads(redis, cluster),
+  }
 }

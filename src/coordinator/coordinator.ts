@@ -33,6 +33,8 @@ export interface CoordinatorDependencies {
   readonly nodes: Pick<Nodes, 'listLive' | 'setStatus' | 'find'>
   readonly assignments: Pick<ShardAssignments, 'ensureShards' | 'list' | 'assign' | 'requestRelease' | 'withdraw'>
   readonly beats: Pick<Beats, 'read' | 'declareDead'>
+  /** Names the Redis that holds the beats; another text means another server. */
+  readonly primary: () => Promise<string>
   readonly shardLoads: Pick<ShardLoads, 'read'>
   readonly requests: Pick<ClusterRequests, 'listOpen' | 'end'>
   readonly control: ControlChannel
@@ -154,8 +156,8 @@ export class Coordinator {
   async #round(): Promise<void> {
     const { beats, nodes, clock } = this.deps
     await this.#noteLeadership(await this.#lease.hold())
-    const [heard, expected] = await Promise.all([beats.read(), nodes.listLive()])
-    const verdict = this.#detector.judge(expected, heard, clock())
+    const [primary, heard, expected] = await Promise.all([this.deps.primary(), beats.read(), nodes.listLive()])
+    const verdict = this.#detector.judge(expected, heard, clock(), primary)
     if (!this.leads) return
     this.#noteFreeze(verdict.frozen)
     const dead = new Set(await this.#bury(verdict.dead))
@@ -179,7 +181,7 @@ export class Coordinator {
 
   #noteFreeze(frozen: boolean): void {
     if (frozen && !this.#frozen)
-      this.deps.log.warn({}, 'most nodes fell silent together; nothing is reassigned for now')
+      this.deps.log.warn({}, 'most nodes fell silent together, or Redis is another; nothing is reassigned for now')
     this.#frozen = frozen
   }
 
@@ -227,7 +229,10 @@ export class Coordinator {
     const { wished, round } = await this.#requests.read(picture)
     if (round && !this.#loadWatch.isDue) this.#loadWatch.request()
     const { targets, moving } = this.#reassignment
-    const plan = balance({ ...picture, ...(await this.#load(picture)), shardCount, targets, moving, wished })
+    const loads = await this.#load(picture)
+    // What nobody works on is given away even now: its owner has said so, or Postgres has.
+    const waiting = this.#frozen ? { moving: true, wished: new Map() } : { moving, wished }
+    const plan = balance({ ...picture, ...loads, ...waiting, shardCount, targets })
     this.#loadWatch.looked(plan)
     await this.#requests.planned(plan)
     this.#noteStranded(plan.stranded.length)

@@ -19,7 +19,7 @@ const FREEZE_SHARE = 0.5
 
 export interface Verdict {
   readonly dead: readonly NodeId[]
-  /** True while most nodes are silent and the leader waits. */
+  /** True while the leader waits: most nodes are silent, or Redis was another a moment ago. */
   readonly frozen: boolean
 }
 
@@ -28,17 +28,28 @@ export class FailureDetector {
   /** Since when each node's beats have been suspicious. */
   readonly #suspiciousSince = new Map<NodeId, number>()
   #frozenAt: number | undefined
+  #primary: string | undefined
+  #primaryChangedAt = Number.NEGATIVE_INFINITY
 
   /**
    * Judges the nodes that Postgres lists as alive by the beats read at `now` (monotonic, ms). Call it about four times a
-   * second: after a pause all nodes have their time anew.
+   * second: after a pause all nodes have their time anew. `primary` names the Redis that the beats were read from: one
+   * that took over may have lost them, and workers are busy claiming their shards there, so nobody is dead for a while.
    */
-  judge(expected: readonly { readonly id: NodeId }[], beats: readonly LiveNode[], now: number): Verdict {
+  judge(
+    expected: readonly { readonly id: NodeId }[],
+    beats: readonly LiveNode[],
+    now: number,
+    primary = this.#primary,
+  ): Verdict {
+    if (primary !== this.#primary && this.#primary !== undefined) this.#primaryChangedAt = now
+    this.#primary = primary
     this.#silence.observe(beats, now)
     this.#forgetAllBut(new Set([...expected, ...beats].map(({ id }) => id)))
     const silent = expected.filter(({ id }) => this.#silence.silentMs(id, now) >= SILENT_AFTER_MS).map(({ id }) => id)
     const stuck = beats.filter((beat) => this.#isStuck(beat, now)).map(({ id }) => id)
-    if (this.#freezes(silent.length, expected.length, now)) return { dead: [], frozen: true }
+    const isNew = now - this.#primaryChangedAt < FREEZE_MS
+    if (this.#freezes(silent.length, expected.length, now) || isNew) return { dead: [], frozen: true }
     const dead = new Set([...silent, ...stuck])
     return { dead: expected.map(({ id }) => id).filter((id) => dead.has(id)), frozen: false }
   }

@@ -15,7 +15,7 @@ const WAIT = { timeout: 20_000, interval: 20 }
 
 async function coordinate(plane: Plane): Promise<Coordinator> {
   const id = newNodeId('coordinator')
-  const { leader, nodes, assignments, beats, shardLoads, requests, log } = plane
+  const { leader, nodes, assignments, beats, primary, shardLoads, requests, log } = plane
   const control = plane.channel(id)
   const clock = () => performance.now()
   const coordinator = new Coordinator({
@@ -25,6 +25,7 @@ async function coordinate(plane: Plane): Promise<Coordinator> {
     nodes,
     assignments,
     beats,
+    primary,
     shardLoads,
     requests,
     control,

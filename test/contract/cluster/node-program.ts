@@ -23,6 +23,7 @@ type Code = {
   beats: typeof import('../../../src/cluster/beats.js')
   shardLoads: typeof import('../../../src/cluster/shard-loads.js')
   requests: typeof import('../../../src/storage/cluster-requests.js')
+  primary: typeof import('../../../src/redis/primary.js')
   channel: typeof import('../../../src/cluster/control-channel.js')
   coordinator: typeof import('../../../src/coordinator/coordinator.js')
   connect: typeof import('../../../src/redis/connect.js')
@@ -39,6 +40,7 @@ const MODULES: Readonly<Record<keyof Code, string>> = {
   beats: 'cluster/beats.js',
   shardLoads: 'cluster/shard-loads.js',
   requests: 'storage/cluster-requests.js',
+  primary: 'redis/primary.js',
   channel: 'cluster/control-channel.js',
   coordinator: 'coordinator/coordinator.js',
   connect: 'redis/connect.js',
@@ -116,6 +118,7 @@ async function runCoordinator(program: NodeProgram, code: Code, database: Databa
     assignments: new code.assignments.ShardAssignments(database),
     beats: new code.beats.Beats(redis, cluster),
     shardLoads: new code.shardLoads.RedisShardLoads(redis, cluster),
+    primary: () => code.primary.primaryIdentity(redis),
     requests: new code.requests.ClusterRequests(database),
     control: new code.channel.RedisControlChannel({ id, cluster, redis, connectReader, log }),
     log,

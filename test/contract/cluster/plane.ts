@@ -10,6 +10,7 @@ import { RedisControlChannel } from '../../../src/cluster/control-channel.js'
 import { RedisShardLoads } from '../../../src/cluster/shard-loads.js'
 import type { NodeId } from '../../../src/protocol/ids.js'
 import { connectBlocking, connectCommands, disconnect, type RedisConfig } from '../../../src/redis/connect.js'
+import { primaryIdentity } from '../../../src/redis/primary.js'
 import { ClusterRequests } from '../../../src/storage/cluster-requests.js'
 import { openDatabase } from '../../../src/storage/database.js'
 import { LeaderLease } from '../../../src/storage/leader.js'
@@ -38,6 +39,7 @@ export async function openPlane(redisUrl = address('TEST_REDIS_URL')) {
   return {
     ...{ cluster, database, databaseUrl, redis, redisConfig, log, channel },
     beats: new Beats(redis, cluster),
+    primary: () => primaryIdentity(redis),
     shardLoads: new RedisShardLoads(redis, cluster),
     nodes: new Nodes(database),
     assignments: new ShardAssignments(database),

@@ -18,7 +18,7 @@ const TIMEOUT_MS = 150_000
 
 async function coordinate(plane: Plane): Promise<Coordinator> {
   const id = newNodeId('coordinator')
-  const { leader, nodes, assignments, beats, shardLoads, requests, log } = plane
+  const { leader, nodes, assignments, beats, primary, shardLoads, requests, log } = plane
   const clock = () => performance.now()
   const control = plane.channel(id)
   const parts = {
@@ -26,6 +26,7 @@ async function coordinate(plane: Plane): Promise<Coordinator> {
     nodes,
     assignments,
     beats,
+    primary,
     shardLoads,
     requests,
     control,

@@ -18,6 +18,7 @@ function cluster(size: number) {
   // A clock that has nothing to do with the leader's.
   const skewMs = 3_600_000
   let now = 0
+  let primary = 'redis-1'
   const beat = (id: string): LiveNode => ({
     id,
     role: 'worker',
@@ -31,10 +32,13 @@ function cluster(size: number) {
   const run = (untilMs: number) => {
     for (; now <= untilMs; now += ROUND_MS) {
       const expected = ids.filter((id) => !dead.has(id)).map((id) => ({ id }))
-      for (const id of detector.judge(expected, ids.map(beat), now).dead) dead.set(id, now)
+      for (const id of detector.judge(expected, ids.map(beat), now, primary).dead) dead.set(id, now)
     }
   }
-  return { ids, silentSince, lag, dead, run, sleep: (ms: number) => (now += ms) }
+  const failover = () => {
+    primary = 'redis-2'
+  }
+  return { ids, silentSince, lag, dead, run, failover, sleep: (ms: number) => (now += ms) }
 }
 
 test('a node is dead 3 to 4 seconds after its last beat, and the others are not', () => {
@@ -124,4 +128,26 @@ test('a leader that could not watch for a while gives every node its time anew',
   run(10_250 + 60_000 + 4_000)
 
   expect([...dead.keys()]).toEqual(['node-0@1'])
+})
+
+test('for ten seconds after Redis became another nobody is dead, and then whoever is still silent', () => {
+  const { silentSince, dead, run, failover } = cluster(2)
+  run(5_000)
+
+  failover()
+  silentSince.set('node-1@1', 5_000)
+  run(5_000 + FREEZE_MS - 250)
+  expect(dead.size).toBe(0)
+  run(5_000 + FREEZE_MS + 1_000)
+
+  expect([...dead.keys()]).toEqual(['node-1@1'])
+})
+
+test('the first Redis that a leader sees is no other', () => {
+  const { silentSince, dead, run } = cluster(2)
+  silentSince.set('node-1@1', 0)
+
+  run(4_000)
+
+  expect([...dead.keys()]).toEqual(['node-1@1'])
 })
