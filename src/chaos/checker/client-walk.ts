@@ -34,7 +34,8 @@ export interface ClientWalkOptions {
 
 export class ClientWalk {
   readonly #places = new Map<string, Place>()
-  #complete = false
+  /** Its last line, when it had reason to have everything. */
+  #complete: ClientLine | undefined
 
   constructor(
     private readonly client: string,
@@ -46,7 +47,7 @@ export class ClientWalk {
     else if (line.kind === 'text') this.#text(line)
     else if (line.kind === 'subscribed') this.#subscribed(line)
     else if (line.kind === 'left') this.#leave(line.session)
-    else if (line.kind === 'closed') this.#complete = line.complete
+    else if (line.kind === 'closed' && line.complete) this.#complete = line
   }
 
   /** The client's own spawn was accepted: its story begins with the session. */
@@ -58,7 +59,7 @@ export class ClientWalk {
   finish(): void {
     for (const place of this.#places.values()) {
       this.#settle(place)
-      if (this.#complete) this.#checkEnd(place)
+      if (this.#complete) this.#checkEnd(place, this.#complete)
     }
   }
 
@@ -176,10 +177,9 @@ export class ClientWalk {
     }
   }
 
-  #checkEnd(place: Place): void {
+  #checkEnd(place: Place, line: ClientLine): void {
     const head = place.log?.head ?? 0
     if (place.seq >= head) return
-    const line: ClientLine = { kind: 'closed', client: this.client, at: Number.NaN, complete: true }
     this.#broken('G4', place, line, `stayed until the end and has number ${place.seq} of ${head}`)
   }
 

@@ -19,6 +19,8 @@ export interface Mutant {
   readonly bug: string
   /** Where the bug takes effect. */
   readonly role: 'edge' | 'worker'
+  /** Longer than others, for a bug that is seldom felt. */
+  readonly minutes?: number
   /** Faults under which the bug is felt, as `chaos verify --faults` takes them. */
   readonly faults: string
   /** A verdict must break one of these. */
@@ -66,10 +68,26 @@ export const MUTANTS = {
     ],
   },
   doubledTool: {
+    name: 'a once tool runs twice',
+    bug: 'every call of its class is made once more',
+    role: 'worker',
+    faults: 'T9',
+    expected: ['G8'],
+    patches: [
+      {
+        file: 'runtimes/tool-round.js',
+        find: 'return { call, outcome: await tools.run(requestOf(call), turn) };',
+        replace: `if (tools.effectOf(call.name, call.input) === 'once') await tools.run(requestOf(call), turn);
+    return { call, outcome: await tools.run(requestOf(call), turn) };`,
+      },
+    ],
+  },
+  repeatedTool: {
     name: 'a once tool is run again by the next owner',
     bug: 'a started call is repeated whatever its class',
     role: 'worker',
     faults: 'T1',
+    minutes: 4,
     expected: ['G8'],
     patches: [
       {
