@@ -191,7 +191,11 @@ export class ClientWalk {
     const { findings, began } = this.options
     findings.violated(guarantee, `client ${this.client}, session ${place.session}: it ${what}`, () => [
       `client ${this.client}  at ${timeText(line.at, began)} ${JSON.stringify(line)}`,
-      ...(place.log?.around(Math.max(1, place.seq)) ?? ['no log holds this session']),
+      ...(place.log?.around(numberOf(line) ?? place.seq) ?? ['no log holds this session']),
     ])
   }
 }
+
+/** The number of the event that a line tells of. */
+const numberOf = (line: ClientLine): number | undefined =>
+  line.kind === 'event' ? parseEventId(line.event)?.seq : undefined

@@ -62,8 +62,8 @@ export const MUTANTS = {
     patches: [
       {
         file: `${SCRIPTS}/commit.lua`,
-        find: `call('XADD', session .. ':log', epochText .. '-' .. seq, 'd', ARGV[i])`,
-        replace: `if seq % 20 ~= 0 then call('XADD', session .. ':log', epochText .. '-' .. seq, 'd', ARGV[i]) end`,
+        find: `call('XADD', session .. ':log', eventEpoch .. '-' .. seq, 'd', ARGV[i])`,
+        replace: `if seq % 20 ~= 0 then call('XADD', session .. ':log', eventEpoch .. '-' .. seq, 'd', ARGV[i]) end`,
       },
     ],
   },
@@ -116,8 +116,8 @@ export const MUTANTS = {
       },
       {
         file: `${SCRIPTS}/accept.lua`,
-        find: `if stored ~= epoch then replies[line] = ${FENCED} end\n  if stored ~= epoch or left == 0`,
-        replace: `if stored > epoch then replies[line] = ${FENCED} end\n  if stored > epoch or left == 0`,
+        find: `local refused = stored > epoch and 'fenced ' or (stored < epoch or isBehind(from, known)) and 'rollback '`,
+        replace: `local refused = stored > epoch and 'fenced '`,
       },
     ],
   },
@@ -130,7 +130,7 @@ export const MUTANTS = {
     patches: [
       {
         file: `${SCRIPTS}/accept.lua`,
-        find: `local entries = call('XRANGE', shard .. ':in', '(' .. (s[2] or '0-0'), '+', 'COUNT', left)`,
+        find: `local entries = call('XRANGE', shard .. ':in', '(' .. from, '+', 'COUNT', left)`,
         replace: `pcall(call, 'XGROUP', 'CREATE', shard .. ':in', 'workers', '0', 'MKSTREAM')
   local owner = call('HGET', shard, 'owner') or 'nobody'
   local read = call('XREADGROUP', 'GROUP', 'workers', owner, 'COUNT', left, 'STREAMS', shard .. ':in', '>')
