@@ -1,11 +1,11 @@
 /**
- * A private Redis Cluster on loopback: some masters that share all slots evenly, without replicas.
+ * A private Redis Cluster on loopback: some masters that share all slots evenly, each with a replica when that is asked for.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findRedis } from '../../src/chaos/servers/binaries.js'
 import { startContainer } from '../../src/chaos/servers/container.js'
 import { probeRedis, withRedis } from '../../src/chaos/servers/redis-admin.js'
-import { redisArgs, startRedis } from '../../src/chaos/servers/redis-server.js'
+import { type RunningRedis, redisArgs, startRedis } from '../../src/chaos/servers/redis-server.js'
 import { freePort, onFreePort } from '../../src/chaos/servers/server-process.js'
 import { redisSource } from '../../src/chaos/servers/source.js'
 import { installUnlessFound } from './install.js'
@@ -30,6 +30,49 @@ interface Masters {
   stop(): Promise<void>
 }
 
+export interface ReplicatedRedisCluster extends RunningRedisCluster {
+  readonly masters: readonly RunningRedis[]
+  readonly replicas: readonly RunningRedis[]
+}
+
+/** The same with a replica for each master, as processes of this machine: for tests that kill a master. */
+export async function startReplicatedCluster(masters = 3): Promise<ReplicatedRedisCluster> {
+  const nodes = await startNodes(2 * masters)
+  const stop = () => stopNodes(nodes)
+  const [primaries, replicas] = [nodes.slice(0, masters), nodes.slice(masters)]
+  try {
+    await joinMasters(portsOf(primaries), busPortsOf(primaries))
+    await Promise.all(replicas.map((replica, index) => joinReplica(replica, primaries[index] ?? replica)))
+    await Promise.all(nodes.map(({ server }) => waitUntilReady(server.url, nodes.length)))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  const [ours, theirs] = [primaries, replicas].map((some) => some.map(({ server }) => server))
+  return { urls: portsOf(primaries).map(urlOf), masters: ours ?? [], replicas: theirs ?? [], stop }
+}
+
+/** Introduces a node and makes it follow a master, as soon as it has heard of it. */
+async function joinReplica(replica: Node, master: Node): Promise<void> {
+  const id = await withRedis(master.server.url, async (redis) => String(await redis.call('CLUSTER', 'MYID')))
+  const deadline = performance.now() + READY_TIMEOUT_MS
+  await withRedis(replica.server.url, async (redis) => {
+    await redis.call('CLUSTER', 'MEET', '127.0.0.1', master.server.port, master.busPort)
+    for (;;) {
+      const followed = await redis.call('CLUSTER', 'REPLICATE', id).catch((error: unknown) => error)
+      if (followed === 'OK') return
+      if (performance.now() > deadline) throw new Error('a replica could not join its master', { cause: followed })
+      await sleep(POLL_MS)
+    }
+  })
+  for (;;) {
+    const info = await withRedis(replica.server.url, (redis) => redis.info('replication'))
+    if (info.includes('master_link_status:up')) return
+    if (performance.now() > deadline) throw new Error(`a replica does not follow its master: ${info}`)
+    await sleep(POLL_MS)
+  }
+}
+
 /** Starts a Redis Cluster of our own, whatever the environment names. Throws one sentence when there is no way to. */
 export async function startRedisCluster(masters = 3): Promise<RunningRedisCluster> {
   await installUnlessFound(findRedis)
@@ -49,19 +92,27 @@ export async function startRedisCluster(masters = 3): Promise<RunningRedisCluste
 
 // Each master has a bus port of its own, because the default (port + 10,000) may lie beyond the last port or be taken.
 async function asProcesses(count: number): Promise<Masters> {
-  const start = () =>
-    onFreePort(async (busPort) => ({
-      busPort,
-      server: await startRedis({ extraArgs: clusterArgs(busPort) }),
-    }))
-  const masters = await Promise.all(Array.from({ length: count }, start))
-  return {
-    ports: masters.map(({ server }) => server.port),
-    busPorts: masters.map(({ busPort }) => busPort),
-    stop: async () => {
-      await Promise.all(masters.map(({ server }) => server.stop()))
-    },
-  }
+  const nodes = await startNodes(count)
+  return { ports: portsOf(nodes), busPorts: busPortsOf(nodes), stop: () => stopNodes(nodes) }
+}
+
+interface Node {
+  readonly busPort: number
+  readonly server: RunningRedis
+}
+
+const startNodes = (count: number): Promise<Node[]> =>
+  Promise.all(
+    Array.from({ length: count }, () =>
+      onFreePort(async (busPort) => ({ busPort, server: await startRedis({ extraArgs: clusterArgs(busPort) }) })),
+    ),
+  )
+
+const portsOf = (nodes: readonly Node[]): number[] => nodes.map(({ server }) => server.port)
+const busPortsOf = (nodes: readonly Node[]): number[] => nodes.map(({ busPort }) => busPort)
+
+async function stopNodes(nodes: readonly Node[]): Promise<void> {
+  await Promise.all(nodes.map(({ server }) => server.stop()))
 }
 
 // All in one container, where the address that they tell each other and us, 127.0.0.1, is right inside and outside.
@@ -89,6 +140,7 @@ const urlOf = (port: number): string => `redis://127.0.0.1:${port}`
 const clusterArgs = (busPort: number): string[] => [
   ...['--cluster-enabled', 'yes', '--cluster-port', String(busPort)],
   ...['--cluster-node-timeout', String(NODE_TIMEOUT_MS), '--cluster-config-file', 'nodes.conf'],
+  ...['--repl-diskless-sync-delay', '0'],
 ]
 
 async function joinMasters(ports: readonly number[], busPorts: readonly number[]): Promise<void> {

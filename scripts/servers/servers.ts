@@ -10,7 +10,12 @@ import { installUnlessFound } from './install.js'
 
 export type { RunningPostgres } from '../../src/chaos/servers/postgres-server.js'
 export type { RunningRedis } from '../../src/chaos/servers/redis-server.js'
-export { type RunningRedisCluster, startRedisCluster } from './redis-cluster.js'
+export {
+  type ReplicatedRedisCluster,
+  type RunningRedisCluster,
+  startRedisCluster,
+  startReplicatedCluster,
+} from './redis-cluster.js'
 export { type RunningSentinel, type SentinelOptions, startSentinel } from './redis-sentinel.js'
 
 interface Own {

@@ -3,8 +3,9 @@
  * back, under the same ids, and goes on.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { onTestFinished, test } from 'vitest'
-import { startRedis } from '../../scripts/servers/servers.js'
+import { expect, onTestFinished, test } from 'vitest'
+import { startRedis, startReplicatedCluster } from '../../scripts/servers/servers.js'
+import { withRedis } from '../../src/chaos/servers/redis-admin.js'
 import { FailoverLoad } from '../support/failover-load.js'
 import { RedisPair } from '../support/redis-pair.js'
 
@@ -44,6 +45,33 @@ test(
 
     await load.finish()
     await load.check()
+  },
+  TIMEOUT_MS,
+)
+
+test(
+  'a Redis Cluster of three masters loses one of them, whose replica lacks the last writes',
+  async () => {
+    const cluster = await startReplicatedCluster()
+    onTestFinished(() => cluster.stop())
+    const [master] = cluster.masters
+    const [replica] = cluster.replicas
+    if (!master || !replica) throw new Error('a master with its replica')
+    const nodes = cluster.urls.map((url) => new URL(url).host).join(',')
+    const load = await FailoverLoad.start({ REDIS_CLUSTER_NODES: nodes })
+    await load.stream()
+
+    // From here on the replica is refused: what is written is written to the master alone.
+    await withRedis(master.url, async (redis) => {
+      await redis.config('SET', 'requirepass', 'not-known-to-the-replica')
+      await redis.call('CLIENT', 'KILL', 'TYPE', 'replica')
+    })
+    await load.work('lost')
+    await master.kill('SIGKILL')
+
+    await load.finish()
+    await load.check()
+    expect(await withRedis(replica.url, (redis) => redis.info('replication'))).toContain('role:master')
   },
   TIMEOUT_MS,
 )

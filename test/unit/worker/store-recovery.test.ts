@@ -1,0 +1,154 @@
+/**
+ * How an owner puts back what its store has lost: after Postgres has said that the shard is still its own, commands before
+ * commits, each session's writes in their order, and only what is missing.
+ */
+import { expect, onTestFinished, test, vi } from 'vitest'
+import type { Change, Claim, StoreFailover, StoreWatchHandlers } from '../../../src/bus/bus.js'
+import type { Submission } from '../../../src/bus/command.js'
+import { newSessionId } from '../../../src/protocol/ids.js'
+import type { OwnedShard } from '../../../src/worker/shard-owner.js'
+import { StoreRecovery } from '../../../src/worker/store-recovery.js'
+import { WriteTail } from '../../../src/worker/write-tail.js'
+
+const SHARD = 5
+const claim: Claim = { shard: SHARD, owner: 'w@1', epoch: 3 }
+const mine: OwnedShard = { shard: SHARD, epoch: 3, state: 'assigned', previousOwner: undefined }
+const sessionId = newSessionId(SHARD)
+
+function fixture() {
+  const calls: string[] = []
+  const state = { head: 1, rows: [mine] as OwnedShard[], owned: new Map([[SHARD, claim]]) }
+  const handlers: StoreWatchHandlers[] = []
+  const store: StoreFailover = {
+    watch: (them) => {
+      handlers.push(them)
+      return { check: async () => undefined, stop: () => undefined }
+    },
+    restore: vi.fn(async (_claim, commands: readonly Submission[]) => {
+      calls.push(`restore ${commands.map(({ commandId }) => commandId).join(' ')}`)
+      return { status: 'ok' } as const
+    }),
+    settle: vi.fn(async () => {
+      calls.push('settle')
+      return { status: 'ok' } as const
+    }),
+  }
+  const log = {
+    claim: vi.fn(async () => {
+      calls.push('claim')
+      return { status: 'ok' } as never
+    }),
+    peek: vi.fn(async () => ({ head: `3-${state.head}` }) as never),
+    commit: vi.fn(async (_claim: Claim, change: Change) => {
+      calls.push(`commit ${change.commitId}`)
+      if (change.expectedSeq !== state.head) return { status: 'head', seq: state.head } as const
+      state.head += change.events.length
+      return { status: 'ok' } as const
+    }),
+    flush: vi.fn(async () => {
+      calls.push('flush')
+      return { status: 'ok' } as const
+    }),
+  }
+  const tail = new WriteTail()
+  const assigned = vi.fn(async () => state.rows)
+  const onLost = vi.fn(() => state.owned.clear())
+  const onRestored = vi.fn(async () => void calls.push('restored'))
+  const onCleared = vi.fn(() => void calls.push('cleared'))
+  const logger = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() }
+  const owned = () => state.owned
+  const recovery = new StoreRecovery({ store, log, tail, owned, assigned, onRestored, onCleared, onLost, logger })
+  onTestFinished(() => recovery.stop())
+  return { recovery, tail, calls, state, store, log, assigned, onLost, handlers }
+}
+
+const change = (commitId: string, expectedSeq: number, events = ['e']): Change => ({
+  ...{ sessionId, commitId, expectedSeq, events, status: 'active', state: undefined },
+  ...{ popInbox: 0, popControl: 0, ended: [], clearPart: false },
+})
+const command = (commandId: string): Submission => ({
+  ...{ sessionId, commandId, type: 'execute', tenant: 't', outbox: 'e@1-1', fresh: false, body: '{}' },
+})
+
+test('commands go back before writes, writes in their order, and what the store has is passed over', async () => {
+  const { recovery, tail, calls } = fixture()
+  tail.committed(claim, change('there', 0))
+  tail.flushed(claim, { sessionId, messageId: 'm', offset: 0, text: 't', headSeq: 1, json: '{}' })
+  tail.committed(claim, change('lost', 1))
+  tail.committed(claim, change('lost too', 2, ['e', 'e']))
+  tail.accepted(SHARD, command('a'))
+  tail.accepted(SHARD, command('b'))
+
+  const done = recovery.restore(claim)
+  expect(recovery.isRestoring(SHARD)).toBe(true)
+
+  expect(await done).toBe(true)
+  const writes = ['flush', 'commit lost', 'commit lost too']
+  expect(calls).toEqual(['claim', 'restore a b', ...writes, 'settle', 'restored', 'cleared'])
+  expect(recovery.isRestoring(SHARD)).toBe(false)
+  expect(recovery.isDoubted(SHARD)).toBe(false)
+})
+
+test('a shard that Postgres gives to another is let go of, and nothing is written', async () => {
+  const { recovery, calls, state, onLost } = fixture()
+  state.rows = [{ ...mine, epoch: 4 }]
+
+  expect(await recovery.restore(claim)).toBe(false)
+
+  expect(onLost).toHaveBeenCalledWith(claim, { status: 'unassigned' })
+  expect(calls).toEqual(['cleared'])
+})
+
+test('while Postgres does not answer the shard waits, and goes on when it does', async () => {
+  const { recovery, assigned, calls } = fixture()
+  assigned.mockRejectedValueOnce(new Error('away')).mockRejectedValueOnce(new Error('away'))
+
+  expect(await recovery.restore(claim)).toBe(true)
+
+  expect(assigned).toHaveBeenCalledTimes(3)
+  expect(calls).toEqual(['claim', 'settle', 'restored', 'cleared'])
+})
+
+test('a store that fails over again meanwhile is restored from the beginning', async () => {
+  const { recovery, tail, store, calls } = fixture()
+  tail.accepted(SHARD, command('a'))
+  vi.mocked(store.restore).mockResolvedValueOnce({ status: 'rollback', epoch: 2 })
+
+  expect(await recovery.restore(claim)).toBe(true)
+
+  expect(calls).toEqual(['claim', 'claim', 'restore a', 'settle', 'restored', 'cleared'])
+})
+
+test('a store that lacks more than is remembered leaves its shard in doubt, unsettled', async () => {
+  const { recovery, tail, store } = fixture()
+  tail.committed(claim, change('too late', 7))
+
+  expect(await recovery.restore(claim)).toBe(true)
+
+  expect(recovery.isDoubted(SHARD)).toBe(true)
+  expect(store.settle).not.toHaveBeenCalled()
+})
+
+test('suspicions that come while a shard is restored are cleared by it', async () => {
+  const { recovery, log } = fixture()
+
+  const all = await Promise.all([recovery.restore(claim), recovery.restore(claim), recovery.restore(claim)])
+
+  expect(all).toEqual([true, true, true])
+  expect(log.claim).toHaveBeenCalledOnce()
+})
+
+test('another server makes the owner restore the shards that it holds, and the same one shortens the tail', async () => {
+  const { recovery, handlers, calls, tail } = fixture()
+  const confirm = vi.spyOn(tail, 'confirm')
+  handlers[0]?.onSame(() => true)
+  expect(confirm).toHaveBeenCalledOnce()
+
+  handlers[0]?.onChanged((shard) => shard !== SHARD)
+  expect(recovery.isRestoring(SHARD)).toBe(false)
+  handlers[0]?.onChanged(() => true)
+  expect(recovery.isRestoring(SHARD)).toBe(true)
+  await recovery.cleared(SHARD)
+
+  expect(calls).toContain('restored')
+})
