@@ -34,6 +34,8 @@ export class CommandReader {
   readonly #again = new Set<number>()
   /** Where the cursors stand: nobody but us moves them. */
   readonly #cursors = new Map<number, string>()
+  /** Shards whose commands were taken, and we do not know which: not read before they are claimed anew. */
+  readonly #unknown = new Set<number>()
   #stopped = false
 
   constructor(options: CommandReaderOptions) {
@@ -43,7 +45,7 @@ export class CommandReader {
   /** Commands may wait in this shard. */
   read(shard: number): void {
     if (this.#stopped) return
-    if (this.#running.has(shard)) this.#again.add(shard)
+    if (this.#running.has(shard) || this.#unknown.has(shard)) this.#again.add(shard)
     else this.#running.set(shard, this.#readAll(shard))
   }
 
@@ -64,10 +66,13 @@ export class CommandReader {
       while ((await this.#accept(shard)) || this.#again.has(shard))
       this.#running.delete(shard)
     } catch (error) {
+      // Later commands would overtake those whose acceptance we have not heard of.
+      this.#unknown.add(shard)
       await sleep(RETRY_MS)
-      // Claiming it anew tells of the shard once more, which may not find it busy.
       this.#running.delete(shard)
       if (!this.#stopped) await this.#options.onFailed(shard, error)
+      this.#unknown.delete(shard)
+      if (this.#again.has(shard)) this.read(shard)
     }
   }
 

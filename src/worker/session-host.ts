@@ -1,6 +1,7 @@
 /**
  * The sessions that this worker holds in memory: loaded when a command comes, dropped when idle.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AcceptedCommand, Claim, SessionRecord } from '../bus/bus.js'
 import type { Command, Submission } from '../bus/command.js'
 import { LOG_START } from '../protocol/ids.js'
@@ -15,6 +16,8 @@ import type { Takeover } from './turn.js'
 /** An idle session leaves the heap after this time; its log is then read back when it is needed. */
 const IDLE_MS = 60_000
 const SWEEP_MS = 5_000
+/** A store that fails at once must not be asked in a circle. */
+const RETRY_MS = 200
 
 export interface SessionHostOptions {
   readonly services: SessionServices
@@ -35,6 +38,8 @@ interface Held {
   readonly claim: Claim
   readonly session: Promise<LiveSession | undefined>
   live: LiveSession | undefined
+  /** Commands wait in the store that it has not been given: what comes now belongs behind them. */
+  catchingUp?: Promise<void> | undefined
 }
 
 export class SessionHost {
@@ -92,7 +97,8 @@ export class SessionHost {
       if (!waits) continue
       const held = this.#held.get(submission.sessionId) ?? this.#open(claim, submission, acceptance.status === 'new')
       const command = JSON.parse(submission.body) as Command
-      if (held.live) held.live.deliver(command)
+      if (held.catchingUp) void held.catchingUp.then(() => held.live?.deliver(command))
+      else if (held.live) held.live.deliver(command)
       else void held.session.then((session) => session?.deliver(command))
     }
   }
@@ -100,9 +106,9 @@ export class SessionHost {
   /** Goes on with unfinished commands: of a former owner, or of ours after the store was out of reach. */
   recover(claim: Claim, sessionIds: readonly string[], takeover: Takeover | undefined): void {
     for (const id of sessionIds) {
-      const live = this.#held.get(id)?.live
-      if (live) void this.catchUp(live)
-      else if (!this.#held.has(id)) this.#hold(id, claim, this.#load(id, claim, takeover))
+      const held = this.#held.get(id)
+      if (held?.live) this.#recoverLive(id, held, held.live)
+      else if (!held) this.#hold(id, claim, this.#load(id, claim, takeover))
     }
   }
 
@@ -159,13 +165,17 @@ export class SessionHost {
     this.#retired.delete(session)
   }
 
-  /** Hands a session what waits for it in the store: commands whose delivery was lost, or that another accepted. */
-  async catchUp(live: LiveSession): Promise<void> {
+  /**
+   * Hands a session what waits for it in the store: commands whose delivery was lost, or that another accepted. False when
+   * the store could not be read.
+   */
+  async catchUp(live: LiveSession): Promise<boolean> {
     try {
       const record = await this.options.services.loadSession(live.claim, live.id)
       if (record) live.deliverAll(record)
+      return true
     } catch {
-      // The store is away again: the shard is claimed once more when it is back.
+      return false // The store is away again, which its connection has logged.
     }
   }
 
@@ -180,6 +190,19 @@ export class SessionHost {
   async complete(claim: Claim, sessionId: string): Promise<boolean | undefined> {
     const held = this.#held.get(sessionId) ?? this.#hold(sessionId, claim, this.#load(sessionId, claim, undefined))
     return await (await held.session)?.complete()
+  }
+
+  /** Ends its commands in the order of the store, which pops them from the head of the inbox. */
+  #recoverLive(id: string, held: Held, live: LiveSession): void {
+    const caughtUp = (held.catchingUp ?? Promise.resolve()).then(() => this.#untilCaughtUp(id, held, live))
+    held.catchingUp = caughtUp
+    void caughtUp.then(() => {
+      if (held.catchingUp === caughtUp) held.catchingUp = undefined
+    })
+  }
+
+  async #untilCaughtUp(id: string, held: Held, live: LiveSession): Promise<void> {
+    while (this.#held.get(id) === held && !(await this.catchUp(live))) await sleep(RETRY_MS)
   }
 
   #open(claim: Claim, submission: Submission, isNew: boolean): Held {

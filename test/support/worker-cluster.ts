@@ -64,6 +64,8 @@ export interface WorkerClusterOptions {
   readonly drainTimeoutMs?: number
   readonly sessionTimeoutMs?: number
   readonly maxUnprojected?: WorkerOptions['maxUnprojected']
+  /** What the workers see of the bus; default all of it. */
+  readonly workerBus?: (bus: Bus) => Bus
   /** Default: nothing hibernates while a test runs. */
   readonly hibernateAfterMs?: number
 }
@@ -141,7 +143,7 @@ export class WorkerCluster {
     await new Nodes(this.database).register({ id: worker.id, name, role: 'worker', version: '1', capacity: 1 })
     if (owns) await this.assign(worker.id)
     const running = new Worker({
-      bus: this.bus,
+      bus: this.options.workerBus?.(this.bus) ?? this.bus,
       member: member(worker),
       control: this.plane?.openControl(worker.id),
       hasSuccessor: () => this.options.drainTimeoutMs !== undefined,
