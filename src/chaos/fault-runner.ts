@@ -12,6 +12,9 @@ import type { ChaosNode, Nodes } from './nodes.js'
 /** A cluster that has not healed by then does not heal by itself. */
 const SETTLE_TIMEOUT_MS = 60_000
 const POLL_MS = 200
+/** A node cannot start while the store that it needs is away. */
+const START_ATTEMPTS = 5
+const START_PAUSE_MS = 1_000
 /** Between faults: figures outside of fault windows are taken here. */
 const MIN_QUIET_MS = 2_000
 const MAX_QUIET_MS = 5_000
@@ -79,13 +82,14 @@ export class FaultRunner {
         began = await this.#begin(id, fault, victim)
         return began
       },
-      restart: async (node, env) => {
-        await parts.nodes.restart(node, env)
-        if (node.role === 'edge') await parts.load.setEdges(edgesOf(parts.nodes))
-      },
+      restart: (node, env) => this.#restart(node, env),
       complain: (sentence) => this.complaints.push(`${id}: ${sentence}`),
     }
-    await fault.run(stage)
+    try {
+      await fault.run(stage)
+    } catch (error) {
+      stage.complain(`the fault could not be carried out: ${String(error)}`)
+    }
     if (!began) return
     const settledMs = await this.settled(began.startedAt)
     await parts.load.faultHealed()
@@ -94,6 +98,21 @@ export class FaultRunner {
     this.records.push({ id, test: fault.test, title: fault.title, line: began.line, found: began.found, settledMs })
     const end = settledMs === undefined ? 'did not heal' : `healed after ${(settledMs / 1_000).toFixed(1)} s`
     tell(`${id.padEnd(7)} ${fault.title}: ${nameOf(began.line)}${began.found.commands} commands in flight, ${end}`)
+  }
+
+  /** As a supervisor does: again and again. @throws Error when it does not start. */
+  async #restart(node: ChaosNode, env: Readonly<Record<string, string>> | undefined): Promise<void> {
+    const { nodes, load } = this.#options.parts
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await nodes.restart(node, env)
+        break
+      } catch (error) {
+        if (attempt === START_ATTEMPTS) throw error
+        await sleep(START_PAUSE_MS)
+      }
+    }
+    if (node.role === 'edge') await load.setEdges(edgesOf(nodes))
   }
 
   async #begin(id: string, { test }: Fault, { kind, node, isolated, losesWrites }: Victim): Promise<Begun> {

@@ -59,22 +59,23 @@ export interface RunOutcome {
 export async function runFaults(options: VerifyOptions, teardown: Teardown): Promise<RunOutcome> {
   const folder = openFolder(options.keep, teardown)
   const stage = await openStage(options, folder, teardown)
+  const { nodes, stores, provider } = stage
   const { tell } = options
-  tell(`Seed ${options.seed}. ${stage.nodes.all().length} nodes and the load are ready.`)
+  tell(`Seed ${options.seed}. ${nodes.all().length} nodes and the load are ready.`)
   const began = now()
   const faults = new JournalWriter<FaultLine>(journalFiles.faults(folder))
   const runner = new FaultRunner({
-    parts: { ...stage, random: seededRandom(options.seed) },
+    parts: { nodes, stores, provider, load: stage.load, random: seededRandom(options.seed) },
     append: (line) => faults.append(line),
     tell,
   })
   const deadline = performance.now() + options.minutes * MINUTE_MS
   await runner.run(options.faults, () => performance.now() > deadline)
   const load = await stage.load.finish(LOST_AFTER_MS)
-  faults.close()
+  for (const journal of [faults, ...stage.journals]) journal.close()
   const ended = now()
   const run: RunLine = { kind: 'run', seed: options.seed, began, loadEnded: ended, ended }
-  return { folder, load, runner, run, stores: stage.stores }
+  return { folder, load, runner, run, stores }
 }
 
 function openFolder(keep: boolean, teardown: Teardown): string {
@@ -92,10 +93,19 @@ async function openStage(options: VerifyOptions, folder: string, teardown: Teard
     ...(redisUrl !== undefined && { redisUrl }),
     ...(databaseUrl !== undefined && { databaseUrl }),
   })
-  const effects = await teardown.open('the tool server', startEffects(folder, seed))
+  const effectJournal = new JournalWriter<EffectLine>(journalFiles.effects(folder, 'tools'))
+  const effects = await teardown.open(
+    'the tool server',
+    EffectServer.start((line) => effectJournal.append(line), seededRandom(seed)),
+  )
+  const modelJournal = new JournalWriter<ModelLine>(journalFiles.models(folder, 'provider'))
   const provider = await teardown.open(
     'the model provider',
-    startProvider(folder, seed, effects, (token) => nodes.idOfToken(token)),
+    FakeProvider.start({
+      ...{ effects, random: seededRandom(seed) },
+      append: (line) => modelJournal.append(line),
+      nodeOf: (token) => nodes.idOfToken(token),
+    }),
   )
   const nodes = new Nodes({
     ...{ folder: join(folder, 'nodes'), stores, teardown, proxied: needs.proxies ?? false },
@@ -105,7 +115,7 @@ async function openStage(options: VerifyOptions, folder: string, teardown: Teard
   })
   await startNodes(nodes, options)
   const load = await startLoad(nodes, options, folder, teardown)
-  return { nodes, stores, provider, load }
+  return { nodes, stores, provider, load, journals: [effectJournal, modelJournal] }
 }
 
 async function startNodes(nodes: Nodes, { workers, edges, coordinators }: VerifyOptions): Promise<void> {
@@ -123,19 +133,4 @@ async function startLoad(nodes: Nodes, options: VerifyOptions, folder: string, t
   const { seed, rate } = options
   await load.start({ seed, folder, edges: edgesOf(nodes), mix, rate, duplicatesPercent: DUPLICATES_PERCENT })
   return load
-}
-
-function startEffects(folder: string, seed: number): Promise<EffectServer> {
-  const journal = new JournalWriter<EffectLine>(journalFiles.effects(folder, 'tools'))
-  return EffectServer.start((line) => journal.append(line), seededRandom(seed))
-}
-
-function startProvider(
-  folder: string,
-  seed: number,
-  effects: EffectServer,
-  nodeOf: (token: string) => string | undefined,
-): Promise<FakeProvider> {
-  const journal = new JournalWriter<ModelLine>(journalFiles.models(folder, 'provider'))
-  return FakeProvider.start({ effects, random: seededRandom(seed), append: (line) => journal.append(line), nodeOf })
 }
