@@ -181,7 +181,7 @@ eachDatabase((open) => {
     await projection.project([batch(log.events)])
 
     const at = new Date(AT)
-    const model = { kind: 'model', effect: null, attempt: 1, status: 'completed', tokens: 18, cost: 0.5 }
+    const model = { kind: 'model', model: 'm', effect: null, attempt: 1, status: 'completed', tokens: 18, cost: 0.5 }
     const times = { started_at: at, ended_at: at }
     expect(await tasks()).toEqual([
       {
@@ -204,6 +204,7 @@ eachDatabase((open) => {
         ref: 'c1',
         ...model,
         kind: 'tool',
+        model: '',
         effect: 'once',
         status: 'failed',
         tokens: 0,
