@@ -96,12 +96,27 @@ test('after thirty seconds the client hears that the outcome is unknown, and not
   expect(user.pendingCommands).toBe(0)
 })
 
+test('a command whose session is fetched from the database is sent on and waited for longer', () => {
+  const { submissions, sent } = fixture()
+  const user = client()
+  submissions.submit(command(), asker(user))
+
+  submissions.settle(acceptance('cold'))
+  vi.advanceTimersByTime(69_000)
+  expect([user.frames, user.pendingCommands]).toEqual([[], 1])
+  expect(sent.length).toBeGreaterThan(20)
+  vi.advanceTimersByTime(3_000)
+
+  expect(user.frames).toMatchObject([{ type: 'error', code: 'outcome_unknown' }])
+})
+
 test.each([
   ['new', '', { type: 'command_accepted', duplicate: false }],
   ['dup', '1-9', { type: 'command_accepted', duplicate: true, result: '1-9' }],
   ['busy', '', { type: 'error', code: 'busy', retryAfterMs: 250 }],
   ['final', 'terminated', { type: 'error', code: 'session_not_running' }],
   ['unknown', '', { type: 'error', code: 'session_not_found' }],
+  ['unavailable', '', { type: 'error', code: 'unavailable' }],
 ] as const)('an acceptance `%s` is told once and ends the sending', (status, detail, frame) => {
   const { submissions, sent } = fixture()
   const user = client()

@@ -175,3 +175,19 @@ test('events of a newer owner that begin before our place are not believed: the 
   expect(asked.at(-1)).toBe('1-3 for edge-1')
   expect(client.frames).toHaveLength(3)
 })
+
+test('a session that the store does not hold is asked for three times at most, and read as soon as it is there', async () => {
+  const { subscriptions, answer, asked, wake } = fixture()
+  const client = new Client()
+  void subscriptions.subscribe(SESSION, client, START)
+
+  for (let time = 1; time <= 5; time++) {
+    await answer({ status: 'unknown' })
+    subscriptions.awoke(SESSION)
+  }
+  await answer(upTo(2, 1, 2))
+
+  expect(wake.mock.calls).toEqual(Array(3).fill([SESSION, 'edge-1']))
+  expect(asked).toHaveLength(6)
+  expect(client.frames).toEqual(['note 1-1', 'note 1-2'])
+})
