@@ -409,6 +409,8 @@ export interface StoreWatchHandlers {
  */
 export interface StoreFailover {
   watch(handlers: StoreWatchHandlers): StoreWatch
+  /** Refuses new commands of a shard as `busy` until it is claimed, for some seconds at most; its owner says it again. */
+  pause(claim: Claim): Promise<void>
   /**
    * Puts accepted commands back that the store does not know, behind what waits, in the order given, which is that of
    * their acceptance; creates the sessions of spawns. Bounds of what may wait do not count: they were accepted.

@@ -18,8 +18,12 @@ import type { Lanes } from './lanes.js'
 import { refusal } from './replies.js'
 import { StoreIdentity } from './store-identity.js'
 
+/** Longer than a question to Postgres takes to fail, after which the owner pauses the shard anew. */
+const PAUSE_MS = 10_000
+
 export class RedisStoreFailover implements StoreFailover {
   readonly #claim = new Script(new URL('./lua/claim.lua', import.meta.url))
+  readonly #pause = new Script(new URL('./lua/pause.lua', import.meta.url))
   readonly #restore = new Script(new URL('./lua/restore.lua', import.meta.url))
 
   constructor(
@@ -29,6 +33,11 @@ export class RedisStoreFailover implements StoreFailover {
 
   watch(handlers: StoreWatchHandlers): StoreWatch {
     return new StoreIdentity(this.redis, this.lanes, handlers)
+  }
+
+  async pause(claim: Claim): Promise<void> {
+    const key = this.lanes.ofShard(claim.shard).shard(claim.shard)
+    await this.#pause.run(this.redis, key, claim.epoch, PAUSE_MS)
   }
 
   async restore(claim: Claim, commands: readonly Submission[]): Promise<{ readonly status: 'ok' } | Refused> {

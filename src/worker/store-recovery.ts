@@ -129,6 +129,8 @@ export class StoreRecovery {
         this.#options.logger.warn({ err, shard: claim.shard }, 'a shard could not be restored yet; trying again')
         return 'again'
       })
+      // A store that is away refuses by itself.
+      if (attempt === 'again') await this.#options.store.pause(claim).catch(() => undefined)
       if (attempt !== 'again') return attempt === 'restored'
       await sleep(RETRY_MS)
     }

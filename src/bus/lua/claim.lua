@@ -1,5 +1,5 @@
 -- claim.lua: installs the epoch that Postgres granted to a worker; this copy only ratchets up.
--- KEYS 1 shard hash (epoch, owner, cursor, store = run id and replication id of the server in which an owner last had
+-- KEYS 1 shard hash (epoch, owner, cursor, paused, store = run id and replication id of the server in which an owner last had
 --   everything); derives <1>:work <1>:pins <1>:cold and, from ARGV 4, s:<sid> of each session in the first
 -- ARGV 1 owner  2 granted epoch  3 key layout  4 key base  5 1 when the owner has everything in this server
 -- Reply {"ok", {session with commands…}, {session with unprojected events…}, {pinned session, "node epoch"…}, {session that is
@@ -11,6 +11,7 @@ if stored > tonumber(ARGV[2]) then return { 'fenced', tostring(stored) } end
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local store = run .. ' ' .. string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
 redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'owner', ARGV[1], 'layout', ARGV[3])
+redis.call('HDEL', KEYS[1], 'paused')
 if not s[3] or ARGV[5] == '1' then redis.call('HSET', KEYS[1], 'store', store) end
 local active, unprojected = {}, {}
 for _, sid in ipairs(redis.call('SMEMBERS', KEYS[1] .. ':work')) do

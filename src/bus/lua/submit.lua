@@ -1,7 +1,7 @@
 -- submit.lua: appends clients' commands to their shards' streams, or refuses those of a shard where too much waits, and
 --   rings once at each owner.
 -- KEYS 1 hash of the first shard; derives from ARGV 1, per shard, sh:<n> (queued and bytes = commands not yet accepted,
---   owner) and its command stream :in, and bell:<owner>
+--   owner, paused = server time in ms until which nothing is taken) and its command stream :in, and bell:<owner>
 -- ARGV 1 key base  2 most commands  3 most bytes  4 most rings in a bell, then for each command: shard, its head "session type
 --   outbox tenant fresh", command id, body
 -- Reply for each command "ok" | "busy" | "error" and the server's words
@@ -12,8 +12,12 @@ local function shardOf(number)
   local shard = shards[number]
   if not shard then
     local key = base .. 'sh:' .. number
-    local s = call('HMGET', key, 'queued', 'bytes', 'owner')
+    local s = call('HMGET', key, 'queued', 'bytes', 'owner', 'paused')
     shard = { key = key, stream = key .. ':in', queued = tonumber(s[1] or '0'), bytes = tonumber(s[2] or '0'), owner = s[3] }
+    if s[4] then
+      local time = call('TIME')
+      shard.paused = time[1] * 1000 + time[2] / 1000 < tonumber(s[4])
+    end
     shards[number] = shard
   end
   return shard
@@ -21,7 +25,7 @@ end
 
 local function submit(number, head, id, body)
   local shard = shardOf(number)
-  if shard.bytes + #body > mostBytes or shard.queued >= mostCommands then return 'busy' end
+  if shard.paused or shard.bytes + #body > mostBytes or shard.queued >= mostCommands then return 'busy' end
   call('XADD', shard.stream, '*', 'h', head, 'c', id, 'b', body)
   shard.bytes, shard.queued, shard.added = shard.bytes + #body, shard.queued + 1, true
   return 'ok'

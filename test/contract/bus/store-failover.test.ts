@@ -195,6 +195,21 @@ eachBus((fixture) => {
     expect(await bus.log.claim(owner.claimed)).toMatchObject({ storeChanged: false })
   })
 
+  test('a paused shard refuses commands until it is claimed again, and only its owner pauses it', async () => {
+    const { bus, owner, store } = await begin()
+    const sessionId = await owner.spawn(OUTBOX)
+    await store.pause({ ...owner.claimed, epoch: 0 })
+    expect(await bus.commands.submit(submission(sessionId, OUTBOX))).toEqual({ status: 'ok' })
+
+    await store.pause(owner.claimed)
+    expect(await bus.commands.submit(submission(sessionId, OUTBOX))).toMatchObject({ status: 'busy' })
+    const other = newSessionId(SHARD + 1)
+    expect(await bus.commands.submit(submission(other, OUTBOX))).toEqual({ status: 'ok' })
+    await bus.log.claim(owner.claimed)
+
+    expect(await bus.commands.submit(submission(sessionId, OUTBOX))).toEqual({ status: 'ok' })
+  })
+
   test('the watch says of every lane that its server is the same', async () => {
     const { store } = await begin()
     const onChanged = vi.fn()

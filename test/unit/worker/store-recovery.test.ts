@@ -28,6 +28,7 @@ function fixture() {
       calls.push(`restore ${commands.map(({ commandId }) => commandId).join(' ')}`)
       return { status: 'ok' } as const
     }),
+    pause: vi.fn(async () => undefined),
     settle: vi.fn(async () => {
       calls.push('settle')
       return { status: 'ok' } as const
@@ -99,13 +100,14 @@ test('a shard that Postgres gives to another is let go of, and nothing is writte
   expect(calls).toEqual(['cleared'])
 })
 
-test('while Postgres does not answer the shard waits, and goes on when it does', async () => {
-  const { recovery, assigned, calls } = fixture()
+test('while Postgres does not answer the shard refuses commands and waits, and goes on when it does', async () => {
+  const { recovery, assigned, calls, store } = fixture()
   assigned.mockRejectedValueOnce(new Error('away')).mockRejectedValueOnce(new Error('away'))
 
   expect(await recovery.restore(claim)).toBe(true)
 
   expect(assigned).toHaveBeenCalledTimes(3)
+  expect(store.pause).toHaveBeenCalledTimes(2)
   expect(calls).toEqual(['claim', 'settle', 'restored', 'cleared'])
 })
 
