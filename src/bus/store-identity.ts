@@ -9,7 +9,7 @@ import { Script } from '../redis/script.js'
 import type { StoreWatch, StoreWatchHandlers } from './bus.js'
 import type { Lanes } from './lanes.js'
 
-/** How long lost events of idle sessions stay unnoticed at most, beyond the failover itself. Some 60 µs of the server. */
+/** How long lost events of idle sessions stay unnoticed at most, beyond the failover itself. Some 10 µs of the server for each lane. */
 const LOOK_MS = 500
 const RETRY_MS = 50
 
