@@ -164,7 +164,9 @@ export const MUTANTS = {
     name: 'an edge that keeps its old cursor',
     bug: 'an out-stream that lost entries is read on as if it had not',
     role: 'edge',
+    // Felt by whom nothing more is sent: any later event shows the gap.
     faults: 'T6',
+    minutes: 3,
     expected: ['G4', 'G1', 'G5'],
     patches: [
       {
