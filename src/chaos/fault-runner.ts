@@ -66,10 +66,17 @@ export class FaultRunner {
   async settled(since: number): Promise<number | undefined> {
     const deadline = performance.now() + SETTLE_TIMEOUT_MS
     while (performance.now() < deadline) {
+      await this.#startEnded()
       if (await this.#isWhole()) return Math.round(performance.now() - since)
       await sleep(POLL_MS)
     }
     return undefined
+  }
+
+  /** Who was declared dead has ended, as it must; a supervisor starts it again. */
+  async #startEnded(): Promise<void> {
+    const ended = this.#options.parts.nodes.all().filter(({ process }) => !process.running)
+    await Promise.allSettled(ended.map((node) => this.#restart(node, undefined)))
   }
 
   async #runOne(fault: Fault): Promise<void> {
