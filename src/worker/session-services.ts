@@ -9,6 +9,7 @@ import type { SessionMeter } from '../telemetry/metrics.js'
 import type { WrittenEvents } from './change-builder.js'
 import type { WriterLog } from './event-batch.js'
 import type { CallPlace } from './step-journal.js'
+import type { Suspects } from './suspects.js'
 import type { TurnSlots } from './turn-slots.js'
 
 export interface Logger {
@@ -47,6 +48,7 @@ export interface SessionServices {
   /** Reads a session whole, as far as all that was written of it can be found. */
   loadSession(claim: Claim, sessionId: string): Promise<SessionRecord | undefined>
   readonly slots: TurnSlots
+  readonly suspects: Suspects
   readonly workspaces: Workspaces
   readonly logger: Logger
   now(): Date

@@ -31,6 +31,8 @@ export interface Takeover {
 
 /** A step that this many owners did not survive is not tried again. */
 const MAX_ATTEMPTS = 3
+/** A step that so many owners did not survive may be the reason why. */
+const SUSPECT_ATTEMPTS = 2
 
 /** The session as its turn sees it. */
 export interface TurnHost {
@@ -58,13 +60,21 @@ export async function runTask(host: TurnHost, command: TaskCommand, signal: Abor
   const early = host.writer.historyIsHere ? undefined : await loadHistory(host, signal)
   if (early) return recordEnd(host, command, early)
   const resumed = host.writer.conversation.open?.task.id === command.task.id
-  const attempts = resumed ? await announceTakeover(host, command) : announceTask(host, command)
-  const end =
-    attempts > MAX_ATTEMPTS
-      ? await quarantined(host, command, attempts)
-      : await carryOut(host, command, signal, restoreWorkspace)
-  recordEnd(host, command, end)
+  // Before this attempt is counted: whoever brings the worker down meanwhile is not this turn.
+  const cleared = resumed && isSuspect(host) ? await host.services.suspects.begin(signal) : undefined
+  try {
+    const attempts = resumed ? await announceTakeover(host, command) : announceTask(host, command)
+    const end =
+      attempts > MAX_ATTEMPTS
+        ? await quarantined(host, command, attempts)
+        : await carryOut(host, command, signal, restoreWorkspace)
+    recordEnd(host, command, end)
+  } finally {
+    cleared?.()
+  }
 }
+
+const isSuspect = ({ writer }: TurnHost): boolean => (writer.conversation.open?.attempts ?? 0) >= SUSPECT_ATTEMPTS
 
 /** Old events are in Postgres alone, which may be away. Returns how the task ends when they could not be had. */
 async function loadHistory({ writer, services, id }: TurnHost, signal: AbortSignal): Promise<TurnEnd | undefined> {

@@ -38,6 +38,7 @@ import { SessionTimeout } from './session-timeout.js'
 import { type OwnedShard, ShardOwner } from './shard-owner.js'
 import { type PinNote, ShardRelease } from './shard-release.js'
 import { StoreRecovery } from './store-recovery.js'
+import { Suspects } from './suspects.js'
 import type { Takeover } from './turn.js'
 import { TurnSlots } from './turn-slots.js'
 import { tailedCommands, tailedLog, WriteTail } from './write-tail.js'
@@ -334,6 +335,7 @@ export class Worker {
       loadSession: (claim, id) => this.#loader.load(claim, id),
       restoreStore: async (claim) => (await this.#recovery?.restore(claim)) ?? false,
       slots: this.#slots,
+      suspects: new Suspects(),
       workspaces,
       logger,
       now,

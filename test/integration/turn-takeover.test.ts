@@ -90,6 +90,30 @@ test('a task whose every owner is lost at the same step is set aside after three
   expect(letters).toMatchObject([{ sessionId: session.id, attempts: 3 }])
 })
 
+test('a harmless command beside one that kills its workers is not set aside with it', async () => {
+  // The poison is whoever goes first: it never gets further than its beginning, and its worker is lost then.
+  const hanging: Runtime = { run: hang }
+  const cluster = await WorkerCluster.start({ runtimeOf: () => hanging })
+  await cluster.takeOver('worker-1')
+  const both = [await cluster.spawn('llm', { description: 'one' }), await cluster.spawn('llm', { description: 'two' })]
+  await Promise.all(both.map((session) => session.event('task_executing')))
+  for (const owner of [2, 3]) {
+    await cluster.takeOver(`worker-${owner}`)
+    await Promise.all(both.map((session) => session.event('session_takeover', owner - 2)))
+  }
+
+  await cluster.takeOver('worker-4')
+  const poison = await Promise.race(both.map((session) => session.event('session_takeover', 2).then(() => session)))
+  await cluster.takeOver('worker-5')
+  const failed = await poison.event('task_failed')
+  const harmless = both.find((session) => session !== poison)
+  const takeover = await harmless?.event('session_takeover', 2)
+
+  expect(failed.code).toBe('quarantined')
+  expect(takeover).toMatchObject({ attempt: 3 })
+  expect(harmless?.events.some(({ type }) => type === 'task_failed')).toBe(false)
+})
+
 test('an orderly hand-over does not count as an attempt', async () => {
   const hanging: Runtime = { run: hang }
   const cluster = await WorkerCluster.start({ runtimeOf: () => hanging })
