@@ -27,7 +27,7 @@ import { ShardAssignments } from '../storage/shard-assignments.js'
 import { ToolIntents } from '../storage/tool-intents.js'
 import { Workspaces } from '../storage/workspaces.js'
 import type { Metrics } from '../telemetry/metrics.js'
-import type { WorkerStorage } from '../worker/worker.js'
+import type { WorkerStorage } from '../worker/worker-storage.js'
 import { WorkspaceKeeper } from '../worker/workspace-keeper.js'
 import type { Lifecycle } from './lifecycle.js'
 

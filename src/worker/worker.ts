@@ -7,118 +7,39 @@
  */
 import {
   type AcceptedCommand,
-  type Bus,
   type Claim,
   type CommandBell,
   type Refused,
-  type StoredEvent,
   type StoreFailover,
   StoreRefusal,
 } from '../bus/bus.js'
-import type { Outbox } from '../bus/command.js'
-import type { Whereabouts } from '../bus/dormant.js'
-import type { ControlChannel, ControlMessage, Member, ShardLoadReport } from '../cluster/cluster.js'
-import type { EventId, NodeId } from '../protocol/ids.js'
-import type { SessionType } from '../protocol/session.js'
-import type { Runtime } from '../runtimes/runtime.js'
-import type { WorkerMetrics } from '../telemetry/metrics.js'
+import type { ControlChannel, ControlMessage } from '../cluster/cluster.js'
 import { ColdSessions } from './cold-sessions.js'
 import { CommandReader } from './command-reader.js'
 import { WriterLost } from './event-batch.js'
-import { type DormantStorage, Hibernation } from './hibernation.js'
+import { ForgottenSpawns } from './forgotten-spawns.js'
+import { GoneEdges } from './gone-edges.js'
+import { Hibernation } from './hibernation.js'
 import { readHistory } from './history.js'
-import { LoadMeter } from './load-meter.js'
+import { LoadReport } from './load-report.js'
 import { PinHolder } from './pin-holder.js'
 import { PinWatch } from './pin-watch.js'
-import { type Project, Projector, type ProjectorOptions } from './projector.js'
+import { Projector } from './projector.js'
 import { SessionHost } from './session-host.js'
 import { SessionLoader } from './session-loader.js'
-import type { DeadLetter, Logger, OnceCall, SessionServices, Workspaces } from './session-services.js'
+import type { SessionServices } from './session-services.js'
 import { SessionTimeout } from './session-timeout.js'
-import { type OwnedShard, ShardOwner } from './shard-owner.js'
-import { type PinNote, ShardRelease } from './shard-release.js'
+import { ShardOwner } from './shard-owner.js'
+import { ShardRelease } from './shard-release.js'
 import { StoreRecovery } from './store-recovery.js'
 import { Suspects } from './suspects.js'
 import type { Takeover } from './turn.js'
 import { TurnSlots } from './turn-slots.js'
+import type { WorkerOptions } from './worker-options.js'
 import { tailedCommands, tailedLog, WriteTail } from './write-tail.js'
 
-/** What a worker asks of Postgres. */
-export interface WorkerStorage {
-  assigned(): Promise<readonly OwnedShard[]>
-  release(shards: readonly { readonly shard: number; readonly epoch: number }[]): Promise<unknown>
-  /** Notes sessions that stay here while their shard goes. */
-  notePins(pins: readonly PinNote[]): Promise<void>
-  strikePins(shard: number, sessionIds: readonly string[]): Promise<void>
-  ownerOf(shard: number): Promise<NodeId | undefined>
-  leader(): Promise<NodeId | undefined>
-  readonly project: Project
-  /** The last event that is projected; undefined when none is. */
-  lastEvent(sessionId: string): Promise<EventId | undefined>
-  pageEvents(sessionId: string, after: EventId, upTo: EventId, limit: number): Promise<readonly StoredEvent[]>
-  /** See `SessionServices.beginOnce`. */
-  beginOnce(call: OnceCall, signal: AbortSignal): Promise<boolean>
-  recordDeadLetter(letter: DeadLetter): Promise<string>
-  /** What is known of a session that the bus does not hold. */
-  whereabouts(sessionId: string): Promise<Whereabouts>
-  readonly dormant: DormantStorage
-  /** Reserved sessions of these shards that no edge submitted in time: their edge died between the two steps. */
-  unsubmitted(shards: readonly number[], olderThanMs: number, limit: number): Promise<readonly Reservation[]>
-  /** When a node ended and whether it left in an orderly way; undefined while it is not known to have ended. */
-  ending(node: string): Promise<{ readonly planned: boolean; readonly at: Date } | undefined>
-}
-
-export interface Reservation {
-  readonly sessionId: string
-  readonly tenant: string
-  /** JSON of the spawn command. */
-  readonly spawn: string
-}
-
-export interface WorkerOptions {
-  readonly bus: Bus
-  readonly member: Member
-  /** Undefined in one process, where nobody sends control messages. */
-  readonly control: ControlChannel | undefined
-  /** Whether there is another worker for this one's shards now, and somebody who would move them. */
-  readonly hasSuccessor: () => boolean
-  /** For the leader to move all shards away when this worker stops. */
-  readonly migrationTimeoutMs: number
-  /** For the turns that stay behind then. */
-  readonly drainTimeoutMs: number
-  /** Tells the leader how much the shards have to do; undefined in one process, where nothing moves. */
-  readonly reportShards: ((report: ShardLoadReport) => Promise<void>) | undefined
-  /** When a node last gave a sign of life, in ms since 1970; undefined when nobody remembers. */
-  readonly lastBeatOf: (node: string) => Promise<number | undefined>
-  readonly storage: WorkerStorage
-  readonly workspaces: Workspaces
-  readonly runtimeOf: (type: SessionType) => Runtime
-  /** Turns that may run at once. */
-  readonly maxSessions: number
-  /** A session in which nothing happens for so long is completed. */
-  readonly sessionTimeoutMs: number
-  /** What the log may hold that Postgres does not; see the projector when left out. */
-  readonly maxUnprojected?: ProjectorOptions['most']
-  /** A session that nothing was heard of for so long leaves the bus (SESSION_HIBERNATE_AFTER). */
-  readonly hibernateAfterMs: number
-  readonly logger: Logger
-  readonly metrics: WorkerMetrics
-  readonly now: () => Date
-}
-
-const LOAD_MS = 1_000
-/** The leader looks at the loads of shards once a second at most. */
-const SHARD_LOAD_MS = 2_000
-/** An edge has this long between reserving a session and submitting it. */
-const UNSUBMITTED_MS = 10_000
-const UNSUBMITTED_BATCH = 100
-/** How long a session that says nothing may be sent to an edge that is gone: nothing is sent meanwhile. */
-const GONE_EDGES_MS = 60_000
 /** A session that failed here is loaded anew after a pause, so that a bug does not spin. */
 const RELOAD_MS = 1_000
-/** Nobody listens there: the edge that asked is gone. */
-const NO_OUTBOX: Outbox = 'nobody@-0'
-
 export class Worker {
   readonly #options: WorkerOptions
   readonly #host: SessionHost
@@ -136,11 +57,9 @@ export class Worker {
   readonly #recovery: StoreRecovery | undefined
   readonly #timeout: SessionTimeout
   #stopReceiving: (() => Promise<void>) | undefined
-  readonly #meter = new LoadMeter(() => performance.now())
-  #loadTimer: NodeJS.Timeout | undefined
-  #shardLoadTimer: NodeJS.Timeout | undefined
-  #sweepTimer: NodeJS.Timeout | undefined
-  #edgesTimer: NodeJS.Timeout | undefined
+  readonly #loadReport: LoadReport
+  readonly #forgotten: ForgottenSpawns
+  readonly #goneEdges: GoneEdges
   #stopped = false
 
   constructor(options: WorkerOptions) {
@@ -164,23 +83,20 @@ export class Worker {
         this.#timeout.idle(claim, id, idle)
       },
     })
-    this.#timeout = new SessionTimeout({
-      ...{ timers: bus.timers, host: this.#host, timeoutMs: options.sessionTimeoutMs, logger },
-      owned: () => this.#owner.owned,
-      isPinned: (id) => this.#pins.isPinned(id),
-      wake: (claim, id) => this.#cold.wake(claim, id),
+    this.#goneEdges = new GoneEdges(bus.log, this.#host)
+    this.#loadReport = new LoadReport({
+      ...{ member, host: this.#host, capacity: options.maxSessions, reportShards: options.reportShards },
+      owned: () => new Set(this.#owner.owned.keys()),
     })
+    this.#forgotten = new ForgottenSpawns({
+      ...{ commands: bus.commands, logger },
+      owned: () => [...this.#owner.owned.keys()],
+      unsubmitted: (...about) => storage.unsubmitted(...about),
+    })
+    this.#timeout = this.#openTimeout()
     const send: ControlChannel['send'] = async (to, message) => control?.send(to, message)
     const { handover } = bus
-    this.#pins = new PinWatch({
-      handover,
-      logger,
-      send,
-      ending: (node) => storage.ending(node),
-      formerOwner: (node) => this.#formerOwner(node),
-      strikePins: (shard, ids) => storage.strikePins(shard, ids),
-      onFree: (claim, id, takeover) => this.#takeUpPinned(claim, id, takeover),
-    })
+    this.#pins = this.#openPins(send)
     this.#holder = new PinHolder({
       node: member.id,
       handover,
@@ -198,7 +114,7 @@ export class Worker {
     const claimOf = (shard: number): Claim | undefined => this.#owner.claimOf(shard)
     const onRefused = (claim: Claim, refused: Refused): void => this.#owner.refused(claim, refused)
     const deliver = (claim: Claim, commands: readonly AcceptedCommand[]): void => {
-      this.#meter.accepted(claim.shard, commands.length)
+      this.#loadReport.accepted(claim.shard, commands.length)
       this.#host.deliver(claim, this.#pins.withhold(commands))
     }
     const commands = tail ? tailedCommands(bus.commands, tail) : bus.commands
@@ -207,15 +123,7 @@ export class Worker {
       find: (id) => storage.whereabouts(id),
       ...{ claimOf, deliver, onRefused, logger },
     })
-    this.#hibernation = new Hibernation({
-      log: bus.log,
-      storage: storage.dormant,
-      idleMs: options.hibernateAfterMs,
-      owned: () => this.#owner.owned,
-      letGo: (id) => this.#host.letGo(id),
-      onUnprojected: (claim, id) => this.#projector.adopt(claim, [id]),
-      ...{ onRefused, logger },
-    })
+    this.#hibernation = this.#openHibernation()
     this.#reader = new CommandReader({
       commands,
       deliver,
@@ -230,27 +138,7 @@ export class Worker {
       (shard) => this.#reader.read(shard),
       () => this.#owner.reinstallAll(),
     )
-    this.#owner = new ShardOwner({
-      node: member.id,
-      log: bus.log,
-      bell: this.#bell,
-      host: this.#host,
-      projector: this.#projector,
-      pins: this.#pins,
-      logger,
-      assigned: () => storage.assigned(),
-      release: (shards) => storage.release(shards),
-      giveBack: (claims, leader) => release.giveBack(claims, leader),
-      onCold: (claim, { sessionId, waitedMs }) => void this.#cold.wake(claim, sessionId, waitedMs),
-      formerOwner: (node) => this.#formerOwner(node),
-      onInstalled: (claim, claimed, isNew) => {
-        this.#reader.placed(claim.shard, claimed.cursor)
-        if (isNew && claimed.storeChanged) this.#recovery?.doubt(claim.shard)
-        if (claimed.pins.length > 0) this.#recovery?.share(claim.shard)
-      },
-      onStoreLost: (claim) => void this.#recovery?.restore(claim),
-      onDropped: (shard) => this.#recovery?.forget(shard),
-    })
+    this.#owner = this.#openOwner(release)
   }
 
   async start(): Promise<void> {
@@ -265,19 +153,10 @@ export class Worker {
     this.#timeout.start()
     this.#stopReceiving = await this.#options.control?.receive((message) => this.#obey(message))
     await this.#owner.start()
-    this.#reportLoad()
-    this.#loadTimer = setInterval(() => this.#reportLoad(), LOAD_MS)
-    this.#shardLoadTimer = setInterval(() => this.#reportShards(), SHARD_LOAD_MS)
-    this.#sweepTimer = setInterval(() => void this.#submitForgotten(), UNSUBMITTED_MS)
+    this.#loadReport.start()
+    this.#forgotten.start()
     this.#hibernation.start()
-    this.#edgesTimer = setInterval(() => void this.#dropGoneEdges(), GONE_EDGES_MS)
-  }
-
-  /** An edge that died while a session had nothing to say is still subscribed to it. */
-  async #dropGoneEdges(): Promise<void> {
-    const held = [...this.#host.held()]
-    // What a connection fails to do now is done in a minute.
-    await Promise.allSettled(held.map(({ id, claim }) => this.#options.bus.log.dropGoneEdges(claim, id)))
+    this.#goneEdges.start()
   }
 
   /** Lets sessions at rest leave the bus now, as it happens from time to time anyway. Never rejects. */
@@ -292,9 +171,8 @@ export class Worker {
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
-    clearInterval(this.#shardLoadTimer)
-    clearInterval(this.#sweepTimer)
-    clearInterval(this.#edgesTimer)
+    this.#forgotten.stop()
+    this.#goneEdges.stop()
     await this.#hibernation.stop()
     this.#options.member.setStatus('draining')
     const { hasSuccessor, migrationTimeoutMs, drainTimeoutMs, logger } = this.#options
@@ -308,7 +186,7 @@ export class Worker {
     await this.#reader.stop()
     await this.#cold.stop()
     await this.#holder.drain(hasSuccessor() ? drainTimeoutMs : 0)
-    clearInterval(this.#loadTimer)
+    this.#loadReport.stop()
     await this.#stopReceiving?.()
     await this.#pins.stop()
     this.#host.stop()
@@ -358,6 +236,68 @@ export class Worker {
     }
   }
 
+  #openTimeout(): SessionTimeout {
+    const { bus, sessionTimeoutMs: timeoutMs, logger } = this.#options
+    return new SessionTimeout({
+      ...{ timers: bus.timers, host: this.#host, timeoutMs, logger },
+      owned: () => this.#owner.owned,
+      isPinned: (id) => this.#pins.isPinned(id),
+      wake: (claim, id) => this.#cold.wake(claim, id),
+    })
+  }
+
+  #openPins(send: ControlChannel['send']): PinWatch {
+    const { bus, storage, logger } = this.#options
+    return new PinWatch({
+      handover: bus.handover,
+      logger,
+      send,
+      ending: (node) => storage.ending(node),
+      formerOwner: (node) => this.#formerOwner(node),
+      strikePins: (shard, ids) => storage.strikePins(shard, ids),
+      onFree: (claim, id, takeover) => this.#takeUpPinned(claim, id, takeover),
+    })
+  }
+
+  #openOwner(release: ShardRelease): ShardOwner {
+    const { bus, member, storage, logger } = this.#options
+    return new ShardOwner({
+      node: member.id,
+      log: bus.log,
+      bell: this.#bell,
+      host: this.#host,
+      projector: this.#projector,
+      pins: this.#pins,
+      logger,
+      assigned: () => storage.assigned(),
+      release: (shards) => storage.release(shards),
+      giveBack: (claims, leader) => release.giveBack(claims, leader),
+      onCold: (claim, { sessionId, waitedMs }) => void this.#cold.wake(claim, sessionId, waitedMs),
+      formerOwner: (node) => this.#formerOwner(node),
+      onInstalled: (claim, claimed, isNew) => {
+        this.#reader.placed(claim.shard, claimed.cursor)
+        if (isNew && claimed.storeChanged) this.#recovery?.doubt(claim.shard)
+        if (claimed.pins.length > 0) this.#recovery?.share(claim.shard)
+      },
+      onStoreLost: (claim) => void this.#recovery?.restore(claim),
+      onDropped: (shard) => this.#recovery?.forget(shard),
+    })
+  }
+
+  #openHibernation(): Hibernation {
+    const { bus, storage, hibernateAfterMs, logger } = this.#options
+    return new Hibernation({
+      log: bus.log,
+      storage: storage.dormant,
+      idleMs: hibernateAfterMs,
+      owned: () => this.#owner.owned,
+      letGo: (id) => this.#host.letGo(id),
+      onUnprojected: (claim, id) => this.#projector.adopt(claim, [id]),
+      onRefused: (claim, refused) => this.#owner.refused(claim, refused),
+      logger,
+    })
+  }
+
   #openRecovery(store: StoreFailover, tail: WriteTail): StoreRecovery {
     const { bus, storage, logger } = this.#options
     return new StoreRecovery({
@@ -401,29 +341,5 @@ export class Worker {
     const ending = await this.#options.storage.ending(node)
     const lastSeen = (await this.#options.lastBeatOf(node)) ?? ending?.at.getTime() ?? now
     return { fromWorker: node, afterMs: Math.max(0, now - lastSeen), planned: ending?.planned ?? false }
-  }
-
-  #reportLoad(): void {
-    const { load } = this.#host
-    this.#options.member.setLoad({ ...load, capacity: this.#options.maxSessions })
-  }
-
-  #reportShards(): void {
-    const report = this.#meter.report(new Set(this.#owner.owned.keys()), this.#host.work())
-    // What is not heard now is said again in seconds.
-    this.#options.reportShards?.(report).catch(() => undefined)
-  }
-
-  async #submitForgotten(): Promise<void> {
-    try {
-      const shards = [...this.#owner.owned.keys()]
-      for (const it of await this.#options.storage.unsubmitted(shards, UNSUBMITTED_MS, UNSUBMITTED_BATCH)) {
-        const { sessionId, tenant, spawn: body } = it
-        const route = { sessionId, commandId: sessionId, tenant, outbox: NO_OUTBOX, fresh: false, body }
-        await this.#options.bus.commands.submit({ ...route, type: 'spawn' })
-      }
-    } catch (error) {
-      this.#options.logger.warn({ err: error }, 'forgotten spawns could not be submitted; trying again')
-    }
   }
 }

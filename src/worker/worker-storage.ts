@@ -1,0 +1,36 @@
+/**
+ * What a worker asks of Postgres, as one bundle.
+ */
+import type { StoredEvent } from '../bus/bus.js'
+import type { Whereabouts } from '../bus/dormant.js'
+import type { EventId, NodeId } from '../protocol/ids.js'
+import type { Reservation } from './forgotten-spawns.js'
+import type { DormantStorage } from './hibernation.js'
+import type { Project } from './projector.js'
+import type { DeadLetter, OnceCall } from './session-services.js'
+import type { OwnedShard } from './shard-owner.js'
+import type { PinNote } from './shard-release.js'
+
+export interface WorkerStorage {
+  assigned(): Promise<readonly OwnedShard[]>
+  release(shards: readonly { readonly shard: number; readonly epoch: number }[]): Promise<unknown>
+  /** Notes sessions that stay here while their shard goes. */
+  notePins(pins: readonly PinNote[]): Promise<void>
+  strikePins(shard: number, sessionIds: readonly string[]): Promise<void>
+  ownerOf(shard: number): Promise<NodeId | undefined>
+  leader(): Promise<NodeId | undefined>
+  readonly project: Project
+  /** The last event that is projected; undefined when none is. */
+  lastEvent(sessionId: string): Promise<EventId | undefined>
+  pageEvents(sessionId: string, after: EventId, upTo: EventId, limit: number): Promise<readonly StoredEvent[]>
+  /** See `SessionServices.beginOnce`. */
+  beginOnce(call: OnceCall, signal: AbortSignal): Promise<boolean>
+  recordDeadLetter(letter: DeadLetter): Promise<string>
+  /** What is known of a session that the bus does not hold. */
+  whereabouts(sessionId: string): Promise<Whereabouts>
+  readonly dormant: DormantStorage
+  /** Reserved sessions of these shards that no edge submitted in time: their edge died between the two steps. */
+  unsubmitted(shards: readonly number[], olderThanMs: number, limit: number): Promise<readonly Reservation[]>
+  /** When a node ended and whether it left in an orderly way; undefined while it is not known to have ended. */
+  ending(node: string): Promise<{ readonly planned: boolean; readonly at: Date } | undefined>
+}
