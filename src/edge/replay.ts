@@ -30,7 +30,6 @@ export class Replay {
   readonly #subscription: Subscription
   readonly #sources: ReplaySources
   readonly #ticket: number
-  #resetting = false
 
   /** `patient`: a client that is ahead of the store is not reset yet. */
   constructor(
@@ -133,7 +132,7 @@ export class Replay {
   }
 
   #reset(): 'again' {
-    this.#resetting = true
+    this.#subscription.owesReset = true
     this.#subscription.fromNow = true
     return 'again'
   }
@@ -141,12 +140,12 @@ export class Replay {
   /** Starts at an event instead of the client's place; after a reset the snapshot replaces what the client has. */
   async #startAt(head: EventId): Promise<void> {
     const subscription = this.#subscription
-    const session = this.#resetting ? await this.#sources.snapshot(subscription.sessionId) : undefined
+    const session = subscription.owesReset ? await this.#sources.snapshot(subscription.sessionId) : undefined
     if (this.#stopped()) return
     subscription.moveTo({ ...START, ...head })
     subscription.fromNow = false
-    if (this.#resetting) this.#tell({ reset: true, ...(session !== undefined && { session }) })
-    this.#resetting = false
+    if (subscription.owesReset) this.#tell({ reset: true, ...(session !== undefined && { session }) })
+    subscription.owesReset = false
   }
 
   /** Answers the client's `subscribe`, once. */

@@ -56,6 +56,8 @@ export class Subscription {
   ticket = 0
   /** The next resume starts from the present instead of from the place. */
   fromNow: boolean
+  /** The client's place is in no store: it must hear of a reset before anything else, whichever resume gets that far. */
+  owesReset = false
   /** The client's `subscribe`, until it is answered. */
   question: { readonly requestId: RequestId | undefined } | undefined
   #place: Place

@@ -22,8 +22,8 @@ class Client {
   }
 
   push(frame: string): void {
-    const { type, eventId } = JSON.parse(frame)
-    this.frames.push(`${type} ${eventId}`)
+    const { type, eventId, reset } = JSON.parse(frame)
+    this.frames.push(`${type} ${eventId}${reset ? ' reset' : ''}`)
   }
 }
 
@@ -127,6 +127,22 @@ test('an answer that a reopening has overtaken is not used', async () => {
 
   expect(before).toEqual([])
   expect(client.frames).toEqual(['note 1-1'])
+})
+
+test('a reset that a reopening has overtaken is told by the resume that follows: there is no silent hole', async () => {
+  const { subscriptions, answer, asked } = fixture()
+  const client = new Client()
+  void subscriptions.subscribe(SESSION, client, { epoch: 1, seq: 3, messageId: undefined, offset: 0 })
+  await answer({ status: 'below', floor: '1-5', head: '1-8' })
+
+  await vi.waitFor(() => expect(asked).toHaveLength(2))
+  subscriptions.reopened('edge-2')
+  await answer(upTo(8))
+  await answer(upTo(8))
+  subscriptions.deliver(SESSION, [event(9)])
+
+  expect(asked.at(-1)).toBe('now for edge-2')
+  expect(client.frames).toEqual(['subscribed 1-8 reset', 'note 1-9'])
 })
 
 test('a spawned session is live with its acceptance; a repeated spawn reads the past', async () => {
