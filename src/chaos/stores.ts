@@ -15,7 +15,7 @@ import type { Teardown } from './teardown.js'
 const MAX_CONNECTIONS = 3
 /** Our own questions must not hang on a server that a fault has frozen. */
 const QUERY_TIMEOUT_MS = 3_000
-/** A first copy of a small database takes a moment. */
+/** A copy of a small database takes a moment, and a primary that was started again waits for 5 s before it sends one. */
 const SYNC_TIMEOUT_MS = 20_000
 const POLL_MS = 50
 
@@ -79,6 +79,12 @@ export class ChaosStores {
   get replicationLink(): TcpProxy {
     if (!this.#replica) throw new Error('this run keeps no replica')
     return this.#replica.link
+  }
+
+  /** Resolves when the replica has everything: until then nobody would fail over to it. */
+  async replicaInSync(): Promise<void> {
+    if (!this.#replica) throw new Error('this run keeps no replica')
+    await waitForSync(this.#replica.server.url)
   }
 
   /** Makes the replica the primary, and starts a new replica behind it. The old primary must be gone. */

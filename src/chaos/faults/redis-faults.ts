@@ -32,6 +32,7 @@ export const redisFailover: Fault = {
   needs: { ownRedis: true, replica: true, proxies: true },
   weight: 3,
   async run({ begin, stores, nodes, random }) {
+    await stores.replicaInSync()
     const mark = await begin({ kind: 'redis-failover', losesWrites: true })
     stores.replicationLink.mode = 'cut'
     await sleep(random(MIN_LOST_MS, MAX_LOST_MS))
