@@ -79,10 +79,11 @@ export class Replay {
     const delivery = this.#deliver(resumed.events)
     if (delivery === 'full') return 'behind'
     if (delivery === 'gap' || subscription.eventId !== resumed.head) return this.#reset()
-    const part = resumed.part && subscription.sendPart(resumed.part.messageId, resumed.part.text)
+    // Asked before another message's text is sent: after that nobody would know that there was one.
+    const isOther = subscription.hasOpenText(resumed.part?.messageId)
+    const part = !isOther && resumed.part && subscription.sendPart(resumed.part.messageId, resumed.part.text)
     if (part === 'full') return 'behind'
-    if (part === 'gap' || subscription.hasOpenText(resumed.part?.messageId))
-      return this.patient ? 'ahead' : this.#reset()
+    if (isOther || part === 'gap') return this.patient ? 'ahead' : this.#reset()
     return 'live'
   }
 

@@ -1,7 +1,7 @@
 /**
  * What the registry of subscriptions asks of the log, and when.
  */
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Resumed } from '../../src/bus/bus.js'
 import { START } from '../../src/edge/subscription.js'
 import { Subscriptions } from '../../src/edge/subscriptions.js'
@@ -143,6 +143,25 @@ test('a reset that a reopening has overtaken is told by the resume that follows:
 
   expect(asked.at(-1)).toBe('now for edge-2')
   expect(client.frames).toEqual(['subscribed 1-8 reset', 'note 1-9'])
+})
+
+test('a client that has text of a message which the store does not stream is reset before it gets another one', async () => {
+  const { subscriptions, answer } = fixture()
+  const client = new Client()
+  void subscriptions.subscribe(SESSION, client, START)
+  await answer(upTo(1, 1))
+  subscriptions.deliver(SESSION, [{ messageId: 'lost', offset: 0, bytes: 1, headSeq: 1, json: '{"type":"lost"}' }])
+
+  const other: Resumed = { status: 'ok', head: '1-1', events: [], part: { messageId: 'other', text: 'o' } }
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  subscriptions.reopened('edge-2')
+  await answer(other)
+  vi.advanceTimersByTime(2_000)
+  await answer(other)
+  await answer(other)
+
+  expect(client.frames).toEqual(['note 1-1', 'lost undefined', 'subscribed 1-1 reset', 'stream_chunk undefined'])
 })
 
 test('a spawned session is live with its acceptance; a repeated spawn reads the past', async () => {
