@@ -38,11 +38,11 @@ const KINDS: readonly (readonly [string, Open])[] = [
 ]
 
 describe.each(KINDS)('%s', (_name, open) => {
-  function fixture(run: Job['run'], cluster = `jobs-${randomUUID().slice(0, 8)}`) {
+  function fixture(run: Job['run'], cluster = `jobs-${randomUUID().slice(0, 8)}`, everyMs = EVERY_MS) {
     const state = { current: 1 }
     const ended = vi.fn()
     const log = memoryLog()
-    const job: Job = { name: 'rollup', everyMs: EVERY_MS, run }
+    const job: Job = { name: 'rollup', everyMs, run }
     const isCurrent = async ({ term }: Leadership) => term === state.current
     const jobs = open({ jobs: [job], isCurrent, metrics: { ended }, log, firstRetryMs: 20 }, cluster)
     onTestFinished(() => jobs.yield())
@@ -67,10 +67,15 @@ describe.each(KINDS)('%s', (_name, open) => {
 
   test('what fails is tried again after growing pauses', async () => {
     const at: number[] = []
-    const { jobs, count, log } = fixture(async () => {
-      at.push(performance.now())
-      if (at.length < ATTEMPTS) throw new Error('not now')
-    })
+    const { jobs, count, log } = fixture(
+      async () => {
+        at.push(performance.now())
+        if (at.length < ATTEMPTS) throw new Error('not now')
+        // Seldom, so that the next occurrence does not come between the attempts of this one.
+      },
+      undefined,
+      3_000,
+    )
 
     await lead(jobs)
     await vi.waitFor(() => expect(count('done')).toBeGreaterThanOrEqual(1), WAIT)
