@@ -114,7 +114,10 @@ beforeAll(async () => {
   const left = await leaveBehind()
   daemon = await startDaemon()
   client = await connectTo(daemon)
-  await (await client.attach(left)).stop()
+  const taken = await client.attach(left)
+  // Stopped before it goes on, it would not be a takeover.
+  for await (const message of taken) if (message.type === 'session_takeover') break
+  await taken.stop()
   await runLlm('write a report after `cp -r . report.md`')
   model.failNext(1, 401, { message: 'no' })
   await runLlm('Count to 2')
@@ -203,6 +206,9 @@ const DRIVEN: Readonly<Record<string, Expected>> = {
   wundr_ws_session_subscriptions: ['gauge', '', 5],
 }
 
+/** Background jobs are done by the hour; background-jobs.test.ts makes them happen. */
+const DRIVEN_ELSEWHERE = ['orchestrator_jobs_total', 'orchestrator_job_seconds']
+
 describe('the metrics of a daemon that has worked', () => {
   test.each(Object.entries(DRIVEN))('%s counts what happened', (family, [type, series, expected]) => {
     const value = valueIn(page, family, `${family}${series}`)
@@ -215,7 +221,7 @@ describe('the metrics of a daemon that has worked', () => {
   test('have no family that is not driven here, beside those of the platform', () => {
     const own = [...page.keys()].filter((name) => !/^(nodejs|process)_/.test(name))
 
-    expect(own.sort()).toEqual(Object.keys(DRIVEN).sort())
+    expect(own.sort()).toEqual([...Object.keys(DRIVEN), ...DRIVEN_ELSEWHERE].sort())
   })
 
   test('show the process as every client of Prometheus does', () => {
