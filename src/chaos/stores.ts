@@ -15,9 +15,11 @@ import type { Teardown } from './teardown.js'
 const MAX_CONNECTIONS = 3
 /** Our own questions must not hang on a server that a fault has frozen. */
 const QUERY_TIMEOUT_MS = 3_000
-/** A copy of a small database takes a moment, and a primary that was started again waits for 5 s before it sends one. */
+/** A copy of a small database takes a moment. */
 const SYNC_TIMEOUT_MS = 20_000
 const POLL_MS = 50
+/** A primary waits for 5 s otherwise before it sends a copy: more replicas might come. */
+const FAST_COPY = ['--repl-diskless-sync-delay', '0']
 
 export interface StoreOptions {
   readonly redisUrl?: string
@@ -102,8 +104,9 @@ export class ChaosStores {
   async addReplica(): Promise<void> {
     const link = await TcpProxy.start(this.redisPort)
     this.#teardown.add('the replication link', () => link.stop())
-    const extraArgs = ['--replicaof', '127.0.0.1', String(link.port), '--repl-diskless-sync-delay', '0']
-    const server = await this.#teardown.open('the replica of Redis', startRedis({ extraArgs }))
+    const server = await this.#teardown.open('the replica of Redis', startRedis({ extraArgs: FAST_COPY }))
+    // Not among its arguments: once promoted it would come back from a crash as a replica of a server that is gone.
+    await withRedis(server.url, (redis) => redis.call('REPLICAOF', '127.0.0.1', String(link.port)))
     this.#replica = { server, link }
     await waitForSync(server.url)
   }
@@ -132,7 +135,7 @@ export class ChaosStores {
       this.#redisUrl = redisUrl
       return
     }
-    this.#primary = await this.#teardown.open('Redis', startRedis())
+    this.#primary = await this.#teardown.open('Redis', startRedis({ extraArgs: FAST_COPY }))
     this.#redisUrl = this.#primary.url
     if (replica) await this.addReplica()
   }
