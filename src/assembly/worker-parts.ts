@@ -45,6 +45,7 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
     assigned: async () =>
       (await assignments.ownedBy(node)).map((row) => ({ ...row, previousOwner: row.previousOwner ?? undefined })),
     release: (shards) => assignments.release(shards, node),
+    raise: (shard, toEpoch) => assignments.raise(shard, node, toEpoch),
     notePins: (pins) => assignments.notePins(pins),
     strikePins: (shard, ids) => assignments.strikePins(shard, ids),
     ownerOf: async (shard) => (await assignments.find(shard))?.owner ?? undefined,

@@ -134,13 +134,14 @@ export class ShardAssignments {
   }
 
   /**
-   * Lifts a shard's epoch to one that Redis already knows, as after a restore of an old backup. Undefined when it has
-   * that epoch or a higher one.
+   * Lifts the epoch of a shard that `owner` holds: above one that Redis knows already, as after a restore of an old backup,
+   * or away from one under which events were lost for good. Undefined when the shard has another owner or epoch by now.
    */
-  async raise(shard: number, toEpoch: number): Promise<Assignment | undefined> {
+  async raise({ shard, epoch }: OwnedShard, owner: NodeId, toEpoch: number): Promise<Assignment | undefined> {
     const [raised] = await this.#rows(sql`
-      update shard_assignments a set epoch = ${toEpoch}, changed_at = now()
-      where a.shard = ${shard} and a.epoch < ${toEpoch}
+      update shard_assignments a set epoch = ${toEpoch}, previous_owner = a.owner, changed_at = now()
+      where a.shard = ${shard} and a.epoch = ${epoch} and a.epoch < ${toEpoch} and a.owner = ${owner}
+        and a.state <> 'released'
       returning ${COLUMNS}`)
     return raised
   }

@@ -98,7 +98,7 @@ export class Projector {
     this.#stopped = true
     clearInterval(this.#trimTimer)
     clearTimeout(this.#timer)
-    await this.#settle()
+    await this.settle()
     await this.#trim()
   }
 
@@ -133,7 +133,7 @@ export class Projector {
 
   /** Lets go of shards, after one more projection; what Postgres does not take now the next owner finds in the log. */
   async release(shards: ReadonlySet<number>): Promise<void> {
-    await this.#settle()
+    await this.settle()
     this.leave(shards)
   }
 
@@ -182,8 +182,8 @@ export class Projector {
       })
   }
 
-  /** One projection after the one that runs: two at once would take the same rows. */
-  async #settle(): Promise<void> {
+  /** One projection after the one that runs: two at once would take the same rows. Never rejects. */
+  async settle(): Promise<void> {
     await this.#running
     this.#run()
     await this.#running

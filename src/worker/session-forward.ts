@@ -20,32 +20,41 @@ export interface ForwardStorage {
   readonly pageEvents: PageEvents
 }
 
+/** What Postgres holds and what the store holds do not fit together. */
+export class NotForwarded extends Error {
+  override readonly name = 'NotForwarded'
+}
+
 /**
- * Returns how many events were put back.
- * @throws what the stores throw, and Error when they do not fit together: the session is then loaded again later.
+ * Returns how many events were put back, none of them behind number `upTo`.
+ * @throws what the stores throw, and NotForwarded when they do not fit together: the session is then loaded again later.
  */
 export async function forwardSession(
   record: SessionRecord,
   claim: Claim,
   log: Pick<SessionLog, 'commit'>,
   storage: ForwardStorage,
+  upTo = Number.POSITIVE_INFINITY,
 ): Promise<number> {
   const last = await storage.lastEvent(record.sessionId)
   const head = parseEventId(record.head)
-  if (!last || !head || last.seq <= head.seq) return 0
+  if (!last || !head) return 0
+  const end = Math.min(last.seq, upTo)
+  if (end <= head.seq) return 0
   const forward = new Forward(record)
-  for (let after = head; after.seq < last.seq; ) {
-    const page = await storage.pageEvents(record.sessionId, after, last, LIMITS.eventsPerCommit)
+  for (let after = head; after.seq < end; ) {
+    const stored = await storage.pageEvents(record.sessionId, after, last, LIMITS.eventsPerCommit)
+    const page = stored.filter(({ eventId }) => (parseEventId(eventId)?.seq ?? 0) <= end)
     for (const events of oneCommitEach(page)) {
       const reply = await log.commit(claim, forward.changeOf(events))
       if (reply.status !== 'ok')
-        throw new Error(`session ${record.sessionId} could not be moved forward: ${reply.status}`)
+        throw new NotForwarded(`session ${record.sessionId} could not be moved forward: ${reply.status}`)
     }
     const reached = parseEventId(page.at(-1)?.eventId ?? '')
-    if (!reached) throw new Error(`session ${record.sessionId}: PostgreSQL has ${last.seq} events and shows fewer`)
+    if (!reached) throw new NotForwarded(`session ${record.sessionId}: PostgreSQL has ${end} events and shows fewer`)
     after = reached
   }
-  return last.seq - head.seq
+  return end - head.seq
 }
 
 /** Events of one epoch that fit into one commit. */
@@ -90,12 +99,12 @@ class Forward {
     this.#lastCommit = record.lastCommit
   }
 
-  /** @throws Error when the events do not follow what is here. */
+  /** @throws NotForwarded when the events do not follow what is here. */
   changeOf(stored: readonly StoredEvent[]): Change {
     const events = stored.map(({ body }) => JSON.parse(body) as LoggedEvent)
     for (const [index, event] of events.entries()) this.#apply(event, this.#seq + 1 + index)
     const state = this.#state
-    if (!state) throw new Error(`session ${this.record.sessionId}: its events do not begin with its spawn`)
+    if (!state) throw new NotForwarded(`session ${this.record.sessionId}: its events do not begin with its spawn`)
     const { status } = state.session
     const inbox = takeWhile(this.#inbox, (it) => this.#endOf(it))
     const control = takeWhile(
@@ -124,7 +133,7 @@ class Forward {
 
   #apply(event: LoggedEvent, seq: number): void {
     if (parseEventId(event.eventId)?.seq !== seq) {
-      throw new Error(`session ${this.record.sessionId}: ${event.eventId} stands where event ${seq} belongs`)
+      throw new NotForwarded(`session ${this.record.sessionId}: ${event.eventId} stands where event ${seq} belongs`)
     }
     this.#state = this.#stateAfter(event)
     if (event.requestId !== undefined && event.type === 'session_status_update') {

@@ -28,13 +28,23 @@ export class SessionLoader {
    * @throws what a store throws that does not answer; Postgres counts only where Redis is in doubt.
    */
   async load(claim: Claim, sessionId: string): Promise<SessionRecord | undefined> {
-    const { log, storage, recovery, logger } = this.options
     const record = await this.#read(claim, sessionId)
-    if (!record || !recovery?.isDoubted(claim.shard)) return record
-    const forwarded = await forwardSession(record, claim, log, storage)
-    if (forwarded === 0) return record
-    logger.warn({ sessionId, events: forwarded }, 'a session was moved forward to what Postgres has of it')
-    return await this.#read(claim, sessionId)
+    if (!record || !this.options.recovery?.isDoubted(claim.shard)) return record
+    return (await this.#forward(record, claim)) === 0 ? record : await this.#read(claim, sessionId)
+  }
+
+  /** Moves a session forward to number `upTo`, as far as Postgres has it, and tells how far. @throws as `load` */
+  async forward(claim: Claim, sessionId: string, upTo: number): Promise<number> {
+    const record = await this.options.log.load(sessionId)
+    return record ? await this.#forward(record, claim, upTo) : 0
+  }
+
+  async #forward(record: SessionRecord, claim: Claim, upTo?: number): Promise<number> {
+    const { log, storage, logger } = this.options
+    const { sessionId } = record
+    const events = await forwardSession(record, claim, log, storage, upTo)
+    if (events > 0) logger.warn({ sessionId, events }, 'a session was moved forward to what Postgres has of it')
+    return events
   }
 
   async #read(claim: Claim, sessionId: string): Promise<SessionRecord | undefined> {

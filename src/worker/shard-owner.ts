@@ -31,6 +31,8 @@ export interface ShardOwnerOptions {
   readonly assigned: () => Promise<readonly OwnedShard[]>
   /** Says in Postgres that nobody has these shards any more. */
   readonly release: (shards: readonly { readonly shard: number; readonly epoch: number }[]) => Promise<unknown>
+  /** Lifts the epoch of a shard that Postgres gives to this node, if it still does so under that epoch. */
+  readonly raise: (shard: { readonly shard: number; readonly epoch: number }, toEpoch: number) => Promise<unknown>
   /** Hands over shards that are not read here any more; their busy sessions stay. `leader` waits for word of it. */
   readonly giveBack: (claims: readonly Claim[], leader: NodeId | undefined) => Promise<void>
   /** Commands wait for a session that the store does not hold: a former owner did not bring it back. */
@@ -211,6 +213,8 @@ export class ShardOwner {
     const claimed = await this.options.log.claim(claim)
     if (claimed.status === 'fenced') {
       this.options.logger.warn({ shard: claim.shard, epoch: claim.epoch, stored: claimed.epoch }, 'a claim is fenced')
+      // Either the claim is old, and this changes nothing, or Postgres has forgotten epochs: the next round claims above.
+      await this.options.raise(claim, claimed.epoch + 1)
       return
     }
     // The cursor that such a store tells would hide what it has lost.

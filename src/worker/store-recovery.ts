@@ -13,10 +13,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Claim, Refused, SessionLog, StoreFailover, StoreWatch } from '../bus/bus.js'
-import type { SessionId } from '../protocol/ids.js'
 import type { Logger } from './session-services.js'
 import type { OwnedShard } from './shard-owner.js'
-import { seqOf, type TailWrite, type WriteTail } from './write-tail.js'
+import { TailReplay, type TailReplayOptions } from './tail-replay.js'
+import type { WriteTail } from './write-tail.js'
 
 /** While a store is away, or Postgres cannot say whose the shard is. */
 const RETRY_MS = 200
@@ -34,6 +34,9 @@ export interface StoreRecoveryOptions {
   readonly owned: () => ReadonlyMap<number, Claim>
   /** What Postgres assigns to this node now. */
   readonly assigned: () => Promise<readonly OwnedShard[]>
+  readonly forward: TailReplayOptions['forward']
+  /** Lifts the epoch of a shard in Postgres, where it still is this claim's. */
+  readonly raise: (claim: Claim) => Promise<void>
   /** Everything is back: cursor, inboxes and unprojected events are to be read anew. */
   readonly onRestored: (claim: Claim) => Promise<void>
   /** The shard may be read again. */
@@ -44,11 +47,11 @@ export interface StoreRecoveryOptions {
 }
 
 type Attempt = 'restored' | 'lost' | 'again'
-type Replayed = 'whole' | 'short' | 'again'
 
 export class StoreRecovery {
   readonly #options: StoreRecoveryOptions
   readonly #watch: StoreWatch
+  readonly #replay: TailReplay
   readonly #running = new Map<number, Promise<boolean>>()
   /** Shards of which the store may lack something that Postgres has: a former owner died with it, or our tail was short. */
   readonly #doubted = new Set<number>()
@@ -59,6 +62,7 @@ export class StoreRecovery {
 
   constructor(options: StoreRecoveryOptions) {
     this.#options = options
+    this.#replay = new TailReplay(options)
     this.#watch = options.store.watch({
       onChanged: (isAffected) => this.#changed(isAffected),
       onSame: (isAffected) => options.tail.confirm((shard) => isAffected(shard) && !this.#running.has(shard)),
@@ -153,7 +157,9 @@ export class StoreRecovery {
       onLost(claim, claimed)
       return 'lost'
     }
-    if (!(await this.#putBack(claim)) || !this.#isOurs(claim)) return 'again'
+    const attempt = await this.#putBack(claim)
+    if (attempt !== 'restored') return attempt
+    if (!this.#isOurs(claim)) return 'again'
     await onRestored(claim)
     return 'restored'
   }
@@ -167,44 +173,35 @@ export class StoreRecovery {
     return this.#assigned
   }
 
-  /** False when the store has lost something anew meanwhile. */
-  async #putBack(claim: Claim): Promise<boolean> {
+  async #putBack(claim: Claim): Promise<Attempt> {
     const { store, tail } = this.#options
     if (this.#shared.has(claim.shard)) this.doubt(claim.shard)
     for (const commands of chunks(tail.commandsOf(claim.shard))) {
-      if ((await store.restore(claim, commands)).status !== 'ok') return false
+      if ((await store.restore(claim, commands)).status !== 'ok') return 'again'
     }
     const sessions = [...tail.writesOf(claim.shard)]
     for (let at = 0; at < sessions.length; at += SESSIONS_AT_ONCE) {
       const some = sessions.slice(at, at + SESSIONS_AT_ONCE)
       // Sessions do not know of each other: only the writes of each must come in their order.
-      const whole = await Promise.all(some.map(([id, writes]) => this.#replay(claim, id, writes)))
-      if (whole.includes('again')) return false
-      if (whole.includes('short')) this.doubt(claim.shard)
+      const all = await Promise.all(some.map(([id, writes]) => this.#replay.run(claim, id, writes)))
+      if (all.includes('again')) return 'again'
+      if (all.includes('lost')) return await this.#forsake(claim)
+      if (all.includes('short')) this.doubt(claim.shard)
     }
-    return this.#doubted.has(claim.shard) || (await store.settle(claim)).status === 'ok'
+    if (this.#doubted.has(claim.shard)) return 'restored'
+    return (await store.settle(claim)).status === 'ok' ? 'restored' : 'again'
   }
 
-  /** `short`: the store lacks more than is remembered. The session's next write, or its next loading, deals with it. */
-  async #replay(claim: Claim, id: SessionId, writes: readonly TailWrite[]): Promise<Replayed> {
-    const { log } = this.#options
-    const head = await log.peek(id)
-    let seq = head ? seqOf(head.head) : -1
-    let result: Replayed = 'whole'
-    for (const write of writes) {
-      const from = write.kind === 'commit' ? write.change.expectedSeq : write.flush.headSeq
-      // Behind the head it is there: the store holds a prefix. Text of a message that has ended must not come back.
-      if (from < seq) continue
-      const reply =
-        write.kind === 'commit' ? await log.commit(claim, write.change) : await log.flush(claim, write.flush)
-      if (reply.status === 'fenced' || reply.status === 'rollback') return 'again'
-      if (reply.status === 'ok' && write.kind === 'commit') seq = from + write.change.events.length
-      // The beginning of a message may be too old for us; the event that ends it has it whole.
-      if (reply.status === 'gap') result = 'short'
-      // A commit that added no event, and is there already behind others that added none, meets the head that it expects.
-      if (reply.status === 'corrupt' || (reply.status === 'head' && reply.seq !== from)) return 'short'
-    }
-    return result
+  /**
+   * Events that were acknowledged are gone for good. What is written in their place must not bear their ids, or a client
+   * that has seen them would never know: the shard goes on under its next epoch.
+   */
+  async #forsake(claim: Claim): Promise<Attempt> {
+    const { raise, onLost, logger } = this.#options
+    logger.error({ shard: claim.shard, epoch: claim.epoch }, 'a Redis has lost events for good; a new epoch begins')
+    await raise(claim)
+    onLost(claim, { status: 'unassigned' })
+    return 'lost'
   }
 }
 

@@ -14,6 +14,8 @@ import type { PinNote } from './shard-release.js'
 export interface WorkerStorage {
   assigned(): Promise<readonly OwnedShard[]>
   release(shards: readonly { readonly shard: number; readonly epoch: number }[]): Promise<unknown>
+  /** Lifts the epoch of a shard of this node, where it still is its own under that one. */
+  raise(shard: { readonly shard: number; readonly epoch: number }, toEpoch: number): Promise<unknown>
   /** Notes sessions that stay here while their shard goes. */
   notePins(pins: readonly PinNote[]): Promise<void>
   strikePins(shard: number, sessionIds: readonly string[]): Promise<void>

@@ -271,6 +271,7 @@ export class Worker {
       logger,
       assigned: () => storage.assigned(),
       release: (shards) => storage.release(shards),
+      raise: (shard, toEpoch) => storage.raise(shard, toEpoch),
       giveBack: (claims, leader) => release.giveBack(claims, leader),
       onCold: (claim, { sessionId, waitedMs }) => void this.#cold.wake(claim, sessionId, waitedMs),
       formerOwner: (node) => this.#formerOwner(node),
@@ -306,6 +307,12 @@ export class Worker {
       tail,
       owned: () => this.#owner.owned,
       assigned: () => storage.assigned(),
+      forward: (claim, id, upTo) => this.#loader.forward(claim, id, upTo),
+      raise: async (claim) => {
+        // What Postgres gets of the old epoch it must have before anybody works under the new one.
+        await this.#projector.settle()
+        await storage.raise(claim, claim.epoch + 1)
+      },
       onRestored: ({ shard }) => this.#owner.reinstall(shard, true),
       onCleared: (shard) => this.#reader.read(shard),
       onLost: (claim, refused) => this.#owner.refused(claim, refused),

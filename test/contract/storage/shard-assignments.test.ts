@@ -125,11 +125,13 @@ eachDatabase((open) => {
     expect(await assignments.release([{ shard: 6, epoch: 1 }], 'a@1')).toHaveLength(1)
   })
 
-  test('an epoch can be raised and never lowered', async () => {
+  test('an epoch can be raised by its owner and never lowered', async () => {
     await assignments.assign([{ shard: 7, expectedEpoch: 0, owner: 'a@1' }], undefined)
 
-    expect(await assignments.raise(7, 9)).toMatchObject({ shard: 7, epoch: 9, owner: 'a@1' })
-    expect(await assignments.raise(7, 9)).toBeUndefined()
-    expect(await assignments.raise(7, 3)).toBeUndefined()
+    expect(await assignments.raise({ shard: 7, epoch: 1 }, 'b@1', 9)).toBeUndefined()
+    expect(await assignments.raise({ shard: 7, epoch: 1 }, 'a@1', 9)).toMatchObject({ epoch: 9, owner: 'a@1' })
+    expect(await assignments.raise({ shard: 7, epoch: 1 }, 'a@1', 12)).toBeUndefined()
+    expect(await assignments.raise({ shard: 7, epoch: 9 }, 'a@1', 9)).toBeUndefined()
+    expect(await assignments.raise({ shard: 7, epoch: 9 }, 'a@1', 3)).toBeUndefined()
   })
 })

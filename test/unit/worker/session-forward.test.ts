@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import type { StoredEvent } from '../../../src/bus/bus.js'
 import { createMemoryBus } from '../../../src/bus/memory-bus.js'
 import type { NewEvent, TaskUsage } from '../../../src/protocol/events.js'
-import { newSessionId, parseEventId } from '../../../src/protocol/ids.js'
+import { LOG_START, newSessionId, parseEventId } from '../../../src/protocol/ids.js'
 import { newTask, type Session } from '../../../src/protocol/session.js'
 import { type ForwardStorage, forwardSession } from '../../../src/worker/session-forward.js'
 import { idsOf, logOf, submission, TestEdge, TestOwner } from '../../support/bus-actors.js'
@@ -46,10 +46,10 @@ async function fixture(eventsOf: (sessionId: string) => readonly (NewEvent & { e
     pageEvents: async (_id, after, upTo, limit) =>
       stored.filter(({ eventId }) => seq(eventId) > after.seq && seq(eventId) <= upTo.seq).slice(0, limit),
   }
-  const forward = async () => {
+  const forward = async (upTo?: number) => {
     const record = await bus.log.load(sessionId)
     if (!record) throw new Error('the session is not there')
-    return await forwardSession(record, owner.claimed, bus.log, storage)
+    return await forwardSession(record, owner.claimed, bus.log, storage, upTo)
   }
   return { bus, edge, owner, sessionId, stored, waiting, forward }
 }
@@ -106,6 +106,15 @@ test('events come back as they were, with what they say of state and waiting com
   if (!first) throw new Error('a spawn')
   expect(await owner.acceptances(first)).toMatchObject([{ status: 'dup', detail: '8-3' }])
   await expect.poll(() => idsOf(edge.events(sessionId))).toEqual(['7-1', '7-2', '8-3', '9-4'])
+})
+
+test('it goes no further than to the event behind which somebody remembers the rest', async () => {
+  const { bus, sessionId, forward } = await fixture(firstTask)
+
+  expect(await forward(2)).toBe(2)
+
+  const events = await bus.log.events(sessionId, LOG_START, 10)
+  expect(events.map(({ eventId }) => parseEventId(eventId)?.seq)).toEqual([1, 2])
 })
 
 test('a session that was ended by the lost events is ended, with all that waited', async () => {

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
-import type { Claim, Claimed, CommandBell, SessionLog } from '../../../src/bus/bus.js'
+import type { Claim, Claimed, CommandBell, Refused, SessionLog } from '../../../src/bus/bus.js'
 import type { Projector } from '../../../src/worker/projector.js'
 import type { SessionHost } from '../../../src/worker/session-host.js'
 import { type OwnedShard, ShardOwner } from '../../../src/worker/shard-owner.js'
@@ -15,7 +15,8 @@ function fixture() {
     claim: Promise.resolve(),
     assigned: Promise.resolve(),
   }
-  const claim = vi.fn(async (_claim: Claim): Promise<Claimed> => {
+  const raise = vi.fn(async () => undefined)
+  const claim = vi.fn(async (_claim: Claim): Promise<Claimed | Refused> => {
     await gates.claim
     return { status: 'ok', active: [], unprojected: [], pins: [], cold: [], cursor: '0-0', storeChanged: false }
   })
@@ -33,6 +34,7 @@ function fixture() {
       return read
     },
     release: async () => undefined,
+    raise,
     giveBack: async () => undefined,
     onCold: () => undefined,
     formerOwner: async () => ({ fromWorker: 'w@0', afterMs: 0, planned: false }),
@@ -41,7 +43,7 @@ function fixture() {
     onDropped: () => undefined,
   })
   onTestFinished(() => owner.drain())
-  return { owner, rows, reader, gates, claim }
+  return { owner, rows, reader, gates, claim, raise }
 }
 
 function gate(): { readonly closed: Promise<void>; open(): void } {
@@ -80,4 +82,24 @@ test('a shard that is given away while its claim is on the way is not read', asy
 
   expect(owner.claimOf(3)).toBeUndefined()
   expect(reader.add).not.toHaveBeenCalled()
+})
+
+test('a claim that is fenced although Postgres names this owner lifts the epoch above the one that Redis knows', async () => {
+  const { owner, rows, claim, raise } = fixture()
+  claim.mockImplementation(async ({ epoch }) =>
+    epoch > 7
+      ? { status: 'ok', active: [], unprojected: [], pins: [], cold: [], cursor: '0-0', storeChanged: false }
+      : { status: 'fenced', epoch: 7 },
+  )
+  raise.mockImplementation(async () => {
+    rows.splice(0, 1, { ...row(3), epoch: 8 })
+  })
+  rows.push(row(3))
+
+  await owner.poll()
+  expect(raise).toHaveBeenCalledExactlyOnceWith({ shard: 3, owner: 'w@1', epoch: 1 }, 8)
+  expect(owner.claimOf(3)).toBeUndefined()
+  await owner.poll()
+
+  expect(owner.claimOf(3)).toMatchObject({ shard: 3, epoch: 8 })
 })

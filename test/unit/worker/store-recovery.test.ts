@@ -58,9 +58,19 @@ function fixture() {
   const onCleared = vi.fn(() => void calls.push('cleared'))
   const logger = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() }
   const owned = () => state.owned
-  const recovery = new StoreRecovery({ store, log, tail, owned, assigned, onRestored, onCleared, onLost, logger })
+  /** What Postgres has of the session. */
+  const projected = { seq: 0 }
+  const forward = vi.fn(async (_claim: Claim, _id: string, upTo: number) => {
+    const before = state.head
+    state.head = Math.max(before, Math.min(projected.seq, upTo))
+    calls.push(`forward to ${state.head}`)
+    return state.head - before
+  })
+  const raise = vi.fn(async () => void calls.push('raise'))
+  const handling = { forward, raise, onRestored, onCleared, onLost }
+  const recovery = new StoreRecovery({ store, log, tail, owned, assigned, ...handling, logger })
   onTestFinished(() => recovery.stop())
-  return { recovery, tail, calls, state, store, log, assigned, onLost, handlers }
+  return { recovery, tail, calls, state, store, log, assigned, onLost, raise, projected, handlers }
 }
 
 const change = (commitId: string, expectedSeq: number, events = ['e']): Change => ({
@@ -121,9 +131,36 @@ test('a store that fails over again meanwhile is restored from the beginning', a
   expect(calls).toEqual(['claim', 'claim', 'restore a', 'settle', 'restored', 'cleared'])
 })
 
-test('a store that lacks more than is remembered leaves its shard in doubt, unsettled', async () => {
-  const { recovery, tail, store } = fixture()
+test('what is older than the tail comes from Postgres, and the rest follows under its own ids', async () => {
+  const { recovery, tail, calls, log, projected } = fixture()
+  projected.seq = 9
+  tail.committed(claim, { ...change('lost', 7, ['e', 'e']), after: 'older' })
+  tail.committed(claim, { ...change('lost too', 9), after: 'lost' })
+
+  expect(await recovery.restore(claim)).toBe(true)
+
+  const writes = ['commit lost', 'forward to 7', 'commit lost', 'commit lost too']
+  expect(calls).toEqual(['claim', ...writes, 'settle', 'restored', 'cleared'])
+  // What Postgres gave back stands there under another commit.
+  expect(log.commit.mock.calls.map(([, { after }]) => after)).toEqual(['older', undefined, 'lost'])
+})
+
+test('events that neither the tail nor Postgres has are gone: a new epoch begins, and the shard is claimed under it', async () => {
+  const { recovery, tail, store, calls, onLost, projected } = fixture()
+  projected.seq = 4
   tail.committed(claim, change('too late', 7))
+
+  expect(await recovery.restore(claim)).toBe(false)
+
+  expect(calls).toEqual(['claim', 'commit too late', 'forward to 4', 'commit too late', 'raise', 'cleared'])
+  expect(onLost).toHaveBeenCalledWith(claim, { status: 'unassigned' })
+  expect(store.settle).not.toHaveBeenCalled()
+})
+
+test('a message whose beginning is too old for the tail leaves its shard in doubt, unsettled', async () => {
+  const { recovery, tail, store, log } = fixture()
+  log.flush.mockResolvedValueOnce({ status: 'gap', bytes: 0 } as never)
+  tail.flushed(claim, { sessionId, messageId: 'm', offset: 9, text: 't', headSeq: 1, json: '{}' })
 
   expect(await recovery.restore(claim)).toBe(true)
 
