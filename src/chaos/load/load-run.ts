@@ -227,7 +227,7 @@ export class LoadRun {
   }
 
   async #control(client: LoadClient, session: LoadSession): Promise<void> {
-    const tell = (type: 'stop' | 'pause' | 'resume' | 'cancel') =>
+    const tell = (type: 'stop' | 'resume' | 'cancel') =>
       client.send(session, controlCommand(this.#id(), session.id, type))
     for (;;) {
       await sleep(this.#random(500, 4_000))
@@ -235,7 +235,8 @@ export class LoadRun {
       const choice = this.#random(1, 10)
       if (choice <= 5) tell('cancel')
       else if (choice <= 8) {
-        tell('pause')
+        // Two that are under way together may be accepted in either order, and the session would stay paused for ever.
+        await this.#toItsEnd(client, session, controlCommand(this.#id(), session.id, 'pause'))
         await sleep(this.#random(50, 500))
         tell('resume')
       } else {
