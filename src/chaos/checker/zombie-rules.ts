@@ -34,10 +34,13 @@ export class Zombies {
     private readonly began: number,
   ) {
     const replaced = replacedNodes(logs)
+    const last = new Map(faults.map((fault) => [fault.node, fault]))
     for (const fault of faults) {
       const { node, isolated, healed } = fault
       if (node === undefined || !isolated || healed - fault.began < SELF_STOP_MS) continue
-      const dead = replaced.has(node) || healed - fault.began >= SURELY_DEAD_MS
+      // A node that dies comes back under another name: one that a later fault finds has outlived this one.
+      const outlived = last.get(node) !== fault
+      const dead = (replaced.has(node) && !outlived) || healed - fault.began >= SURELY_DEAD_MS
       this.#watches.set(node, [...(this.#watches.get(node) ?? []), { fault, dead, afterHeal: 0 }])
       findings.checked('G9')
     }

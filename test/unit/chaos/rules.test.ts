@@ -592,4 +592,20 @@ describe('G9', () => {
     effectAt(story, began + 5_002)
     expect(await broken(story)).toEqual(['G9'])
   })
+
+  test('a worker that a later fault finds alive was not replaced after the one before', async () => {
+    const { story, began } = frozen(3)
+    const session = story.session()
+    session.append('session_spawned', { command: 'x' })
+    session.append('task_executing', { command: 'x' })
+    session.append('session_takeover', { command: 'x', from: 'w1', to: 'w2', attempt: 1 })
+    session.append('task_completed', { command: 'x' })
+    for (const at of [4_000, 5_000, 6_000]) effectAt(story, began + at)
+    const again = { began: began + 7_000, healed: began + 14_000 }
+    story.fault({ test: 'T4', fault: 'worker-freeze', node: 'w1', isolated: true, ...again })
+    expect(await broken(story)).toEqual([])
+
+    for (const at of [15_000, 16_000]) effectAt(story, began + at)
+    expect(await broken(story)).toEqual(['G9'])
+  })
 })
