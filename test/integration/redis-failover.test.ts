@@ -10,6 +10,8 @@ import { FailoverLoad } from '../support/failover-load.js'
 import { RedisPair } from '../support/redis-pair.js'
 
 const TIMEOUT_MS = 120_000
+/** A worker remembers 5 s, to which it comes a look at its Redis later. */
+const OLDER_THAN_TAIL_MS = 6_500
 
 test(
   'what a failover loses is back under the same ids, clients see no reset, and every command runs once',
@@ -22,6 +24,28 @@ test(
 
     pair.cutLink()
     await load.work('lost')
+    await sleep(300)
+    await pair.failOver()
+
+    await load.finish()
+    await load.check()
+  },
+  TIMEOUT_MS,
+)
+
+test(
+  'a replica that is further behind than the worker remembers: what is older comes from Postgres, the rest follows it',
+  async () => {
+    const pair = await RedisPair.start()
+    onTestFinished(() => pair.stop())
+    const load = await FailoverLoad.start({ REDIS_URL: pair.url })
+    await load.stream()
+    await pair.inSync()
+
+    pair.cutLink()
+    await load.more('older')
+    await sleep(OLDER_THAN_TAIL_MS)
+    await load.more('lost')
     await sleep(300)
     await pair.failOver()
 

@@ -70,6 +70,13 @@ export class FailoverLoad {
     await Promise.all(done)
   }
 
+  /** The sessions that are there do one more task to its end. */
+  async more(name: string): Promise<void> {
+    const done = this.#watched.map(({ session }) => session.execute(name))
+    this.#ends.push(...done)
+    await Promise.all(done)
+  }
+
   /** Everybody does one more task, and all that was ever asked comes to its end. */
   async finish(): Promise<void> {
     this.#ends.push(...this.#watched.map(({ session }) => session.execute('after')))

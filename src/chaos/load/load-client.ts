@@ -256,8 +256,7 @@ export class LoadClient {
     if (verdict !== 'next') return
     this.#options.listener.progressed(session)
     if (message.type === 'stream_chunk') return
-    const open = session.endedBy(message as LoggedEvent)
-    if (open) this.#ended(session, open)
+    for (const open of session.endedBy(message as LoggedEvent)) this.#ended(session, open)
   }
 
   #ended(session: LoadSession, open: OpenCommand): void {

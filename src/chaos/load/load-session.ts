@@ -65,20 +65,25 @@ export class LoadSession {
     this.#continuity.reset({ eventId })
   }
 
-  /** The command that this event ended, if it ended one that was open; control ends with the status that it caused. */
-  endedBy(message: LoggedEvent): OpenCommand | undefined {
+  /**
+   * The open commands that this event ended: control ends with the status that it caused, or with its session, when a `stop`
+   * came to run before it.
+   */
+  endedBy(message: LoggedEvent): readonly OpenCommand[] {
     if (message.type === 'stream_end') this.#continuity.complete(message.messageId, message.text)
     if (message.type === 'session_status_update' && isTerminal(message.session.status)) this.over = true
-    const id = message.requestId
-    const found = id === undefined ? undefined : this.open.get(String(id))
-    if (!found || !ends(message, found.command)) return undefined
-    this.open.delete(found.command.id)
-    return found
+    const isEnded = ({ command }: OpenCommand): boolean =>
+      (String(message.requestId) === command.id && ends(message, command)) || (this.over && !isTask(command))
+    const ended = [...this.open.values()].filter(isEnded)
+    for (const { command } of ended) this.open.delete(command.id)
+    return ended
   }
 }
 
-function ends({ type }: LoggedEvent, { type: asked }: LoadCommand): boolean {
-  if (asked === 'spawn' || asked === 'execute') {
+const isTask = ({ type }: LoadCommand): boolean => type === 'spawn' || type === 'execute'
+
+function ends({ type }: LoggedEvent, command: LoadCommand): boolean {
+  if (isTask(command)) {
     return type === 'task_completed' || type === 'task_failed' || type === 'task_cancelled'
   }
   return type === 'session_status_update'
