@@ -187,6 +187,8 @@ export class StoreRecovery {
       if (all.includes('again')) return 'again'
       if (all.includes('lost')) return await this.#forsake(claim)
       if (all.includes('short')) this.doubt(claim.shard)
+      // Of what is at rest nothing is remembered, here and in the other shards.
+      if (all.includes('older')) for (const shard of this.#options.owned().keys()) this.doubt(shard)
     }
     if (this.#doubted.has(claim.shard)) return 'restored'
     return (await store.settle(claim)).status === 'ok' ? 'restored' : 'again'

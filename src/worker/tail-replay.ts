@@ -8,10 +8,10 @@ import { NotForwarded } from './session-forward.js'
 import { seqOf, type TailWrite } from './write-tail.js'
 
 /**
- * `whole` the store has everything · `short` it lacks the beginning of a message's text · `lost` it lacks events that
+ * `whole` the store has everything · `older` it has, and lacked more than is remembered · `short` it lacks the beginning of a message's text · `lost` it lacks events that
  * neither we nor Postgres have in time · `again` it has lost something anew meanwhile.
  */
-export type Replayed = 'whole' | 'short' | 'lost' | 'again'
+export type Replayed = 'whole' | 'older' | 'short' | 'lost' | 'again'
 
 export interface TailReplayOptions {
   readonly log: Pick<SessionLog, 'commit' | 'flush' | 'peek'>
@@ -28,7 +28,9 @@ export class TailReplay {
     const first = writes.find((write) => write.kind === 'commit')
     if (replayed !== 'lost' || first?.kind !== 'commit') return replayed
     const forwarded = await this.#forward(claim, id, first.change.expectedSeq)
-    return forwarded > 0 ? await this.#replay(claim, id, writes, true) : 'lost'
+    if (forwarded === 0) return 'lost'
+    const rest = await this.#replay(claim, id, writes, true)
+    return rest === 'whole' ? 'older' : rest
   }
 
   async #forward(claim: Claim, id: SessionId, upTo: number): Promise<number> {

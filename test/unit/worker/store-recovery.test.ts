@@ -140,7 +140,9 @@ test('what is older than the tail comes from Postgres, and the rest follows unde
   expect(await recovery.restore(claim)).toBe(true)
 
   const writes = ['commit lost', 'forward to 7', 'commit lost', 'commit lost too']
-  expect(calls).toEqual(['claim', ...writes, 'settle', 'restored', 'cleared'])
+  expect(calls).toEqual(['claim', ...writes, 'restored', 'cleared'])
+  // What it lacks of sessions at rest nobody remembers.
+  expect(recovery.isDoubted(SHARD)).toBe(true)
   // What Postgres gave back stands there under another commit.
   expect(log.commit.mock.calls.map(([, { after }]) => after)).toEqual(['older', undefined, 'lost'])
 })
