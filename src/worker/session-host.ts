@@ -99,7 +99,8 @@ export class SessionHost {
       const command = JSON.parse(submission.body) as Command
       if (held.catchingUp) void held.catchingUp.then(() => held.live?.deliver(command))
       else if (held.live) held.live.deliver(command)
-      else void held.session.then((session) => session?.deliver(command))
+      // One that could not be loaded is loaded anew, with the commands that wait for it in the store.
+      else void held.session.then((session) => session?.deliver(command)).catch(() => undefined)
     }
   }
 
