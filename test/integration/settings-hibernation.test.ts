@@ -85,10 +85,10 @@ describe('on Redis', () => {
 
       expect(await redis.keys(`${name}:*s:${sessionId}*`)).toEqual([])
       expect((await keysOf(watched.id)).length).toBeGreaterThan(0)
-      const { rows } = await sql<{ awake: boolean }>`select awake from sessions where id = ${sessionId}`.execute(
-        database.sql,
-      )
-      await vi.waitFor(() => expect(rows).toEqual([{ awake: false }]), PATIENCE)
+      await vi.waitFor(async () => {
+        const query = sql<{ awake: boolean }>`select awake from sessions where id = ${sessionId}`
+        expect((await query.execute(database.sql)).rows).toEqual([{ awake: false }])
+      }, PATIENCE)
     },
   )
 

@@ -34,12 +34,18 @@ onServer((open) => {
     const stopped = new Promise<void>((resolve) => {
       resume = resolve
     })
+    let hold: () => void = () => {}
+    const holds = new Promise<void>((resolve) => {
+      hold = resolve
+    })
     const zombie = database.sql.transaction().execute(async (transaction) => {
       await sql`update numbers set value = 2`.execute(transaction)
+      hold()
       await stopped
       await sql`update numbers set value = 3`.execute(transaction)
     })
 
+    await holds
     // Waits for the row until the server has ended the other transaction.
     await sql`update numbers set value = value + 10`.execute(database.sql)
     resume()
