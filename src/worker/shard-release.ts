@@ -42,6 +42,8 @@ export interface ShardReleaseOptions {
 /** A store that fails over answers again within seconds; a turn that cannot be pinned is cut instead. */
 const PIN_TRIES = 10
 const PIN_RETRY_MS = 200
+/** A leader that has heard has given the shards on by then, and the row changes nothing. */
+const ROW_AFTER_MS = 250
 
 export class ShardRelease {
   constructor(private readonly options: ShardReleaseOptions) {}
@@ -54,11 +56,12 @@ export class ShardRelease {
     else await host.drop(shards, 'draining')
     if (handover) projector.leave(shards)
     else await projector.release(shards)
-    const released = this.options.release(claims)
-    await this.#tell(leader, claims)
-    // Word and row say the same; the row is for a leader that did not hear. An unreachable store needs no goodbye.
-    const [first] = await Promise.allSettled([released, ...claims.map((claim) => log.release(claim))])
-    if (first.status === 'rejected') throw first.reason
+    const told = await this.#tell(leader, claims)
+    // An unreachable store needs no goodbye: the epoch decides.
+    await Promise.allSettled(claims.map((claim) => log.release(claim)))
+    // The row is for a leader that did not hear. Written at once it would hold up the one that did.
+    if (told) await sleep(ROW_AFTER_MS)
+    await this.options.release(claims)
   }
 
   async #leaveBusy(claims: readonly Claim[], busy: readonly LiveSession[], handover: Handover): Promise<void> {
@@ -95,17 +98,19 @@ export class ShardRelease {
     return []
   }
 
-  /** Best effort: the leader looks at the rows too. */
-  async #tell(leader: NodeId | undefined, claims: readonly Claim[]): Promise<void> {
+  /** Best effort: the leader looks at the rows too. False when nobody was told. */
+  async #tell(leader: NodeId | undefined, claims: readonly Claim[]): Promise<boolean> {
     try {
       const to = leader ?? (await this.options.leader())
       const shards = claims.map(({ shard, epoch }) => ({ shard, epoch }))
       if (to !== undefined) await this.options.send(to, { type: 'released', shards })
+      return to !== undefined
     } catch (error) {
       this.options.logger.warn(
         { err: error },
         'the leader could not be told of released shards; it finds out by itself',
       )
+      return false
     }
   }
 }
