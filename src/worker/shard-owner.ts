@@ -112,7 +112,7 @@ export class ShardOwner {
       return
     }
     this.options.logger.warn({ shard: claim.shard, epoch: claim.epoch, refused }, 'a shard is lost to this worker')
-    void this.#drop([claim], 'closed').then(() => this.poll())
+    void this.#drop([claim]).then(() => this.poll())
   }
 
   /** The connection was lost and is back: the store may be another. Everything is claimed and read anew. */
@@ -177,7 +177,7 @@ export class ShardOwner {
     const lost = claims.filter(
       (claim) => this.#claims.get(claim.shard) === claim && assigned.get(claim.shard)?.epoch !== claim.epoch,
     )
-    await this.#drop(lost, 'closed')
+    await this.#drop(lost)
   }
 
   async #claimAll(rows: readonly GrantedShard[]): Promise<void> {
@@ -265,11 +265,11 @@ export class ShardOwner {
     this.options.pins.drop(new Set(claims.map(({ shard }) => shard)))
   }
 
-  async #drop(claims: readonly Claim[], reason: 'closed' | 'draining'): Promise<void> {
+  async #drop(claims: readonly Claim[]): Promise<void> {
     if (claims.length === 0) return
     const shards = new Set(claims.map(({ shard }) => shard))
     this.#stopReading(claims)
-    await this.options.host.drop(shards, reason)
+    await this.options.host.drop(shards, 'closed')
     await this.options.projector.release(shards)
     // An unreachable store needs no goodbye: the epoch decides.
     await Promise.allSettled(claims.map((claim) => this.options.log.release(claim)))

@@ -1,7 +1,7 @@
 /**
- * Bugs that were seeded into the service: the fault suite finds each of them and names a guarantee that it breaks. All of
- * them together take a quarter of an hour: `npm run test:mutants`. What always runs is that each fits the program as it
- * is, takes effect in a process, and that the suite finds the one that needs no fault.
+ * Bugs that were seeded into the service: the fault suite has to find each of them and to name a guarantee that it breaks. All
+ * of them together take a quarter of an hour: `npm run test:mutants`, which does not pass yet. What always runs is that each
+ * fits the program as it is, takes effect in a process, and that the suite finds the one that needs no fault.
  */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
