@@ -199,7 +199,7 @@ export class Daemon {
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
   async #startWorker({ database, bus, member, view, beats, control, shardLoads }: Planes): Promise<void> {
-    const [{ Worker }, { runtimes, workerStorage, workspaceKeeper }] = await Promise.all([
+    const [{ Worker }, { openGate, runtimes, workerStorage, workspaceKeeper }] = await Promise.all([
       import('./worker/worker.js'),
       import('./assembly/worker-parts.js'),
     ])
@@ -216,6 +216,7 @@ export class Daemon {
       lastBeatOf: async (id) => beats?.lastOf(id),
       storage: workerStorage(database, node),
       workspaces: workspaceKeeper(config, database),
+      gate: openGate(),
       runtimeOf: (type) => kinds.of(type),
       maxSessions: config.server.maxSessions,
       sessionTimeoutMs: config.session.timeoutMs,

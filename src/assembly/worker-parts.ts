@@ -9,6 +9,7 @@ import { metered } from '../models/metered.js'
 import { selectModel } from '../models/select.js'
 import { type NodeId, newDeadLetterId } from '../protocol/ids.js'
 import { Echo } from '../runtimes/echo.js'
+import type { Gate } from '../runtimes/gate.js'
 import { LlmLoop } from '../runtimes/llm-loop.js'
 import { Runtimes } from '../runtimes/select.js'
 import { detectSandbox } from '../runtimes/tools/sandbox.js'
@@ -99,6 +100,9 @@ export async function runtimes({ config, metrics, member, lifecycle }: RuntimePa
   const tools = standardTools({ ...options, onCall: (call) => metrics.toolCall(call) })
   return new Runtimes({ echo: new Echo(), llm: new LlmLoop({ selectModel: model, costOf, tools }) })
 }
+
+/** Every call is allowed until a charter says otherwise. */
+export const openGate = (): Gate => ({ judge: () => ({ decision: 'allow' }) })
 
 export function workspaceKeeper({ worker }: Config, database: Database): WorkspaceKeeper {
   const workspaces = new Workspaces(database)

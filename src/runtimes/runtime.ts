@@ -69,6 +69,12 @@ export interface Turn {
   readonly workspace: string
   /** Aborted on cancel, stop and loss of ownership. */
   readonly signal: AbortSignal
+  /**
+   * Whether a tool call may run, by the charter and, where it asks for one, by a human. Resolves with the failed outcome of
+   * a call that may not; waits as long as a human takes, which may be hours. Ask before `journal.toolStarted`, and once more
+   * after a takeover: what was decided stands. Rejects when `signal` is aborted.
+   */
+  permit(call: ToolRequest, effect: EffectClass): Promise<ToolOutcome | undefined>
   /** Throws when this process may no longer start effects. Call it directly before each model call and tool call. */
   beforeEffect(): void
 }

@@ -41,9 +41,14 @@ interface Begun extends Planned {
   readonly refusal: ToolOutcome | undefined
 }
 
-async function begin({ journal }: Turn, { call, effect }: Planned): Promise<ToolOutcome | undefined> {
-  if (!call.started) return await journal.toolStarted(requestOf(call), effect)
-  return isRepeatable(effect) ? undefined : OUTCOME_UNKNOWN
+async function begin({ journal, permit }: Turn, { call, effect }: Planned): Promise<ToolOutcome | undefined> {
+  if (call.started && !isRepeatable(effect)) return OUTCOME_UNKNOWN
+  const request = requestOf(call)
+  const refusal = await permit(request, effect)
+  if (call.started) return refusal
+  // A call that is refused does nothing: that is what `read` says to whoever reads the journal.
+  const begun = await journal.toolStarted(request, refusal ? 'read' : effect)
+  return refusal ?? begun
 }
 
 function batches(calls: readonly Call[], effectOf: (call: Call) => EffectClass): Planned[][] {

@@ -4,6 +4,7 @@
 import type { Claim, SessionRecord } from '../bus/bus.js'
 import type { LoggedEvent } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
+import type { Gate } from '../runtimes/gate.js'
 import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
 import type { SessionMeter } from '../telemetry/metrics.js'
 import type { WrittenEvents } from './change-builder.js'
@@ -52,6 +53,8 @@ export interface SessionServices {
   readonly workspaces: Workspaces
   readonly logger: Logger
   now(): Date
+  /** What every tool call passes. */
+  readonly gate: Gate
   /** @throws ServiceError `runtime_missing` */
   runtimeOf(type: SessionType): Runtime
   /** Throws when this process may not start effects any more. */

@@ -9,6 +9,7 @@ import type { NewEvent } from '../protocol/events.js'
 import type { Progress, Turn } from '../runtimes/runtime.js'
 import { throughOutage } from '../storage/outage.js'
 import { WriterLost } from './event-batch.js'
+import { permission } from './permission.js'
 import type { SessionServices } from './session-services.js'
 import type { SessionWriter } from './session-writer.js'
 import { StepJournal } from './step-journal.js'
@@ -134,15 +135,17 @@ async function carryOut(
     release ??= await services.slots.acquire(applicant, signal)
     services.onTurnBegan((performance.now() - askedAt) / 1_000)
     const runtime = services.runtimeOf(type)
+    // A load tool has no files: it is spared the directory.
+    const workspace = type === 'echo' ? '' : await prepareWorkspace(host, restoreWorkspace, signal)
     const turn: Turn = {
       sessionId: host.id,
       tenant: host.tenant,
       task: command.task,
       progress,
       journal,
-      // A load tool has no files: it is spared the directory.
-      workspace: type === 'echo' ? '' : await prepareWorkspace(host, restoreWorkspace, signal),
+      workspace,
       signal,
+      permit: async (call) => permission(services.gate, workspace, call),
       beforeEffect: () => {
         signal.throwIfAborted()
         services.beforeEffect()

@@ -4,6 +4,7 @@
 import type { Bus } from '../bus/bus.js'
 import type { ControlChannel, Member, ShardLoadReport } from '../cluster/cluster.js'
 import type { SessionType } from '../protocol/session.js'
+import type { Gate } from '../runtimes/gate.js'
 import type { Runtime } from '../runtimes/runtime.js'
 import type { WorkerMetrics } from '../telemetry/metrics.js'
 import type { ProjectorOptions } from './projector.js'
@@ -27,6 +28,7 @@ export interface WorkerOptions {
   readonly lastBeatOf: (node: string) => Promise<number | undefined>
   readonly storage: WorkerStorage
   readonly workspaces: Workspaces
+  readonly gate: Gate
   readonly runtimeOf: (type: SessionType) => Runtime
   /** Turns that may run at once. */
   readonly maxSessions: number

@@ -61,7 +61,7 @@ test.each([
       `const { runCalls } = await import('file://' + process.env.DIST + 'runtimes/tool-round.js')
      const journal = { toolStarted: async () => undefined, toolEnded: async (_call, { status }) => console.log(status) }
      const tools = { effectOf: () => 'once', run: async () => ({ status: 'completed', result: {} }) }
-     const turn = { journal, signal: new AbortController().signal, beforeEffect: () => undefined }
+     const turn = { journal, signal: new AbortController().signal, beforeEffect: () => undefined, permit: async () => undefined }
      await runCalls(turn, tools, [{ callId: 'x', name: 'bash', input: {}, started: true }])`,
     )
 

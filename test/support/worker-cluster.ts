@@ -15,6 +15,7 @@ import type { Member } from '../../src/cluster/cluster.js'
 import type { LoggedEvent, LoggedEventType } from '../../src/protocol/events.js'
 import { type NodeId, newCommandId, newNodeId, newSessionId, newTaskId } from '../../src/protocol/ids.js'
 import { newTask, type SessionType, type Task } from '../../src/protocol/session.js'
+import type { Gate } from '../../src/runtimes/gate.js'
 import type { Runtime } from '../../src/runtimes/runtime.js'
 import type { Database } from '../../src/storage/database.js'
 import { Nodes } from '../../src/storage/nodes.js'
@@ -58,6 +59,8 @@ export interface TestSession {
 }
 
 export interface WorkerClusterOptions {
+  /** Allows everything when left out. */
+  readonly gate?: Gate
   readonly runtimeOf: (type: SessionType) => Runtime
   readonly maxSessions?: number
   /** Over Redis, at this address, instead of in this process. */
@@ -154,6 +157,7 @@ export class WorkerCluster {
       lastBeatOf: async () => undefined,
       storage: workerStorage(this.database, worker.id),
       workspaces: new WorkspaceKeeper(join(this.root, name), this.workspaces, false),
+      gate: this.options.gate ?? { judge: () => ({ decision: 'allow' }) },
       runtimeOf: this.options.runtimeOf,
       sessionTimeoutMs: this.options.sessionTimeoutMs ?? 3_600_000,
       maxSessions: this.options.maxSessions ?? 100,

@@ -92,8 +92,8 @@ export const MUTANTS = {
     patches: [
       {
         file: 'runtimes/tool-round.js',
-        find: 'return isRepeatable(effect) ? undefined : OUTCOME_UNKNOWN;',
-        replace: 'return undefined;',
+        find: 'call.started && !isRepeatable(effect)',
+        replace: 'false',
       },
     ],
   },

@@ -224,6 +224,36 @@ test('a call that the journal refuses is not run, and the model is told why', as
   await expect(readFile(join(turn.workspace, 'ran'))).rejects.toThrow('ENOENT')
 })
 
+test('a call that the charter refuses is not run, and the model is told why', async () => {
+  const toolCalls = [call('1', 'bash_execute', { command: 'touch ran' }), call('2', 'file_list', { path: '.' })]
+  const { model, asked } = modelSaying([{ toolCalls }, { text: 'done' }])
+  const refused = { status: 'failed', error: 'The charter says no.' } as const
+  const permit = ({ name }: { name: string }) => (name === 'bash_execute' ? refused : undefined)
+  const { turn, entries } = await recordedTurn({ task: 'go', permit })
+
+  await loopOf(() => model).run(turn)
+
+  expect(asked[1]?.at(-2)?.text).toBe('The charter says no.')
+  await expect(readFile(join(turn.workspace, 'ran'))).rejects.toThrow('ENOENT')
+  const started = entries.flatMap((entry) => (entry.type === 'toolStarted' ? [entry.effect] : []))
+  expect(started, 'a refused call is on record as one that did nothing').toEqual(['read', 'read'])
+})
+
+test('a call that was refused before its worker was lost is not run by the next owner', async () => {
+  const write = call('1', 'file_write', { path: 'ran', content: 'x' })
+  const left: Entry[] = [
+    { type: 'messageStarted', model: 'm' },
+    { type: 'messageEnded', toolCalls: [write], finishReason: 'tool_calls', cost: 0, tokens: 0 },
+    { type: 'toolStarted', call: write, effect: 'read' },
+  ]
+  const permit = () => ({ status: 'failed', error: 'The charter says no.' }) as const
+  const { turn } = await recordedTurn({ task: 'go', entries: left, permit })
+
+  await loopOf(() => modelSaying([{ text: 'done' }]).model).run(turn)
+
+  await expect(readFile(join(turn.workspace, 'ran'))).rejects.toThrow('ENOENT')
+})
+
 test('a turn that had its last answer needs no further model call', async () => {
   const left: Entry[] = [
     { type: 'messageStarted', model: 'm' },

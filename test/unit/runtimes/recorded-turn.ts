@@ -40,6 +40,8 @@ interface TurnOptions {
   /** Called with each entry after it is recorded; throwing stops the turn as a crash would. */
   readonly onEntry?: (entry: Entry) => void
   readonly beforeEffect?: () => void
+  /** What the charter answers; it allows everything when left out. */
+  readonly permit?: Refuse
   /** What the journal answers when a call is to begin. */
   readonly refusal?: Refuse
 }
@@ -64,6 +66,7 @@ export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> 
     journal: journalOf(record, options.refusal ?? (() => undefined)),
     workspace: options.workspace ?? (await mkdtemp(join(tmpdir(), 'workspace-'))),
     signal: abort.signal,
+    permit: async (call) => options.permit?.(call),
     beforeEffect() {
       effects++
       options.beforeEffect?.()
