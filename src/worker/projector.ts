@@ -4,10 +4,11 @@
  */
 import type { Claim, SessionLog, SmallState } from '../bus/bus.js'
 import type { LoggedEvent, NewEvent } from '../protocol/events.js'
-import { type EventId, formatEventId, LOG_START, parseEventId, shardOfSession } from '../protocol/ids.js'
+import { type EventId, formatEventId, LOG_START, parseEventId } from '../protocol/ids.js'
 import type { Session, SessionStatus } from '../protocol/session.js'
 import type { WrittenEvents } from './change-builder.js'
 import type { Logger } from './session-services.js'
+import { Watermarks } from './watermarks.js'
 
 export interface ProjectedRow {
   readonly sessionId: string
@@ -43,9 +44,6 @@ const MAX_ROWS = 1_500
 export const MAX_UNPROJECTED = { events: 500_000, chars: 256 * 1024 * 1024 } as const
 /** Rows held in memory while Postgres is slow or away; beyond it they are read again from the log. */
 const MAX_BUFFERED_ROWS = 50_000
-const TRIM_MS = 1_000
-/** A live session keeps this many events for resuming clients; older ones come from Postgres. */
-const KEEP_EVENTS = 256
 const RETRY_MS = 500
 
 interface SessionBacklog {
@@ -72,10 +70,7 @@ export interface ProjectorOptions {
 
 export class Projector {
   readonly #backlog = new Map<string, SessionBacklog>()
-  /** Sessions whose projection moved since the last trim: id → claim, seq and events to keep. */
-  readonly #trims = new Map<string, { claim: Claim; seq: number; keep: number }>()
-  /** Last projected seq of sessions that are in memory. */
-  readonly #projected = new Map<string, number>()
+  readonly #watermarks: Watermarks
   #buffered = 0
   #events = 0
   #chars = 0
@@ -83,23 +78,23 @@ export class Projector {
   #intervalMs = INTERVAL_MS
   #failed = false
   #timer: NodeJS.Timeout | undefined
-  #trimTimer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
   #stopped = false
 
-  constructor(private readonly options: ProjectorOptions) {}
+  constructor(private readonly options: ProjectorOptions) {
+    this.#watermarks = new Watermarks(options.log)
+  }
 
   start(): void {
-    this.#trimTimer = setInterval(() => void this.#trim(), TRIM_MS)
+    this.#watermarks.start()
   }
 
   /** Projects what is left, as far as Postgres answers. */
   async stop(): Promise<void> {
     this.#stopped = true
-    clearInterval(this.#trimTimer)
     clearTimeout(this.#timer)
     await this.settle()
-    await this.#trim()
+    await this.#watermarks.stop()
   }
 
   /** Takes events that are durable in the log. */
@@ -120,28 +115,33 @@ export class Projector {
 
   /** Takes over sessions whose events a former owner may not have projected. */
   adopt(claim: Claim, sessionIds: readonly string[]): void {
-    for (const id of sessionIds) this.#backlogOf(claim, id).fromLog = LOG_START
+    for (const id of sessionIds) {
+      // A read of the log that is under way began too early, and must not count as its end.
+      this.#drop(id)
+      this.#backlogOf(claim, id).fromLog = LOG_START
+    }
     if (sessionIds.length > 0) this.#schedule()
   }
 
   /** An idle session: its log may go, once it is projected. */
   forget(claim: Claim, sessionId: string): void {
-    const seq = this.#projected.get(sessionId)
-    this.#projected.delete(sessionId)
-    if (seq !== undefined) this.#trims.set(sessionId, { claim, seq, keep: 0 })
+    this.#watermarks.rest(claim, sessionId)
   }
 
-  /** Lets go of shards, after one more projection; what Postgres does not take now the next owner finds in the log. */
-  async release(shards: ReadonlySet<number>): Promise<void> {
+  /** Lets go of claims, after one more projection; what Postgres does not take now the next owner finds in the log. */
+  async release(claims: readonly Claim[]): Promise<void> {
     await this.settle()
-    this.leave(shards)
+    this.leave(claims)
   }
 
-  /** Lets go of shards at once: the next owner projects what is left. */
-  leave(shards: ReadonlySet<number>): void {
-    for (const [id, { claim }] of this.#backlog) if (shards.has(claim.shard)) this.#drop(id)
-    for (const [id, { claim }] of this.#trims) if (shards.has(claim.shard)) this.#trims.delete(id)
-    for (const id of this.#projected.keys()) if (shards.has(shardOfSession(id) ?? -1)) this.#projected.delete(id)
+  /**
+   * Lets go of claims at once: the next owner projects what is left. What pinned sessions still write is projected too, as
+   * long as the next owner does not, but it follows on a hole, and so the bus is not told of it.
+   */
+  leave(claims: readonly Claim[]): void {
+    const left = new Set(claims.map(({ shard }) => shard))
+    for (const [id, { claim }] of this.#backlog) if (left.has(claim.shard)) this.#drop(id)
+    for (const claim of claims) this.#watermarks.leave(claim)
   }
 
   #backlogOf(claim: Claim, sessionId: string): SessionBacklog {
@@ -252,8 +252,7 @@ export class Projector {
   #advance(id: string, backlog: SessionBacklog, rows: readonly ProjectedRow[]): void {
     const last = rows.at(-1)
     if (!last) return
-    this.#projected.set(id, last.seq)
-    this.#trims.set(id, { claim: backlog.claim, seq: last.seq, keep: KEEP_EVENTS })
+    this.#watermarks.raise(backlog.claim, id, last.seq)
     this.#paid(backlog, rows.length, charsOf(rows.map(({ body }) => body)))
     if (backlog.fromLog !== undefined) {
       backlog.fromLog = formatEventId(last.epoch, last.seq)
@@ -294,18 +293,6 @@ export class Projector {
     this.#buffered -= backlog.rows.length
     this.#paid(backlog, backlog.events, backlog.chars)
     this.#backlog.delete(id)
-  }
-
-  async #trim(): Promise<void> {
-    const byClaim = new Map<Claim, { sessionId: string; seq: number; keep: number }[]>()
-    for (const [sessionId, { claim, seq, keep }] of this.#trims) {
-      const list = byClaim.get(claim) ?? []
-      list.push({ sessionId, seq, keep })
-      byClaim.set(claim, list)
-    }
-    this.#trims.clear()
-    // Losing a trim costs memory in the store until the session's next one.
-    await Promise.allSettled([...byClaim].map(([claim, sessions]) => this.options.log.trim(claim, sessions)))
   }
 }
 

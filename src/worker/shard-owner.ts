@@ -270,7 +270,7 @@ export class ShardOwner {
     const shards = new Set(claims.map(({ shard }) => shard))
     this.#stopReading(claims)
     await this.options.host.drop(shards, 'closed')
-    await this.options.projector.release(shards)
+    await this.options.projector.release(claims)
     // An unreachable store needs no goodbye: the epoch decides.
     await Promise.allSettled(claims.map((claim) => this.options.log.release(claim)))
   }

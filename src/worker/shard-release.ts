@@ -54,8 +54,8 @@ export class ShardRelease {
     const shards = new Set(claims.map(({ shard }) => shard))
     if (handover) await this.#leaveBusy(claims, await host.retire(shards), handover)
     else await host.drop(shards, 'draining')
-    if (handover) projector.leave(shards)
-    else await projector.release(shards)
+    if (handover) projector.leave(claims)
+    else await projector.release(claims)
     const told = await this.#tell(leader, claims)
     // An unreachable store needs no goodbye: the epoch decides.
     await Promise.allSettled(claims.map((claim) => log.release(claim)))

@@ -28,7 +28,9 @@ function fixture() {
   }
   const warn = vi.fn()
   const logger = { debug: vi.fn(), info: vi.fn(), warn, error: vi.fn() }
-  const log = { trim: async () => undefined } as unknown as SessionLog
+  const trimmed: number[] = []
+  const trim: SessionLog['trim'] = async (_claim, sessions) => void trimmed.push(...sessions.map((it) => it.seq))
+  const log = { trim } as unknown as SessionLog
   const onFull = vi.fn()
   const projector = new Projector({ log, project, logger, onFull, most: MOST })
   let seq = 0
@@ -38,7 +40,7 @@ function fixture() {
     projector.add(claim, sessionId, { epoch: 3, firstSeq: seq + 1, events, bodies: events.map(() => body), state })
     seq += count
   }
-  return { projector, projected, failures, warn, onFull, add }
+  return { projector, projected, trimmed, failures, warn, onFull, add }
 }
 
 const upTo = (last: number, first = 1): number[] =>
@@ -119,9 +121,27 @@ test('what is given away with its shard counts no more', async () => {
   failures.push(new Error('away'), new Error('away'))
   add(MOST.events)
 
-  await projector.release(new Set([0]))
+  await projector.release([claim])
 
   expect(onFull.mock.calls).toEqual([[true], [false]])
+})
+
+test('what a pinned session writes after its shard was let go tells nobody that what came before is in Postgres', async () => {
+  const { projector, projected, trimmed, add } = fixture()
+  projector.start()
+  add(2)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(trimmed).toEqual([2])
+
+  add(3)
+  projector.leave([claim])
+  add(1)
+  await vi.advanceTimersByTimeAsync(50)
+  expect(projected).toEqual([[1, 2], [6]])
+  projector.forget(claim, sessionId)
+  await projector.stop()
+
+  expect(trimmed).toEqual([2])
 })
 
 test('what is written while an empty log is read is not forgotten', async () => {
@@ -168,4 +188,13 @@ test('what is written while an empty log is read is not forgotten', async () => 
   write(2, { ...claim, epoch: 4 })
   for (let round = 0; round < 3; round++) await answerReads()
   expect(projected).toEqual([1, 2])
+
+  // Read to its end, and freed by the holder of a pin before the answer comes.
+  projector.adopt({ ...claim, epoch: 4 }, [sessionId])
+  await answerReads()
+  await vi.advanceTimersByTimeAsync(400)
+  stored.push({ eventId: '4-3', body: JSON.stringify({ type: 'session_status_update', sessionId, timestamp: 't' }) })
+  projector.adopt({ ...claim, epoch: 4 }, [sessionId])
+  for (let round = 0; round < 3; round++) await answerReads()
+  expect(new Set(projected)).toEqual(new Set([1, 2, 3]))
 })
