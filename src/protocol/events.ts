@@ -7,13 +7,17 @@
 import type { RequestId } from './commands.js'
 import type { Session, Task } from './session.js'
 
-/** On every logged event. `requestId` echoes the command that caused it, where there is one. */
+/**
+ * On every logged event. `requestId` echoes the command that caused it, where there is one. `commandId` names the command
+ * that ends here: a store that has forgotten which those were learns it from its events.
+ */
 interface Logged {
   readonly eventId: string
   readonly sessionId: string
   /** ISO 8601; of the worker's clock, never used for order. */
   readonly timestamp: string
   readonly requestId?: RequestId
+  readonly commandId?: string
 }
 
 export interface SessionSpawned extends Logged {

@@ -1,9 +1,8 @@
 /**
  * Moves a session forward to what Postgres has of it. The owner whose events Redis lost had projected them and died: they
  * have been shown and may not happen otherwise, so they go back into the log as they were, byte by byte, under the epoch
- * that wrote them. What they say about waiting commands is done again too.
- *
- * Not known again: which control command without a request id they answered. It is obeyed once more.
+ * that wrote them. What they say about commands is done again too: those that they end are remembered as ended, also where
+ * the store has forgotten that it ever accepted them.
  */
 
 import type { StoredEvent } from '../bus/bus.js'
@@ -83,8 +82,8 @@ class Forward {
   readonly #inbox: Command[]
   readonly #control: Command[]
   readonly #owner: string | undefined
-  /** Ids of tasks, and of requests, that have ended, and the events that ended them. */
-  readonly #ended = new Map<string, string>()
+  /** Ids of commands that have ended. */
+  readonly #ended = new Set<string>()
   #state: SmallState | undefined
   #seq: number
   #commits = 0
@@ -103,14 +102,13 @@ class Forward {
   changeOf(stored: readonly StoredEvent[]): Change {
     const events = stored.map(({ body }) => JSON.parse(body) as LoggedEvent)
     for (const [index, event] of events.entries()) this.#apply(event, this.#seq + 1 + index)
-    const state = this.#state
-    if (!state) throw new NotForwarded(`session ${this.record.sessionId}: its events do not begin with its spawn`)
-    const { status } = state.session
-    const inbox = takeWhile(this.#inbox, (it) => this.#endOf(it))
-    const control = takeWhile(
-      this.#control,
-      (it) => this.#endOf(it) ?? (isTerminal(status) ? lastId(stored) : undefined),
-    )
+    if (!this.#state) throw new NotForwarded(`session ${this.record.sessionId}: its events do not begin with its spawn`)
+    const { status } = this.#state.session
+    const inbox = takeWhile(this.#inbox, (it) => this.#ended.has(it.id))
+    const control = takeWhile(this.#control, (it) => this.#ended.has(it.id) || isTerminal(status))
+    // One that was accepted anew stands behind what came meanwhile: it is passed over when its turn comes.
+    const cancelled = this.#inbox.filter((it) => this.#ended.has(it.id)).map(({ id }) => id)
+    this.#state = { ...this.#state, cancelled: [...new Set([...this.#state.cancelled, ...cancelled])] }
     const commitId = `${this.#writer}-${++this.#commits}`
     const change: Change = {
       sessionId: this.record.sessionId,
@@ -120,10 +118,10 @@ class Forward {
       eventEpoch: parseEventId(lastId(stored))?.epoch ?? 0,
       events: stored.map(({ body }) => body),
       status,
-      state: JSON.stringify(state),
-      popInbox: inbox.length,
-      popControl: control.length,
-      ended: [...inbox, ...control],
+      state: JSON.stringify(this.#state),
+      popInbox: inbox,
+      popControl: control,
+      ended: events.flatMap(({ commandId, eventId }) => (commandId === undefined ? [] : [{ commandId, eventId }])),
       clearPart: events.some(({ type }) => type === 'stream_start' || type === 'stream_end'),
     }
     this.#seq += stored.length
@@ -136,12 +134,7 @@ class Forward {
       throw new NotForwarded(`session ${this.record.sessionId}: ${event.eventId} stands where event ${seq} belongs`)
     }
     this.#state = this.#stateAfter(event)
-    if (event.requestId !== undefined && event.type === 'session_status_update') {
-      this.#ended.set(`request ${event.requestId}`, event.eventId)
-    }
-    if (event.type === 'task_completed' || event.type === 'task_failed' || event.type === 'task_cancelled') {
-      this.#ended.set(`task ${event.taskId}`, event.eventId)
-    }
+    if (event.commandId !== undefined) this.#ended.add(event.commandId)
   }
 
   #stateAfter(event: LoggedEvent): SmallState | undefined {
@@ -151,26 +144,12 @@ class Forward {
     if (event.type === 'session_status_update') return { ...this.#state, session: event.session }
     return stateAfter(this.#state, event)
   }
-
-  #endOf(command: Command): string | undefined {
-    if (command.type === 'spawn' || command.type === 'execute') return this.#ended.get(`task ${command.task.id}`)
-    return command.requestId === undefined ? undefined : this.#ended.get(`request ${command.requestId}`)
-  }
 }
 
 const lastId = (stored: readonly StoredEvent[]): string => stored.at(-1)?.eventId ?? ''
 
-/** Takes commands from the front for as long as each has ended. */
-function takeWhile(
-  commands: Command[],
-  endOf: (command: Command) => string | undefined,
-): { readonly commandId: string; readonly eventId: string }[] {
-  const taken: { commandId: string; eventId: string }[] = []
-  for (let first = commands[0]; first; first = commands[0]) {
-    const eventId = endOf(first)
-    if (eventId === undefined) break
-    taken.push({ commandId: first.id, eventId })
-    commands.shift()
-  }
-  return taken
+/** Takes commands from the front for as long as each has ended, and tells how many. */
+function takeWhile(commands: Command[], hasEnded: (command: Command) => boolean): number {
+  const left = commands.findIndex((it) => !hasEnded(it))
+  return commands.splice(0, left === -1 ? commands.length : left).length
 }

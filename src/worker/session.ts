@@ -248,12 +248,14 @@ export class LiveSession implements TurnHost {
 
   #taskCancelled(command: TaskCommand, reason: string): NewEvent {
     const usage = { promptTokens: 0, completionTokens: 0, cost: 0, duration: 0 }
-    return { type: 'task_cancelled', ...this.writer.base(command), taskId: command.task.id, reason, usage }
+    const base = { ...this.writer.base(command), commandId: command.id, taskId: command.task.id }
+    return { type: 'task_cancelled', ...base, reason, usage }
   }
 
   async #recordStatus(command: ControlCommand, before: readonly NewEvent[] = [], along: Along = {}): Promise<void> {
     const { session } = this.writer.state
-    const update: NewEvent = { type: 'session_status_update', ...this.writer.base(command), session }
+    const base = { ...this.writer.base(command), commandId: command.id }
+    const update: NewEvent = { type: 'session_status_update', ...base, session }
     await this.writer.record([...before, update], { popControl: 1, ended: [command.id], ...along })
   }
 

@@ -211,7 +211,7 @@ async function quarantined(host: TurnHost, command: TaskCommand, attempts: numbe
 }
 
 function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): void {
-  const base = { ...host.writer.base(command), taskId: command.task.id }
+  const base = { ...host.writer.base(command), commandId: command.id, taskId: command.task.id }
   const usage = host.writer.conversation.usage(host.services.now().getTime())
   const event: NewEvent =
     end.kind === 'completed'

@@ -29,7 +29,7 @@ async function fixture(eventsOf: (sessionId: string) => readonly (NewEvent & { e
     task: task('t1'),
   }
   const next = { type: 'execute', id: 'c2', task: task('t2') }
-  const pause = { type: 'pause', id: 'p', requestId: 'r9' }
+  const pause = { type: 'pause', id: 'p' }
   const waiting = [spawn, next, pause].map((command) =>
     submission(sessionId, edge.name, {
       commandId: command.id,
@@ -80,7 +80,10 @@ const firstTask = (sessionId: string): (NewEvent & { eventId: string })[] => {
       session: sessionOf(sessionId, 'active'),
     },
     { type: 'task_executing', eventId: '7-2', ...base, taskId: 't1', task: task('t1'), turn: 1 },
-    { type: 'task_completed', eventId: '8-3', ...base, taskId: 't1', result: { success: true, output: 'é' }, usage },
+    {
+      ...{ type: 'task_completed', eventId: '8-3', ...base, commandId: sessionId, taskId: 't1' },
+      ...{ result: { success: true, output: 'é' }, usage },
+    },
   ]
 }
 
@@ -122,7 +125,7 @@ test('a session that was ended by the lost events is ended, with all that waited
     const base = { sessionId, timestamp: '2026-01-01T00:00:00.000Z' }
     return [
       ...firstTask(sessionId),
-      { type: 'task_cancelled', eventId: '8-4', ...base, taskId: 't2', reason: 'stopped', usage },
+      { type: 'task_cancelled', eventId: '8-4', ...base, commandId: 'c2', taskId: 't2', reason: 'stopped', usage },
       { type: 'session_status_update', eventId: '8-5', ...base, session: sessionOf(sessionId, 'terminated') },
     ]
   })
@@ -135,7 +138,7 @@ test('a session that was ended by the lost events is ended, with all that waited
 
 test('a control command that the lost events answered is not obeyed again', async () => {
   const { bus, sessionId, forward } = await fixture((id) => {
-    const base = { sessionId: id, timestamp: '2026-01-01T00:00:00.000Z', requestId: 'r9' }
+    const base = { sessionId: id, timestamp: '2026-01-01T00:00:00.000Z', commandId: 'p' }
     return [
       ...firstTask(id),
       { type: 'session_status_update', eventId: '8-4', ...base, session: sessionOf(id, 'paused') },
@@ -145,6 +148,34 @@ test('a control command that the lost events answered is not obeyed again', asyn
   await forward()
 
   expect(await bus.log.load(sessionId)).toMatchObject({ status: 'paused', control: [] })
+})
+
+test('a command that the lost events ended is known when it comes again, also when it was forgotten altogether', async () => {
+  const { bus, owner, edge, sessionId, forward } = await fixture((id) => {
+    const base = { sessionId: id, timestamp: '2026-01-01T00:00:00.000Z', taskId: 't1' }
+    const ended = { ...base, commandId: 'forgotten', result: { success: true, output: '' }, usage } as const
+    return [...firstTask(id), { type: 'task_completed', eventId: '8-4', ...ended }]
+  })
+
+  await forward()
+
+  const again = submission(sessionId, edge.name, { commandId: 'forgotten' })
+  expect(await owner.acceptances(again)).toMatchObject([{ status: 'dup', detail: '8-4' }])
+  expect(await bus.log.load(sessionId)).toMatchObject({ inbox: [expect.stringContaining('c2')] })
+})
+
+test('a command that the lost events ended and that was accepted anew behind others is passed over', async () => {
+  const { bus, sessionId, waiting, forward } = await fixture((id) => {
+    const base = { sessionId: id, timestamp: '2026-01-01T00:00:00.000Z', taskId: 't2' }
+    const ended = { ...base, commandId: 'c2', result: { success: true, output: '' }, usage } as const
+    return [...firstTask(id).slice(0, 2), { type: 'task_completed', eventId: '8-3', ...ended }]
+  })
+
+  await forward()
+
+  const record = await bus.log.load(sessionId)
+  expect(record?.inbox).toEqual([waiting[0]?.body, waiting[1]?.body])
+  expect(JSON.parse(record?.state ?? '')).toMatchObject({ cancelled: ['c2'] })
 })
 
 test('a session of which Postgres has no more stays as it is', async () => {
