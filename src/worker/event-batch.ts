@@ -8,37 +8,19 @@
  * A write whose reply is lost is sent again under the same id until the store answers or ownership is lost. One that the
  * store refuses because it lacks what came before waits until that has been put back (store-recovery.ts).
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  type Claim,
-  type Committed,
-  type Flushed,
-  type Part,
-  type Refused,
-  type SessionLog,
-  StoreRefusal,
-} from '../bus/bus.js'
+import type { Claim, Committed, Flushed, Part, SessionLog } from '../bus/bus.js'
 import type { StreamChunk } from '../protocol/events.js'
 import { newWriterId } from '../protocol/ids.js'
 import { ChangeBuilder, type Entry, type WrittenEvents } from './change-builder.js'
+import { untilStoreAnswers } from './store-patience.js'
+import { WriterLost } from './writer-lost.js'
 
 /** Text is shown at most this much later than it came; a first piece after a pause goes out at once. */
 const TEXT_INTERVAL_MS = 20
 /** One flush; longer text goes out in several. */
 const TEXT_CHARS = 32_768
-const RETRY_MS = 50
-/** Longer than the cluster needs to declare this worker dead: by then somebody else owns the session. */
-const GIVE_UP_MS = 15_000
 /** A store may fail over again while it is being restored; one that still lacks what we wrote has lost it for good. */
 const MAX_RESTORES = 3
-
-/** The writer has lost the right or the place to write: nothing of this session may be done here any more. */
-export class WriterLost extends Error {
-  constructor(readonly reason: Refused['status'] | 'head' | 'gap' | 'corrupt' | 'unreachable' | 'closed') {
-    super(`the session's log is lost to this worker: ${reason}`)
-    this.name = 'WriterLost'
-  }
-}
 
 /** What a writer needs of the log. */
 export type WriterLog = Pick<SessionLog, 'commit' | 'flush'>
@@ -225,7 +207,7 @@ export class EventBatch {
    */
   async #persist<T extends Committed | Flushed>(write: () => Promise<T>): Promise<T> {
     for (let restores = 0; ; restores++) {
-      const reply = await this.#send(write)
+      const reply = await untilStoreAnswers(write, () => this.#lost)
       if (restores === MAX_RESTORES || !this.#tellsOfLoss(reply)) return reply
       if (!(await this.#options.restore())) return reply
       if (this.#lost) throw this.#lost
@@ -235,21 +217,6 @@ export class EventBatch {
   #tellsOfLoss(reply: Committed | Flushed): boolean {
     if (reply.status === 'head') return reply.seq <= this.#seq
     return reply.status === 'rollback' || reply.status === 'corrupt' || reply.status === 'gap'
-  }
-
-  /** Repeats a write while the store cannot be reached: the same write twice changes nothing. */
-  async #send<T>(write: () => Promise<T>): Promise<T> {
-    const giveUpAt = performance.now() + GIVE_UP_MS
-    for (;;) {
-      try {
-        return await write()
-      } catch (error) {
-        if (this.#lost) throw this.#lost
-        if (performance.now() > giveUpAt) throw new WriterLost('unreachable')
-        if (error instanceof StoreRefusal) throw error
-        await sleep(RETRY_MS)
-      }
-    }
   }
 
   #lose(error: WriterLost): void {

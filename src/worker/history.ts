@@ -4,6 +4,8 @@
 import type { SessionLog, StoredEvent } from '../bus/bus.js'
 import type { LoggedEvent } from '../protocol/events.js'
 import { type EventId, LOG_START, parseEventId } from '../protocol/ids.js'
+import { untilStoreAnswers } from './store-patience.js'
+import { seqOf } from './write-tail.js'
 
 /** What Postgres holds of a session behind `after` and not behind `upTo`, oldest first. */
 export type PageEvents = (
@@ -13,18 +15,39 @@ export type PageEvents = (
   limit: number,
 ) => Promise<readonly StoredEvent[]>
 
-const PAGE_EVENTS = 500
+export interface HistorySources {
+  readonly log: Pick<SessionLog, 'load' | 'events'>
+  readonly pageEvents: PageEvents
+}
 
+const PAGE_EVENTS = 500
+/** The log is trimmed at most once a second; one that still has a hole has lost events, which nobody here can bring back. */
+const MAX_READS = 3
+
+/**
+ * Waits for the store as a write does, for as long as `signal` allows. @throws WriterLost when it stays away, the signal's
+ * reason, and what `pageEvents` throws
+ */
 export async function readHistory(
-  log: SessionLog,
-  pageEvents: PageEvents,
+  sources: HistorySources,
   sessionId: string,
+  signal: AbortSignal,
 ): Promise<readonly LoggedEvent[]> {
-  const record = await log.load(sessionId)
-  if (!record) return []
-  const older = await readAll(LOG_START, (after) => trimmedEvents(pageEvents, sessionId, after, record.floor))
-  const newer = await readAll(record.floor, (after) => log.events(sessionId, after, PAGE_EVENTS))
-  return [...older, ...newer].map(({ body }) => JSON.parse(body) as LoggedEvent)
+  const { log, pageEvents } = sources
+  const patient = <T>(ask: () => Promise<T>): Promise<T> =>
+    untilStoreAnswers(ask, () => (signal.aborted ? signal.reason : undefined))
+  for (let reads = 1; ; reads++) {
+    const record = await patient(() => log.load(sessionId))
+    if (!record) return []
+    const older = await readAll(LOG_START, (after) => trimmedEvents(pageEvents, sessionId, after, record.floor))
+    const newer = await readAll(record.floor, (after) => patient(() => log.events(sessionId, after, PAGE_EVENTS)))
+    // What is trimmed between two reads is in neither of them.
+    const isWhole = seqOf(newer.at(-1)?.eventId ?? record.floor) - seqOf(record.floor) === newer.length
+    const isRecent = seqOf(record.floor) + newer.length >= seqOf(record.head)
+    if ((isWhole && isRecent) || reads === MAX_READS) {
+      return [...older, ...newer].map(({ body }) => JSON.parse(body) as LoggedEvent)
+    }
+  }
 }
 
 async function trimmedEvents(

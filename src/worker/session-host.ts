@@ -7,11 +7,11 @@ import type { Command, Submission } from '../bus/command.js'
 import { LOG_START } from '../protocol/ids.js'
 import type { SessionStatus } from '../protocol/session.js'
 import type { BusySession } from '../telemetry/metrics.js'
-import { WriterLost } from './event-batch.js'
 import type { ShardWork } from './load-meter.js'
 import { LiveSession } from './session.js'
 import type { SessionServices } from './session-services.js'
 import type { Takeover } from './turn.js'
+import { WriterLost } from './writer-lost.js'
 
 /** An idle session leaves the heap after this time; its log is then read back when it is needed. */
 const IDLE_MS = 60_000

@@ -62,8 +62,8 @@ export interface SessionServices {
   /** The store lacks what a session has written under this claim. Resolves once it is back; false when it will not be. */
   restoreStore(claim: Claim): Promise<boolean>
   onWritten(claim: Claim, sessionId: string, written: WrittenEvents): void
-  /** All events of a session, oldest first, from Postgres and the log. */
-  readHistory(sessionId: string): Promise<readonly LoggedEvent[]>
+  /** All events of a session, oldest first, from Postgres and the log; see history.ts for what it throws. */
+  readHistory(sessionId: string, signal: AbortSignal): Promise<readonly LoggedEvent[]>
   /**
    * Notes in Postgres that the call begins; false when it had begun before. Waits through an outage.
    * @throws ServiceError `unavailable` after a minute, or the signal's reason when aborted

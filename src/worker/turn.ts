@@ -8,11 +8,11 @@ import { type ErrorCode, ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Progress, Turn } from '../runtimes/runtime.js'
 import { throughOutage } from '../storage/outage.js'
-import { WriterLost } from './event-batch.js'
 import { permission } from './permission.js'
 import type { SessionServices } from './session-services.js'
 import type { SessionWriter } from './session-writer.js'
 import { StepJournal } from './step-journal.js'
+import { WriterLost } from './writer-lost.js'
 
 /** Why a turn is asked to end; the reason of its abort signal. */
 export type Stopping =
@@ -80,9 +80,10 @@ const isSuspect = ({ writer }: TurnHost): boolean => (writer.conversation.open?.
 /** Old events are in Postgres alone, which may be away. Returns how the task ends when they could not be had. */
 async function loadHistory({ writer, services, id }: TurnHost, signal: AbortSignal): Promise<TurnEnd | undefined> {
   try {
-    await throughOutage(() => writer.loadHistory(), { signal })
+    await throughOutage(() => writer.loadHistory(signal), { signal })
     return undefined
   } catch (error) {
+    if (error instanceof WriterLost) throw error
     return cancelledBy(signal) ?? failedBy(error, services, id)
   }
 }

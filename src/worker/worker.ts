@@ -16,7 +16,6 @@ import {
 import type { ControlChannel, ControlMessage } from '../cluster/cluster.js'
 import { ColdSessions } from './cold-sessions.js'
 import { CommandReader } from './command-reader.js'
-import { WriterLost } from './event-batch.js'
 import { ForgottenSpawns } from './forgotten-spawns.js'
 import { GoneEdges } from './gone-edges.js'
 import { Hibernation } from './hibernation.js'
@@ -37,6 +36,7 @@ import type { Takeover } from './turn.js'
 import { TurnSlots } from './turn-slots.js'
 import type { WorkerOptions } from './worker-options.js'
 import { tailedCommands, tailedLog, WriteTail } from './write-tail.js'
+import { WriterLost } from './writer-lost.js'
 
 /** A session that failed here is loaded anew after a pause, so that a bug does not spin. */
 const RELOAD_MS = 1_000
@@ -227,7 +227,7 @@ export class Worker {
         metrics.commit('ok')
         this.#projector.add(claim, id, written)
       },
-      readHistory: (id) => readHistory(bus.log, storage.pageEvents, id),
+      readHistory: (...about) => readHistory({ log: bus.log, pageEvents: storage.pageEvents }, ...about),
       beginOnce: (call, aborted) => storage.beginOnce(call, aborted),
       quarantine: (letter) => storage.recordDeadLetter(letter),
       openMeter: () => metrics.openMeter(),

@@ -9,7 +9,8 @@ import {
   type TextFlush,
 } from '../../../src/bus/bus.js'
 import { newSessionId } from '../../../src/protocol/ids.js'
-import { EventBatch, WriterLost } from '../../../src/worker/event-batch.js'
+import { EventBatch } from '../../../src/worker/event-batch.js'
+import { WriterLost } from '../../../src/worker/writer-lost.js'
 
 const sessionId = newSessionId(0)
 const claim = { shard: 0, owner: 'worker@1', epoch: 3 }
