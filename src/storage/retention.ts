@@ -53,6 +53,26 @@ export class Retention {
       returning id`)
   }
 
+  /**
+   * Notes of tool calls that began so long ago, once the turn that they belong to has ended: while it has not, they keep its
+   * calls from running twice. A note does not name its turn, so a session in a turn keeps all of its notes until then, and
+   * where nothing has ended since the note was made, only the end of the session tells that nobody needs it.
+   */
+  async purgeToolIntents(olderThanMs: number, limit: number): Promise<number> {
+    // No index, as above. `tasks` are found by tasks_pkey; their times are those of workers, whose clocks may be off.
+    return this.#delete(sql`
+      delete from tool_intents i using (
+        select session_id, command_id, step, position from tool_intents n
+        where at < now() - ${olderThanMs}::double precision * interval '1 millisecond'
+          and not exists (select from tasks t where t.session_id = n.session_id and t.status = 'in_progress')
+          and (exists (select from tasks t where t.session_id = n.session_id and t.ended_at > n.at - interval '2 hours')
+            or not exists (select from sessions s where s.id = n.session_id
+                           and s.status not in ('completed', 'terminated', 'failed')))
+        limit ${limit}
+      ) d where (i.session_id, i.command_id, i.step, i.position) = (d.session_id, d.command_id, d.step, d.position)
+      returning i.step`)
+  }
+
   /** Nodes that ended so long ago, but for those whose version still says which worker may take their shards. */
   async purgeNodes(olderThanMs: number, limit: number): Promise<number> {
     return this.#delete(sql`

@@ -67,7 +67,7 @@ export const database = {
     'RETENTION_DAYS',
     wholeNumber(0, MAX_RETENTION_DAYS),
     '90',
-    'How long the events of ended sessions and dead letters are kept; 0 keeps them for ever',
+    'How long the events of ended sessions, dead letters and notes of tool calls are kept; 0 keeps them for ever',
     { unit: 'days' },
   ),
   directory: setting('DATA_DIR', text, './data', 'Folder of the built-in database, used when DATABASE_URL is not set'),

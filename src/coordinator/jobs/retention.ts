@@ -16,9 +16,12 @@ const MAX_BATCHES = 500
 const RECORDS_MS = 7 * 86_400_000
 
 export interface RetentionDependencies {
-  readonly retention: Pick<Retention, 'purgeSessions' | 'purgeDeadLetters' | 'purgeNodes' | 'purgeRequests'>
+  readonly retention: Pick<
+    Retention,
+    'purgeSessions' | 'purgeDeadLetters' | 'purgeToolIntents' | 'purgeNodes' | 'purgeRequests'
+  >
   readonly workspaces: Pick<Workspaces, 'sweepContents'>
-  /** Age of what is removed; undefined keeps sessions and dead letters for ever. */
+  /** Age of what is removed; undefined keeps sessions, dead letters and notes of tool calls for ever. */
   readonly olderThanMs: number | undefined
 }
 
@@ -30,6 +33,7 @@ export function retentionJob({ retention, workspaces, olderThanMs }: RetentionDe
       if (olderThanMs !== undefined) {
         await inBatches(signal, BATCH, (limit) => retention.purgeSessions(olderThanMs, limit))
         await inBatches(signal, BATCH, (limit) => retention.purgeDeadLetters(olderThanMs, limit))
+        await inBatches(signal, BATCH, (limit) => retention.purgeToolIntents(olderThanMs, limit))
       }
       await inBatches(signal, BATCH, (limit) => retention.purgeNodes(RECORDS_MS, limit))
       await inBatches(signal, BATCH, (limit) => retention.purgeRequests(RECORDS_MS, limit))

@@ -12,6 +12,7 @@ import { Nodes } from '../../../src/storage/nodes.js'
 import { Retention } from '../../../src/storage/retention.js'
 import { Sessions } from '../../../src/storage/sessions.js'
 import { ShardAssignments } from '../../../src/storage/shard-assignments.js'
+import { ToolIntents } from '../../../src/storage/tool-intents.js'
 import { Workspaces } from '../../../src/storage/workspaces.js'
 import { eachDatabase } from '../../support/databases.js'
 
@@ -92,6 +93,50 @@ eachDatabase((open) => {
     expect((await letters.list('letters', 10)).map(({ id }) => id)).toEqual(['young'])
   })
 
+  /** A note that a session's tool call began so many days ago. */
+  async function intent(sessionId: string, days: number): Promise<void> {
+    const place = { sessionId, commandId: `c-${days}`, step: 1, position: 0 }
+    await new ToolIntents(database).begin({ ...place, callId: 'call', tool: 'bash_execute', token: 't' })
+    await sql`update tool_intents set at = now() - ${days}::int * interval '1 day'
+              where session_id = ${sessionId} and command_id = ${`c-${days}`}`.execute(database.sql)
+  }
+
+  /** A turn of a session; one that began and did not end has no `endedDays`. */
+  async function turn(sessionId: string, number: number, endedDays?: number): Promise<void> {
+    const status = endedDays === undefined ? 'in_progress' : 'completed'
+    await sql`insert into tasks (session_id, turn, task_id, status, body, started_at, ended_at)
+              values (${sessionId}, ${number}, 'task', ${status}, '{}', now() - interval '50 days',
+                      now() - ${endedDays ?? null}::int * interval '1 day')`.execute(database.sql)
+  }
+
+  const intentsOf = async (id: string): Promise<string[]> => {
+    const { rows } = await sql<{ command: string }>`
+      select command_id as command from tool_intents where session_id = ${id} order by command_id`.execute(database.sql)
+    return rows.map(({ command }) => command)
+  }
+
+  test('notes of tool calls go after their time, but never those of a turn that has not ended', async () => {
+    const lives = await session('active', 0, 1)
+    for (const days of [29, 31, 40]) await intent(lives, days)
+    await turn(lives, 1, 30)
+    const inTurn = await session('active', 0, 1)
+    await intent(inTurn, 40)
+    await turn(inTurn, 1, 45)
+    await turn(inTurn, 2)
+    const unknownTurn = await session('active', 0, 1)
+    await intent(unknownTurn, 40)
+    await turn(unknownTurn, 1, 45)
+    const ended = await session('failed', 35, 1)
+    await intent(ended, 40)
+
+    while ((await retention.purgeToolIntents(MONTH_MS, 2)) === 2);
+
+    expect(await intentsOf(lives)).toEqual(['c-29'])
+    expect(await intentsOf(inTurn)).toEqual(['c-40'])
+    expect(await intentsOf(unknownTurn)).toEqual(['c-40'])
+    expect(await intentsOf(ended)).toEqual([])
+  })
+
   test('nodes that ended go after their time, unless a shard remembers them', async () => {
     const nodes = new Nodes(database)
     const assignments = new ShardAssignments(database)
@@ -111,10 +156,11 @@ eachDatabase((open) => {
     expect(await nodes.find('lives@1')).toBeDefined()
   })
 
-  test('a run of the job removes contents without files, and keeps sessions for ever when told to', async () => {
+  test('a run of the job removes contents without files, and what sessions left unless it is told to keep it for ever', async () => {
     const old = await session('completed', 500, 5)
     const workspaces = new Workspaces(database)
     await workspaces.save(old, [], ['a.txt'])
+    await intent(old, 500)
     const contents = async () =>
       (
         await sql<{ n: number }>`select count(*)::int as n from workspace_blobs b
@@ -126,5 +172,11 @@ eachDatabase((open) => {
 
     expect(await contents()).toBe(0)
     expect(await eventsOf(old)).toHaveLength(5)
+    expect(await intentsOf(old)).toHaveLength(1)
+
+    await retentionJob({ retention, workspaces, olderThanMs: MONTH_MS }).run(new AbortController().signal)
+
+    expect(await eventsOf(old)).toHaveLength(1)
+    expect(await intentsOf(old)).toEqual([])
   })
 })
