@@ -32,8 +32,8 @@ export interface Takeover {
 
 /** A step that this many owners did not survive is not tried again. */
 const MAX_ATTEMPTS = 3
-/** A step that so many owners did not survive may be the reason why. */
-const SUSPECT_ATTEMPTS = 2
+/** A step that was counted so often, and is about to be counted once more, may be what brings its owners down. */
+const SUSPECT_ATTEMPTS = MAX_ATTEMPTS - 2
 
 /** The session as its turn sees it. */
 export interface TurnHost {
@@ -64,11 +64,11 @@ export async function runTask(host: TurnHost, command: TaskCommand, signal: Abor
   // Before this attempt is counted: whoever brings the worker down meanwhile is not this turn.
   const cleared = resumed && isSuspect(host) ? await host.services.suspects.begin(signal) : undefined
   try {
-    const attempts = resumed ? await announceTakeover(host, command) : announceTask(host, command)
+    const lost = resumed ? await announceTakeover(host, command) : announceTask(host, command)
     const end =
-      attempts > MAX_ATTEMPTS
-        ? await quarantined(host, command, attempts)
-        : await carryOut(host, command, signal, restoreWorkspace)
+      lost >= MAX_ATTEMPTS
+        ? await quarantined(host, command, lost)
+        : await carryOut(host, command, { signal, restoreWorkspace, onStep: () => cleared?.() })
     recordEnd(host, command, end)
   } finally {
     cleared?.()
@@ -88,6 +88,7 @@ async function loadHistory({ writer, services, id }: TurnHost, signal: AbortSign
   }
 }
 
+/** Returns how many owners its present step has outlived: none. */
 function announceTask(host: TurnHost, command: TaskCommand): number {
   const turn = host.writer.state.turn + 1
   const context = command.type === 'execute' ? command.context : undefined
@@ -101,14 +102,14 @@ function announceTask(host: TurnHost, command: TaskCommand): number {
   }
   // Not awaited: it goes out with the first step, and every step is durable before its effect.
   host.writer.record([event]).catch(() => undefined)
-  return 1
+  return 0
 }
 
-/** Counts a crash as an attempt before it begins; an orderly hand-over is none. */
+/** Counts the attempt that a crash ended, before the next one begins; an orderly hand-over ends none. Returns the count. */
 async function announceTakeover(host: TurnHost, command: TaskCommand): Promise<number> {
   const attempts = host.writer.conversation.open?.attempts ?? 0
   const takeover = host.takeTakeover()
-  if (!takeover) return attempts + 1
+  if (!takeover) return attempts
   const attempt = attempts + (takeover.planned ? 0 : 1)
   const { fromWorker, afterMs } = takeover
   const who = { fromWorker, worker: host.claim.owner, afterMs }
@@ -119,15 +120,18 @@ async function announceTakeover(host: TurnHost, command: TaskCommand): Promise<n
   return attempt
 }
 
-async function carryOut(
-  host: TurnHost,
-  command: TaskCommand,
-  signal: AbortSignal,
-  restoreWorkspace: boolean,
-): Promise<TurnEnd> {
+interface Course {
+  readonly signal: AbortSignal
+  readonly restoreWorkspace: boolean
+  /** A step has ended well: what comes next is another attempt's first. */
+  readonly onStep: () => void
+}
+
+async function carryOut(host: TurnHost, command: TaskCommand, course: Course): Promise<TurnEnd> {
   const { services } = host
+  const { signal, restoreWorkspace } = course
   const progress = host.writer.conversation.progress(host.writer.takePart())
-  const journal = openJournal(host, command, progress, signal)
+  const journal = openJournal(host, command, progress, course)
   const { type } = host.writer.state.session
   const applicant = { tenant: host.tenant, priority: command.task.priority, type }
   let release = services.slots.tryAcquire(applicant)
@@ -164,11 +168,15 @@ async function carryOut(
 const prepareWorkspace = ({ id, services }: TurnHost, restore: boolean, signal: AbortSignal): Promise<string> =>
   throughOutage(() => services.workspaces.prepare(id, restore), { signal })
 
-function openJournal(host: TurnHost, command: TaskCommand, progress: Progress, signal: AbortSignal): StepJournal {
+function openJournal(host: TurnHost, command: TaskCommand, progress: Progress, course: Course): StepJournal {
+  const { signal, onStep } = course
   const token = randomUUID()
   return new StepJournal({
     base: () => host.writer.base(command),
-    record: (event, clearPart) => host.writer.record([event], { clearPart }),
+    record: async (event, clearPart) => {
+      await host.writer.record([event], { clearPart })
+      if (host.writer.conversation.open?.attempts === 0) onStep()
+    },
     openMessage: (messageId) => host.writer.batch.openMessage(messageId),
     text: (chunk) => host.writer.batch.text(chunk),
     saveWorkspace: () => throughOutage(() => host.services.workspaces.save(host.id), { signal }),
@@ -205,10 +213,9 @@ function failedBy(error: unknown, { logger }: SessionServices, sessionId: string
 const failure = (error: ServiceError): TurnEnd => ({ kind: 'failed', code: error.code, error: error.message })
 
 async function quarantined(host: TurnHost, command: TaskCommand, attempts: number): Promise<TurnEnd> {
-  const reason = `interrupted ${attempts - 1} times at the same step`
-  const letter = { sessionId: host.id, tenant: host.tenant, command, attempts: attempts - 1, reason }
-  const id = await host.services.quarantine(letter)
-  return failure(new ServiceError('quarantined', { attempts: attempts - 1, id }))
+  const reason = `interrupted ${attempts} times at the same step`
+  const id = await host.services.quarantine({ sessionId: host.id, tenant: host.tenant, command, attempts, reason })
+  return failure(new ServiceError('quarantined', { attempts, id }))
 }
 
 function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): void {

@@ -13,8 +13,8 @@ import type { TaskEnd } from '../../src/client/session.js'
 import { ClusterProcess } from '../support/cluster-process.js'
 import { freePort } from '../support/settings-fixture.js'
 
-/** The first try, and the three that follow a crash. */
-const TRIES = 4
+/** The first try, and the two that follow a crash. */
+const TRIES = 3
 const START_MS = 60_000
 
 test('a step that kills its process each time is set aside, and the session and the service go on', async () => {
