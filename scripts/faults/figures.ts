@@ -3,8 +3,10 @@
  */
 
 import type { Table } from '../../loadtest/scenarios/scenario.js'
-import type { FaultFigures, Spread, Traffic } from '../../src/chaos/checker/figures.js'
+import { type FaultFigures, nameOf } from '../../src/chaos/checker/fault-figures.js'
+import type { Traffic } from '../../src/chaos/checker/figures.js'
 import type { GuaranteeVerdict } from '../../src/chaos/checker/findings.js'
+import type { Spread } from '../../src/chaos/checker/spread.js'
 import type { Counts } from '../../src/chaos/load/plan.js'
 
 export interface LongReport {
@@ -28,9 +30,13 @@ const TAKEOVER_MS: Readonly<Record<string, number>> = {
   partition: 10_000,
 }
 const ACCEPTED_SHARE = 0.99
+/** A run of this many faults proves something about those that hurt most, if each found so much work so often. */
+const LONG_RUN_FAULTS = 100
+const WITH_WORK = 10
+const HURT_MOST: readonly string[] = ['T1', 'T2', 'T4', 'T6', 'T7']
 
 /** One sentence for everything that is not as promised. */
-export function failuresOf({ guarantees, figures, load, complaints }: LongReport): string[] {
+export function failuresOf({ guarantees, figures, load, complaints, faults }: LongReport): string[] {
   const broken = guarantees
     .filter(({ violated }) => violated > 0)
     .map(({ guarantee, violated, examples }) => `${guarantee} was violated ${violated} times: ${examples[0]?.what}`)
@@ -43,7 +49,13 @@ export function failuresOf({ guarantees, figures, load, complaints }: LongReport
   const declined =
     acceptedShare >= ACCEPTED_SHARE ? [] : [`only ${percent(acceptedShare)} were accepted outside of faults`]
   const open = load.open === 0 ? [] : [`${load.open} commands never ended`]
-  return [...broken, ...late, ...declined, ...open, ...complaints]
+  const idle = faults.length < LONG_RUN_FAULTS ? [] : HURT_MOST.flatMap((test) => idleIn(figures.faults, test))
+  return [...broken, ...late, ...declined, ...open, ...idle, ...complaints]
+}
+
+function idleIn(faults: readonly FaultFigures[], test: string): string[] {
+  const runs = faults.filter((each) => each.test === test).reduce((sum, each) => sum + each.withWorkOnVictim, 0)
+  return runs >= WITH_WORK ? [] : [`${test} found work on its victim ${runs} times; ${WITH_WORK} are to be`]
 }
 
 export function tablesOf({ guarantees, figures, load }: LongReport): Table[] {
@@ -60,9 +72,10 @@ export function tablesOf({ guarantees, figures, load }: LongReport): Table[] {
       ],
     },
     {
-      head: ['fault', 'runs', 'with work on the victim', 'takeover p50 / p99 / max', 'resume p50 / p99 / max'],
-      rows: figures.faults.map(({ fault, runs, withWorkOnVictim, takeoverMs, resumeMs }) => [
-        ...[fault, `${runs}`, `${withWorkOnVictim}`, spreadText(takeoverMs), spreadText(resumeMs)],
+      head: FAULT_HEAD,
+      rows: figures.faults.map((of) => [
+        ...[`${of.test} ${nameOf(of)}`, `${of.runs}`, `${of.withWorkOnVictim}`, `${of.sent}`, `${of.lost}`],
+        ...[`${of.doubled}`, spreadText(of.takeoverMs), spreadText(of.resumeMs)],
       ]),
     },
     {
@@ -73,6 +86,11 @@ export function tablesOf({ guarantees, figures, load }: LongReport): Table[] {
     },
   ]
 }
+
+const FAULT_HEAD = [
+  ...['fault', 'runs', 'with work on the victim', 'commands sent', 'lost', 'doubled'],
+  ...['takeover p50 / p99 / max', 'resume p50 / p99 / max'],
+]
 
 const percent = (share: number): string => `${(share * 100).toFixed(2)} %`
 

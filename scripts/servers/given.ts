@@ -24,6 +24,8 @@ export async function givenPostgres(url: string): Promise<RunningPostgres> {
     port: Number(new URL(url).port || 5432),
     pid: undefined,
     kill: refuse,
+    freeze: refuse,
+    thaw: refuse,
     restart: refuse,
     stop: async () => {},
   }

@@ -31,7 +31,7 @@ export interface FaultRecord {
   readonly settledMs: number | undefined
 }
 
-export type Parts = Omit<Stage, 'begin' | 'complain' | 'restart'>
+export type Parts = Omit<Stage, 'begin' | 'complain' | 'restart' | 'earlier'>
 
 export interface RunnerOptions {
   readonly parts: Parts
@@ -58,7 +58,8 @@ export class FaultRunner {
     for (const fault of drawFaults(faults, random)) {
       await sleep(random(MIN_QUIET_MS, MAX_QUIET_MS))
       if (isOver()) return
-      await this.#runOne(fault)
+      const found = await this.#runOne(fault)
+      if (fault.needsWork && found?.commands === 0) await this.#runOne(fault)
     }
   }
 
@@ -79,12 +80,14 @@ export class FaultRunner {
     await Promise.allSettled(ended.map((node) => this.#restart(node, undefined)))
   }
 
-  async #runOne(fault: Fault): Promise<void> {
+  /** Resolves, once it has healed, with what the victim had in flight; with undefined when there was no victim. */
+  async #runOne(fault: Fault): Promise<InFlight | undefined> {
     const { parts, tell } = this.#options
     const id = `${fault.test}-${++this.#count}`
     let began: Begun | undefined
     const stage: Stage = {
       ...parts,
+      earlier: this.records.filter(({ title }) => title === fault.title).length,
       begin: async (victim) => {
         began = await this.#begin(id, fault, victim)
         return began
@@ -97,7 +100,7 @@ export class FaultRunner {
     } catch (error) {
       stage.complain(`the fault could not be carried out: ${String(error)}`)
     }
-    if (!began) return
+    if (!began) return undefined
     const settledMs = await this.settled(began.startedAt)
     await parts.load.faultHealed()
     if (settledMs === undefined) this.complaints.push(`${id}: ${await this.#whatIsMissing()}`)
@@ -105,6 +108,7 @@ export class FaultRunner {
     this.records.push({ id, test: fault.test, title: fault.title, line: began.line, found: began.found, settledMs })
     const end = settledMs === undefined ? 'did not heal' : `healed after ${(settledMs / 1_000).toFixed(1)} s`
     tell(`${id.padEnd(7)} ${fault.title}: ${nameOf(began.line)}${began.found.commands} commands in flight, ${end}`)
+    return began.found
   }
 
   /** As a supervisor does: again and again. @throws Error when it does not start. */
@@ -122,14 +126,15 @@ export class FaultRunner {
     if (node.role === 'edge') await load.setEdges(edgesOf(nodes))
   }
 
-  async #begin(id: string, { test }: Fault, { kind, node, isolated, losesWrites }: Victim): Promise<Begun> {
+  async #begin(id: string, { test }: Fault, { kind, variant, node, isolated, losesWrites }: Victim): Promise<Begun> {
     const found = await this.#options.parts.load.faultBegan(await this.#hitOf(node))
     const about = {
+      ...(variant !== undefined && { variant }),
       ...(node && { node: node.process.node }),
       ...(isolated && { isolated }),
       ...(losesWrites && { losesWrites }),
     }
-    return new Begun(found, (began, healed) => ({ kind: 'fault', test, fault: kind, id, began, healed, ...about }))
+    return new Begun(found, (times) => ({ kind: 'fault', test, fault: kind, id, ...times, ...about, inFlight: found }))
   }
 
   async #hitOf(node: ChaosNode | undefined): Promise<Hit> {
@@ -173,19 +178,25 @@ export const edgesOf = (nodes: Nodes): EdgeAddress[] =>
 class Begun implements Mark {
   readonly #began = now()
   readonly startedAt = performance.now()
+  #cutUntil: number | undefined
   #healed: number | undefined
 
   constructor(
     readonly found: InFlight,
-    private readonly write: (began: number, healed: number) => FaultLine,
+    private readonly write: (times: Pick<FaultLine, 'began' | 'healed' | 'cutUntil'>) => FaultLine,
   ) {}
+
+  cutEnds(): void {
+    this.#cutUntil ??= now()
+  }
 
   healed(): void {
     this.#healed ??= now()
   }
 
   get line(): FaultLine {
-    return this.write(this.#began, this.#healed ?? now())
+    const cut = this.#cutUntil === undefined ? {} : { cutUntil: this.#cutUntil }
+    return this.write({ began: this.#began, healed: this.#healed ?? now(), ...cut })
   }
 }
 

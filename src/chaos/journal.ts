@@ -213,6 +213,15 @@ export interface FaultLine {
   readonly isolated?: true
   /** Redis may have lost what it had acknowledged. */
   readonly losesWrites?: true
+  /** What sets it apart from others of its kind. */
+  readonly variant?: string
+  /**
+   * What had been accepted and had not ended when it began: of the victim where that is a node, of everybody where it is a
+   * store, which all have in common.
+   */
+  readonly inFlight?: { readonly sessions: number; readonly commands: number }
+  /** When the primary was lost whose replica was cut off at `began`: what it took in between may be lost with it. */
+  readonly cutUntil?: number
 }
 
 export interface RunLine {

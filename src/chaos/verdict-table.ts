@@ -2,8 +2,10 @@
  * A verdict in words, for people: a table of the guarantees, the figures, and what broke, with the lines that show it.
  */
 import type { Verdict } from './checker/checker.js'
-import type { FaultFigures, Spread, Traffic } from './checker/figures.js'
+import { type FaultFigures, nameOf } from './checker/fault-figures.js'
+import type { Traffic } from './checker/figures.js'
 import type { GuaranteeVerdict } from './checker/findings.js'
+import type { Spread } from './checker/spread.js'
 
 /** How to mark what is good, bad and beside the point; on anything but a terminal each returns its text. */
 export interface Marks {
@@ -77,17 +79,21 @@ const trafficRow = (name: string, { sent, accepted, acceptedShare, acceptMs, end
 const FAULT_HEADING = [
   'fault',
   'runs',
-  'commands in flight',
   'work on victim',
+  'sent',
+  'lost',
+  'doubled',
   'takeover p50/p99/max',
   'resume p50/p99/max',
 ]
 
 const faultRow = (figures: FaultFigures): string[] => [
-  figures.fault,
+  nameOf(figures),
   `${figures.runs}`,
-  `${figures.withCommandsInFlight}`,
   `${figures.withWorkOnVictim}`,
+  `${figures.sent}`,
+  `${figures.lost}`,
+  `${figures.doubled}`,
   spreadText(figures.takeoverMs),
   spreadText(figures.resumeMs),
 ]

@@ -20,6 +20,7 @@ import { temporaryFolder } from './servers/watchdog.js'
 import { ChaosStores } from './stores.js'
 import type { Teardown } from './teardown.js'
 
+const SECOND_MS = 1_000
 const MINUTE_MS = 60_000
 /** What was accepted must have ended by then after everything has healed: the definition of lost. */
 const LOST_AFTER_MS = 60_000
@@ -39,6 +40,10 @@ export interface VerifyOptions {
   readonly coordinators: number
   /** Quick commands a second. */
   readonly rate: number
+  /** Client sockets on an edge that is killed under many. */
+  readonly sockets: number
+  /** For how many seconds PostgreSQL is to be away the first time; default 2 to 20, by the seed. */
+  readonly postgresAway?: number
   /** Keep the journals and logs. */
   readonly keep: boolean
   readonly redisUrl?: string
@@ -60,12 +65,13 @@ export async function runFaults(options: VerifyOptions, teardown: Teardown): Pro
   const folder = openFolder(options.keep, teardown)
   const stage = await openStage(options, folder, teardown)
   const { nodes, stores, provider } = stage
-  const { tell } = options
+  const { tell, sockets, postgresAway } = options
+  const away = postgresAway === undefined ? {} : { postgresAwayMs: postgresAway * SECOND_MS }
   tell(`Seed ${options.seed}. ${nodes.all().length} nodes and the load are ready.`)
   const began = now()
   const faults = new JournalWriter<FaultLine>(journalFiles.faults(folder))
   const runner = new FaultRunner({
-    parts: { nodes, stores, provider, load: stage.load, random: seededRandom(options.seed) },
+    parts: { nodes, stores, provider, load: stage.load, random: seededRandom(options.seed), sockets, ...away },
     append: (line) => faults.append(line),
     tell,
   })

@@ -18,6 +18,8 @@ export interface ChaosFlags {
   readonly edges: number
   readonly coordinators: number
   readonly rate: number
+  readonly sockets: number
+  readonly postgresAway?: number
   readonly redisUrl?: string
   readonly databaseUrl?: string
   readonly keep?: true

@@ -201,6 +201,12 @@ function addChaos(root: Command): void {
     .option('--edges <n>', 'edges', wholeNumber(2, MAX_CHAOS_NODES), 2)
     .option('--coordinators <n>', 'coordinators', wholeNumber(1, MAX_CHAOS_NODES), 2)
     .option('--rate <n>', 'commands a second', wholeNumber(1, MAX_CHAOS_RATE), DEFAULT_CHAOS_RATE)
+    .option('--sockets <n>', 'client sockets on an edge that is killed', wholeNumber(1, MAX_SOCKETS), DEFAULT_SOCKETS)
+    .option(
+      '--postgres-away <s>',
+      'how long PostgreSQL is away at first; default 2 to 20 s',
+      wholeNumber(1, MAX_AWAY_S),
+    )
     .option('--redis-url <url>', 'use this Redis, and do no faults to it')
     .option('--database-url <url>', 'use a new database of this PostgreSQL, and do no faults to it')
     .option('--keep', 'keep journals and logs of the run')
@@ -244,6 +250,9 @@ const MAX_CHAOS_MINUTES = 24 * 60
 const MAX_CHAOS_NODES = 16
 const DEFAULT_CHAOS_RATE = 200
 const MAX_CHAOS_RATE = 5_000
+const MAX_SOCKETS = 10_000
+const DEFAULT_SOCKETS = 2_000
+const MAX_AWAY_S = 3_600
 const MAX_SEED = 2 ** 31
 const MAX_LISTED = 10_000
 const DEFAULT_LISTED = 50

@@ -9,7 +9,7 @@ import { launchChaos, runChaos } from '../support/chaos-run.js'
 /** So much of what happens to a session on a busy machine is no hang. */
 const LIVENESS_MS = 30_000
 
-const SHORT = ['--minutes', '0.3', '--rate', '60'] as const
+const SHORT = ['--minutes', '0.3', '--rate', '60', '--sockets', '200'] as const
 
 test.each([
   ['workers, edges and leaders that are killed', 'T1,T2,T3', ['G1', 'G2', 'G3', 'G4', 'G6', 'G7', 'G8']],

@@ -6,7 +6,7 @@
 import type { History, Lines } from '../journal.js'
 import { ClientWalk } from './client-walk.js'
 import { Clients } from './clients.js'
-import { checkCommands } from './command-rules.js'
+import { checkCommands, losses } from './command-rules.js'
 import { CommandTable } from './command-table.js'
 import { Effects } from './effect-rules.js'
 import { type Figures, figuresOf } from './figures.js'
@@ -61,11 +61,13 @@ export async function checkHistory(history: History): Promise<Verdict> {
   checkRealTimeOrder(commands, order)
   checkBusy(commands, order)
   const guarantees = findings.verdicts()
+  const isLost = losses({ run, faults, facts })
+  const { resumptions, resets } = clients
   return {
     ok: guarantees.every(({ violated }) => violated === 0),
     seed: run.seed,
     guarantees,
-    figures: figuresOf({ run, faults, commands, logs, resumptions: clients.resumptions, resets: clients.resets }),
+    figures: figuresOf({ run, faults, commands, logs, resumptions, resets, isLost }),
   }
 }
 

@@ -4,7 +4,7 @@
 import type { ClientLine, Lines } from '../journal.js'
 import type { ClientWalk } from './client-walk.js'
 import type { CommandTable } from './command-table.js'
-import type { Resumption } from './figures.js'
+import type { Resumption } from './fault-figures.js'
 import { AcceptanceOrder, type OrderContext } from './order-rules.js'
 
 interface ClientParts {

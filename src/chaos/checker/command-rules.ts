@@ -18,12 +18,23 @@ export interface CommandContext {
 }
 
 export function checkCommands(commands: CommandTable, context: CommandContext): void {
-  const healed = Math.max(context.run.began, ...context.faults.map((fault) => fault.healed))
+  const healed = lastHealed(context)
   for (const command of commands.all()) {
-    if (command.accepted || command.begun > 0) checkCommand(command, healed, context)
+    if (isPromised(command)) checkCommand(command, healed, context)
     checkSessions(command, context)
   }
 }
+
+/** Whether a command was promised an end and has none, by the same rule. */
+export function losses(context: Omit<CommandContext, 'findings'>): (command: CommandRecord) => boolean {
+  const healed = lastHealed(context)
+  return (command) => isPromised(command) && lossOf(command, healed, context.facts) !== undefined
+}
+
+const isPromised = ({ accepted, begun }: CommandRecord): boolean => accepted || begun > 0
+
+const lastHealed = ({ run, faults }: Pick<CommandContext, 'run' | 'faults'>): number =>
+  Math.max(run.began, ...faults.map(({ healed }) => healed))
 
 function checkCommand(command: CommandRecord, healed: number, context: CommandContext): void {
   context.findings.checked('G1')

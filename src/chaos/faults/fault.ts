@@ -19,6 +19,12 @@ export interface Needs {
   readonly ownPostgres?: true
 }
 
+/**
+ * The weight of those that take work away from somebody, which prove most: 100 faults hold at least 12 of each, whatever
+ * the seed (test/unit/chaos/plan.test.ts).
+ */
+export const OFTEN = 6
+
 export interface Fault {
   /** Row of the design's table. */
   readonly test: string
@@ -26,6 +32,8 @@ export interface Fault {
   readonly needs: Needs
   /** How often it is drawn, beside others with 1. */
   readonly weight: number
+  /** It proves nothing unless its victim had work: where it had none, it is done once more. */
+  readonly needsWork?: true
   /** Does its harm, holds it for a while, and heals it. */
   run(stage: Stage): Promise<void>
 }
@@ -35,11 +43,15 @@ export interface Victim {
   readonly node?: ChaosNode
   readonly isolated?: true
   readonly losesWrites?: true
+  /** What sets it apart from others of its kind. */
+  readonly variant?: string
 }
 
 export interface Mark {
   /** Work that the victim had. */
   readonly found: InFlight
+  /** Called directly before the primary goes whose replica has been cut off since the beginning. */
+  cutEnds(): void
   /** What was done is undone. Called once. */
   healed(): void
 }
@@ -50,6 +62,12 @@ export interface Stage {
   readonly load: LoadProcess
   readonly provider: FakeProvider
   readonly random: RandomInteger
+  /** How often this fault has been done before in this run. */
+  readonly earlier: number
+  /** Under how many an edge is killed. */
+  readonly sockets: number
+  /** For how long PostgreSQL is to be away; undefined leaves it to the seed. */
+  readonly postgresAwayMs?: number
   /** Starts a node that has ended anew, and tells the load what stands behind its address now. */
   restart(node: ChaosNode, env?: Readonly<Record<string, string>>): Promise<void>
   /** To be called directly before the harm is done: writes down who had what in flight. */

@@ -6,23 +6,25 @@ import { flood, slowReader } from './clients.js'
 import { clockSkew } from './clock-skew.js'
 import type { Fault, Needs } from './fault.js'
 import { leaderFreeze, workerFreeze } from './freezes.js'
-import { edgeKill, leaderKill, workerKill } from './kills.js'
+import { crowdedEdgeKill, edgeKill, leaderKill, workerKill } from './kills.js'
 import { modelCut, poison } from './model-faults.js'
 import { rollingUpdate, scale } from './operations.js'
 import { partition } from './partitions.js'
-import { postgresOutage } from './postgres-outage.js'
+import { postgresFreeze, postgresStop } from './postgres-outage.js'
 import { redisFailover, redisKill } from './redis-faults.js'
 
 export const FAULTS: readonly Fault[] = [
   workerKill,
   edgeKill,
+  crowdedEdgeKill,
   leaderKill,
   leaderFreeze,
   workerFreeze,
   redisKill,
   redisFailover,
   partition,
-  postgresOutage,
+  postgresStop,
+  postgresFreeze,
   slowReader,
   flood,
   poison,

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChaosNode } from '../nodes.js'
-import type { Fault, Stage } from './fault.js'
+import { type Fault, OFTEN, type Stage } from './fault.js'
 import { busyWorker, leaderOf } from './victims.js'
 
 /** Beyond the 3 to 4 s after which a silent node is dead, and the 5 s of the leader's lease. */
@@ -17,7 +17,8 @@ export const workerFreeze: Fault = {
   test: 'T4',
   title: 'SIGSTOP a worker past its lease, then SIGCONT',
   needs: {},
-  weight: 3,
+  weight: OFTEN,
+  needsWork: true,
   async run(stage) {
     await freeze(stage, await busyWorker(stage), 'worker-freeze')
   },
@@ -47,11 +48,13 @@ async function freeze(stage: Stage, node: ChaosNode, kind: 'worker-freeze' | 'le
 /** A node that was declared dead must end by itself; a supervisor then starts it again. */
 export async function restartIfDead({ restart, stores, complain }: Stage, node: ChaosNode): Promise<void> {
   const isDead = await declaredDead(stores, node.process.node)
+  // One that ends a moment later all the same is started again with everybody else.
+  if (!isDead && node.process.running) return
   const ended = await Promise.race([
     node.process.ended().then(() => true),
     sleep(END_TIMEOUT_MS, false, { ref: false }),
   ])
-  if (!ended && isDead) {
+  if (!ended) {
     complain(`${node.name} was declared dead and went on running`)
     await node.process.crash()
   }

@@ -4,9 +4,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChaosNode } from '../nodes.js'
 import type { ProxyMode } from '../proxy.js'
-import type { Fault, Stage } from './fault.js'
+import { type Fault, OFTEN, type Stage } from './fault.js'
 import { restartIfDead } from './freezes.js'
-import { busyWorker, pick } from './victims.js'
+import { busyEdge, busyWorker, pick } from './victims.js'
 
 const MODES: readonly ProxyMode[] = ['hold', 'hold-up', 'hold-down', 'drop', 'cut']
 /** Shorter than a lease, and longer. */
@@ -19,11 +19,12 @@ export const partition: Fault = {
   test: 'T7',
   title: 'partition between a node and a store, also one-way',
   needs: { proxies: true },
-  weight: 3,
+  weight: OFTEN,
+  needsWork: true,
   async run(stage) {
     const { random } = stage
     // Mostly a worker: that is where it hurts.
-    const node = random(1, 4) > 1 ? await busyWorker(stage) : pick(stage.nodes.running(), random)
+    const node = random(1, 4) > 1 ? await busyWorker(stage) : await busyEdge(stage)
     const store = random(1, 4) > 1 ? 'redis' : 'postgres'
     await separate(stage, node, store, pick(MODES, random), random(MIN_MS, MAX_MS))
   },

@@ -2,7 +2,7 @@
  * Redis is killed and comes back with its append-only file, or is replaced by a replica that has not got everything.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Fault } from './fault.js'
+import { type Fault, OFTEN } from './fault.js'
 
 const MIN_AWAY_MS = 100
 const MAX_AWAY_MS = 2_000
@@ -30,12 +30,14 @@ export const redisFailover: Fault = {
   test: 'T6',
   title: 'cut the replication link, kill the primary, promote the replica',
   needs: { ownRedis: true, replica: true, proxies: true },
-  weight: 3,
+  weight: OFTEN,
+  needsWork: true,
   async run({ begin, stores, nodes, random }) {
     await stores.replicaInSync()
     const mark = await begin({ kind: 'redis-failover', losesWrites: true })
     stores.replicationLink.mode = 'cut'
     await sleep(random(MIN_LOST_MS, MAX_LOST_MS))
+    mark.cutEnds()
     await stores.primary.kill('SIGKILL')
     await sleep(random(MIN_AWAY_MS, MAX_DETECT_MS))
     await stores.promoteReplica()

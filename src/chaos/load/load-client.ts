@@ -51,7 +51,7 @@ export class LoadClient {
     const webSocket = class extends options.webSocket {
       constructor(url: string) {
         super(url)
-        client.#url = url
+        client.#url = url.replace(/\/$/, '')
         client.#socket = this
       }
     }

@@ -5,6 +5,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { forget, watch } from '../servers/watchdog.js'
 import type {
+  CrowdStep,
   EdgeAddress,
   Hit,
   InFlight,
@@ -56,6 +57,11 @@ export class LoadProcess {
   /** Resolves when it has ended. */
   async special(what: SpecialCommand): Promise<void> {
     await this.#ask({ type: 'command', what }, 'done')
+  }
+
+  /** Resolves when the crowd has done it. */
+  async crowd(step: CrowdStep): Promise<void> {
+    await this.#ask({ type: 'crowd', step }, 'done')
   }
 
   async status(): Promise<LoadStatus> {

@@ -19,10 +19,11 @@ import {
   spawnCommand,
   streamingCommand,
 } from './command.js'
+import { Crowd, type CrowdMember } from './crowd.js'
 import { LoadClient } from './load-client.js'
 import { LoadSession } from './load-session.js'
 import { Pace } from './pace.js'
-import type { EdgeAddress, Hit, InFlight, LoadPlan, LoadReport, LoadStatus, SpecialCommand } from './plan.js'
+import type { CrowdStep, EdgeAddress, Hit, InFlight, LoadPlan, LoadReport, LoadStatus, SpecialCommand } from './plan.js'
 
 const CLIENTS_PER_EDGE = 8
 /** Of one session without an end: some seconds of its share. */
@@ -51,6 +52,7 @@ export class LoadRun {
   #turn = 0
   #ids = 0
   #loading = false
+  #crowd: Crowd | undefined
 
   constructor(plan: LoadPlan, webSocket: WebSocketConstructor) {
     this.#plan = plan
@@ -99,12 +101,17 @@ export class LoadRun {
 
   status(): LoadStatus {
     const inFlightShards: Record<number, number> = {}
-    for (const session of this.#sessions) {
-      const accepted = acceptedOf(session)
-      if (accepted > 0) inFlightShards[session.shard] = (inFlightShards[session.shard] ?? 0) + accepted
+    const inFlightEdges: Record<string, number> = {}
+    for (const { sessions, url } of this.#clients) {
+      for (const session of sessions) {
+        const accepted = acceptedOf(session)
+        if (accepted === 0) continue
+        inFlightShards[session.shard] = (inFlightShards[session.shard] ?? 0) + accepted
+        inFlightEdges[url] = (inFlightEdges[url] ?? 0) + accepted
+      }
     }
     const { counts, waiting } = this.#books
-    return { counts, open: this.#open.length, waiting, inFlightShards }
+    return { counts, open: this.#open.length, waiting, inFlightShards, inFlightEdges }
   }
 
   async special(what: SpecialCommand): Promise<void> {
@@ -114,6 +121,17 @@ export class LoadRun {
     if (what.kind === 'poison') await this.#poison(client)
     else if (what.kind === 'flood') await this.#flood(client, what.commands)
     else await this.#readSlowly(client, what.pauseMs)
+  }
+
+  async crowd(order: CrowdStep): Promise<void> {
+    if (order.step === 'gather') {
+      this.#crowd = await this.#newCrowd(order.sockets, order.url)
+      await this.#crowd.gather()
+    } else if (order.step === 'stir') await this.#crowd?.stir()
+    else {
+      await this.#crowd?.leave()
+      this.#crowd = undefined
+    }
   }
 
   /** Sends nothing new, and waits until everything has ended. */
@@ -141,16 +159,41 @@ export class LoadRun {
   }
 
   #client(name: string, edges: readonly EdgeAddress[], watches = true): LoadClient {
+    const urls = edges.map(({ url }) => url)
+    return this.#clientAt(name, urls, this.#journal(name), watches)
+  }
+
+  #journal(name: string): JournalWriter<ClientLine> {
     const journal = new JournalWriter<ClientLine>(journalFiles.clients(this.#plan.folder, name))
     this.#journals.push(journal)
+    return journal
+  }
+
+  #clientAt(name: string, urls: readonly string[], journal: JournalWriter<ClientLine>, watches: boolean): LoadClient {
     const recorder = new ClientRecorder(name, (line) => journal.append(line))
     return new LoadClient({
-      urls: edges.map(({ url }) => url),
-      nodeAt: (url) => this.#edges.get(url.replace(/\/$/, '')) ?? url,
+      urls,
+      nodeAt: (url) => this.#edges.get(url) ?? url,
       webSocket: this.#webSocket,
       ...{ recorder, watches },
       listener: this.#books,
     })
+  }
+
+  async #newCrowd(sockets: number, url: string): Promise<Crowd> {
+    const name = `w${++this.#ids}`
+    const speaker = this.#client(name, this.#plan.edges)
+    this.#clients.push(speaker)
+    await speaker.start()
+    const journal = this.#journal(`${name}-crowd`)
+    const others = this.#plan.edges.map((edge) => edge.url).filter((edge) => edge !== url)
+    const member = (number: number): CrowdMember => {
+      // Its link looks at this list anew for each connection.
+      const urls = [url]
+      const next = others.map((_, n) => others[(number + n) % others.length] as string)
+      return { client: this.#clientAt(`${name}-${number}`, urls, journal, true), release: () => urls.push(...next) }
+    }
+    return new Crowd({ sockets, speaker, member, id: () => this.#id() })
   }
 
   #times(count: number, start: (client: LoadClient) => Promise<unknown>): Promise<unknown>[] {

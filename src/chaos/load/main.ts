@@ -30,6 +30,9 @@ async function obey(order: Order): Promise<Reply> {
     case 'command':
       await run.special(order.what)
       return { type: 'done' }
+    case 'crowd':
+      await run.crowd(order.step)
+      return { type: 'done' }
     case 'status':
       return { type: 'status', status: run.status() }
     case 'finish':

@@ -73,6 +73,7 @@ export type Order =
   /** Edges were started anew: behind their addresses are other nodes now. */
   | { readonly type: 'edges'; readonly edges: readonly EdgeAddress[] }
   | { readonly type: 'command'; readonly what: SpecialCommand }
+  | { readonly type: 'crowd'; readonly step: CrowdStep }
   | { readonly type: 'status' }
   | { readonly type: 'finish'; readonly timeoutMs: number }
 
@@ -82,12 +83,20 @@ export type SpecialCommand =
   | { readonly kind: 'flood'; readonly commands: number }
   | { readonly kind: 'slow-reader'; readonly pauseMs: number }
 
+/** Sockets that gather on one edge, hear something while it is away, and leave. */
+export type CrowdStep =
+  | { readonly step: 'gather'; readonly sockets: number; readonly url: string }
+  | { readonly step: 'stir' }
+  | { readonly step: 'leave' }
+
 export interface LoadStatus {
   readonly counts: Counts
   readonly open: number
   /** Sessions that a fault hit and that have not gone on. */
   readonly waiting: number
+  /** Commands that were accepted and have not ended, by their session's shard and by the address of their client's edge. */
   readonly inFlightShards: Readonly<Record<number, number>>
+  readonly inFlightEdges: Readonly<Record<string, number>>
 }
 
 export type Reply =

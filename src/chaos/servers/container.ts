@@ -24,6 +24,9 @@ export interface ContainerOptions {
 
 export interface RunningContainer {
   kill(signal: NodeJS.Signals): Promise<void>
+  /** All its processes stand still until it is thawed. */
+  freeze(): Promise<void>
+  thaw(): Promise<void>
   restart(): Promise<void>
   stop(): Promise<void>
 }
@@ -52,6 +55,12 @@ export async function startContainer(options: ContainerOptions): Promise<Running
   return {
     kill: async (signal) => {
       await run('docker', ['kill', '--signal', signal, id])
+    },
+    freeze: async () => {
+      await run('docker', ['pause', id])
+    },
+    thaw: async () => {
+      await run('docker', ['unpause', id])
     },
     restart: async () => {
       await run('docker', ['restart', '--time', '0', id])

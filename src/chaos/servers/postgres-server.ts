@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import { MIN_POSTGRES } from './binaries.js'
 import { startContainer } from './container.js'
+import { freezeTree, thawTree } from './process-tree.js'
 import { onFreePort, ServerProcess } from './server-process.js'
 import { postgresSource } from './source.js'
 import { temporaryFolder } from './watchdog.js'
@@ -34,6 +35,9 @@ export interface RunningPostgres {
   readonly pid: number | undefined
   /** Signals the server; SIGQUIT is a crash, SIGSTOP only freezes the process that accepts connections. */
   kill(signal: NodeJS.Signals): Promise<void>
+  /** All of it stands still, connections included, until it is thawed. */
+  freeze(): Promise<void>
+  thaw(): Promise<void>
   restart(): Promise<void>
   /** Ends the server and removes its files; may be called twice. */
   stop(): Promise<void>
@@ -93,6 +97,9 @@ async function serve(
     ...user,
   })
   await server.start()
+  const thaw = async (): Promise<void> => {
+    if (server.pid !== undefined) await thawTree(server.pid)
+  }
   return {
     url,
     port,
@@ -100,11 +107,17 @@ async function serve(
       return server.pid
     },
     kill: (signal) => server.kill(signal),
+    freeze: async () => {
+      if (server.pid !== undefined) await freezeTree(server.pid)
+    },
+    thaw,
     restart: async () => {
       await server.stop()
       await server.start()
     },
     stop: async () => {
+      // Frozen processes hear no signal but one.
+      await thaw()
       await server.stop()
       folder.remove()
     },

@@ -3,6 +3,7 @@
  */
 import { expect, test } from 'vitest'
 import { drawFaults, ELSEWHERE, FAULTS, TESTS } from '../../../src/chaos/faults/faults.js'
+import { busiest } from '../../../src/chaos/faults/victims.js'
 import { selectFaults } from '../../../src/chaos/plan.js'
 import { seededRandom } from '../../../src/chaos/seeded-random.js'
 
@@ -34,4 +35,22 @@ test('a seed brings the order back, and each fault comes once before any comes a
   expect(draw(7)).toEqual(draw(7))
   expect(draw(7)).not.toEqual(draw(8))
   expect(new Set(draw(7).slice(0, FAULTS.length)).size).toBe(FAULTS.length)
+})
+
+test.each([1, 2, 3, 4, 5])(
+  '100 faults hold at least 12 of each that takes work away from somebody (seed %i)',
+  (seed) => {
+    const drawn = drawFaults(FAULTS, seededRandom(seed))
+    const rows = Array.from({ length: 100 }, () => drawn.next().value.test)
+
+    for (const row of ['T1', 'T2', 'T4', 'T6', 'T7']) {
+      expect(rows.filter((each) => each === row).length, row).toBeGreaterThanOrEqual(12)
+    }
+    expect(new Set(rows)).toEqual(new Set(TESTS))
+  },
+)
+
+test('a victim has at least half as much work as whoever has most', () => {
+  expect(busiest([1, 9, 4, 5, 0], (work) => work)).toEqual([9, 5])
+  expect(busiest([0, 0], (work) => work)).toEqual([0, 0])
 })

@@ -3,7 +3,7 @@
  */
 import { expect, test } from 'vitest'
 import { checkHistory } from '../../../src/chaos/checker/checker.js'
-import { spread } from '../../../src/chaos/checker/figures.js'
+import { spread } from '../../../src/chaos/checker/spread.js'
 import { verdictTable } from '../../../src/chaos/verdict-table.js'
 import { Story } from '../../support/chaos/story.js'
 
@@ -71,6 +71,59 @@ test('what was sent within a fault, or shortly after it, counts apart', async ()
   expect(figures.outsideFaults.sent).toBe(0)
 })
 
+/** A command that is accepted and then ends `ends` times. */
+function command(told: Story, id: string, ends: number): void {
+  const [session, client] = [told.session(), told.client()]
+  client.send(id, 'spawn')
+  client.accepted(id, session)
+  session.append('session_spawned', { command: id })
+  session.append('task_executing', { command: id })
+  for (let n = 0; n < ends; n++) session.append('task_completed', { command: id })
+}
+
+test('each fault is charged with the commands that it met, and with what became of them', async () => {
+  const told = new Story()
+  command(told, 'lost', 0)
+  told.fault({ test: 'T1', fault: 'worker-kill', began: told.tick(), healed: told.tick() })
+  command(told, 'doubled', 2)
+  told.tick(20_000)
+  told.fault({ test: 'T5', fault: 'redis-kill', began: told.tick(), healed: told.tick() })
+  command(told, 'good', 1)
+  told.tick(20_000)
+  command(told, 'quiet', 1)
+
+  const { figures } = await checkHistory(told.history())
+
+  expect(figures.faults).toMatchObject([
+    { test: 'T1', sent: 1, lost: 1, doubled: 1 },
+    { test: 'T5', sent: 1, lost: 0, doubled: 0 },
+  ])
+})
+
+test('a store had work when commands were in flight, or when it took some that its replica no longer heard of', async () => {
+  const told = new Story()
+  const nothing = { sessions: 0, commands: 0 }
+  const failover = { test: 'T6', fault: 'redis-failover', losesWrites: true } as const
+  told.fault({ test: 'T5', fault: 'redis-kill', inFlight: nothing, began: told.tick(), healed: told.tick() })
+  told.fault({ ...failover, variant: 'idle', inFlight: nothing, began: told.tick(), healed: told.tick(10) })
+  told.fault({
+    ...{ ...failover, inFlight: { sessions: 1, commands: 2 } },
+    ...{ began: told.tick(), cutUntil: told.tick(), healed: told.tick() },
+  })
+  const began = told.tick()
+  command(told, 'x', 1)
+  const cutUntil = told.tick()
+  told.fault({ ...failover, inFlight: nothing, began, cutUntil, healed: told.tick() })
+
+  const { figures } = await checkHistory(told.history())
+
+  expect(figures.faults).toMatchObject([
+    { fault: 'redis-kill', runs: 1, withWorkOnVictim: 0 },
+    { variant: 'idle', runs: 1, withWorkOnVictim: 0 },
+    { fault: 'redis-failover', runs: 2, withWorkOnVictim: 2 },
+  ])
+})
+
 test('a spread of nothing is nothing, and the 99th percentile of a hundred is the greatest', () => {
   expect(spread([])).toEqual({ count: 0, p50: 0, p99: 0, max: 0 })
   expect(spread(Array.from({ length: 100 }, (_, index) => 100 - index))).toEqual({
@@ -86,7 +139,9 @@ test('the table of a good run says what held and what was not tried', async () =
 
   expect(lines.find((line) => line.startsWith('G1'))).toMatch(/^G1 {2}held\s+2\s+0\s+an accepted command ends/)
   expect(lines.find((line) => line.startsWith('G9'))).toMatch(/^G9 {2}not tried\s+0\s+0/)
-  expect(lines.find((line) => line.startsWith('worker-kill'))).toMatch(/1\s+1\s+1\s+3001 \/ 3001 \/ 3001 ms \(1\)/)
+  expect(lines.find((line) => line.startsWith('worker-kill'))).toMatch(
+    /1\s+1\s+0\s+0\s+0\s+3001 \/ 3001 \/ 3001 ms \(1\)/,
+  )
   expect(lines.at(-1)).toBe('All guarantees held (seed 1).')
 })
 
