@@ -1,14 +1,15 @@
 /**
- * Bugs that were seeded into the service: the fault suite has to find each of them and to name a guarantee that it breaks. All
- * of them together take a quarter of an hour: `npm run test:mutants`, which does not pass yet. What always runs is that each
- * fits the program as it is, takes effect in a process, and that the suite finds the one that needs no fault.
+ * Bugs that were seeded into the service: the fault suite has to find each of them and to name a guarantee that it breaks,
+ * in runs that the program as it is passes. All of them together take a quarter of an hour: `npm run test:mutants`. What
+ * always runs is that each fits the program as it is, takes effect in a process, and that the suite finds the one that needs
+ * no fault.
  */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { runChaosIn } from '../support/chaos-run.js'
-import { DIST, MUTANTS, type Mutant, mutantEnv, type Patch } from '../support/mutants/mutants.js'
+import { DIST, type FaultRun, MUTANTS, type Mutant, mutantEnv, type Patch, RUNS } from '../support/mutants/mutants.js'
 
 const run = promisify(execFile)
 const ALL = process.env.TEST_MUTANTS === 'all'
@@ -69,20 +70,44 @@ test.each([
   },
 )
 
+const WIDTHS = [52, 8, 40] as const
+const caught: string[] = []
+
+/** What a run of `chaos verify` says, and the guarantees that it found broken. */
+async function chaos({ faults, minutes, seed }: FaultRun, patches: readonly Patch[]) {
+  const size = ['--minutes', String(minutes), '--rate', '40', '--faults', faults]
+  const run = await runChaosIn(patches.length > 0 ? mutantEnv({ patches }) : {}, seed, ...size)
+  const broken = run.report.guarantees.filter(({ violated }) => violated > 0)
+  const rules = broken.map(({ guarantee, violated }) => `${guarantee} ×${violated}`).join(', ')
+  return { ...run, broken, rules, seconds: `${run.report.figures.seconds.toFixed(0)} s` }
+}
+
 test.each(found)(
   'the fault suite finds $name',
-  async ({ name, faults, minutes = 0.4, expected, patches }) => {
-    const size = ['--minutes', `${minutes}`, '--rate', '40', '--faults', faults]
-    const { report, code, stderr } = await runChaosIn(mutantEnv({ patches }), `mutant: ${name}`, ...size)
+  async ({ name, run, expected, patches }) => {
+    const { report, code, stderr, broken, rules, seconds } = await chaos(run, patches)
 
-    const broken = report.guarantees.filter(({ violated }) => violated > 0).map(({ guarantee }) => guarantee)
-    console.info(`${name}: broken are ${broken.join(', ')}`)
+    const named = broken.filter(({ guarantee }) => (expected as readonly string[]).includes(guarantee))
+    const cells = [name, seconds, rules].map((cell, column) => cell.padEnd(WIDTHS[column] ?? 0))
+    caught.push([...cells, named[0]?.examples[0]?.what ?? 'not found'].join(' '))
     expect(report.ok).toBe(false)
     expect(code).not.toBe(0)
-    expect(
-      broken.filter((guarantee) => (expected as readonly string[]).includes(guarantee)),
-      stderr,
-    ).not.toEqual([])
+    expect(named, `${rules}\n${stderr}`).not.toEqual([])
   },
   RUN_TIMEOUT_MS,
 )
+
+test.each(ALL ? Object.values(RUNS) : [])(
+  'the program as it is passes the same run: $faults, $minutes minutes, seed $seed',
+  async (run) => {
+    const { report, code, stderr, rules, seconds } = await chaos(run, [])
+
+    caught.push(['the program as it is', seconds, run.faults].map((cell, i) => cell.padEnd(WIDTHS[i] ?? 0)).join(' '))
+    expect(report.complaints).toEqual([])
+    expect(rules, JSON.stringify(report.guarantees.flatMap(({ examples }) => examples))).toBe('')
+    expect(code, stderr).toBe(0)
+  },
+  RUN_TIMEOUT_MS,
+)
+
+afterAll(() => console.info(`What caught each mutant, and how long its run took:\n${caught.join('\n')}`))

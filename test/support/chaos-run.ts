@@ -18,11 +18,14 @@ export interface ChaosReport {
     readonly guarantee: string
     readonly checked: number
     readonly violated: number
-    readonly examples: readonly unknown[]
+    readonly examples: readonly { readonly what: string }[]
   }[]
   readonly faults: readonly { readonly test: string; readonly found: { readonly commands: number } }[]
   readonly load: { readonly counts: Readonly<Record<string, number>>; readonly open: number }
-  readonly figures: { readonly faults: readonly { readonly takeoverMs: { readonly max: number } }[] }
+  readonly figures: {
+    readonly seconds: number
+    readonly faults: readonly { readonly takeoverMs: { readonly max: number } }[]
+  }
 }
 
 export interface ChaosRun {
@@ -33,12 +36,11 @@ export interface ChaosRun {
 
 /** Runs it to its end. @throws Error with what it said when it prints no report. */
 export function runChaos(name: string, ...args: readonly string[]): Promise<ChaosRun> {
-  return runChaosIn({}, name, ...args)
+  return runChaosIn({}, seededRandom(name).integer(0, MAX_SEED), ...args)
 }
 
-/** The same with more in the environment, which its nodes inherit. */
-export async function runChaosIn(env: NodeJS.ProcessEnv, name: string, ...args: readonly string[]): Promise<ChaosRun> {
-  const seed = seededRandom(name).integer(0, MAX_SEED)
+/** The same with more in the environment, which its nodes inherit, and with a seed of the caller's. */
+export async function runChaosIn(env: NodeJS.ProcessEnv, seed: number, ...args: readonly string[]): Promise<ChaosRun> {
   const { code, stdout, stderr } = await launchChaosIn(env, '--json', '--seed', String(seed), ...args).ended
   try {
     return { report: JSON.parse(stdout) as ChaosReport, code, stderr }

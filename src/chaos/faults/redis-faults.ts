@@ -9,6 +9,8 @@ const MAX_AWAY_MS = 2_000
 /** What the primary acknowledges while the replica no longer hears of it: the writes that the failover loses. */
 const MIN_LOST_MS = 200
 const MAX_LOST_MS = 1_500
+/** Clients that come to another edge meanwhile: the replica does not know that the edge shows their sessions to somebody. */
+const ROAMING_CLIENTS = 3
 /** Until somebody has noticed that the primary is gone. */
 const MAX_DETECT_MS = 2_000
 
@@ -32,16 +34,15 @@ export const redisFailover: Fault = {
   needs: { ownRedis: true, replica: true, proxies: true },
   weight: OFTEN,
   needsWork: true,
-  async run({ begin, stores, nodes, random, bySentinel }) {
-    await stores.replica.inSync()
-    const variant = bySentinel ? { variant: 'by Sentinel' } : {}
-    const mark = await begin({ kind: 'redis-failover', losesWrites: true, ...variant })
-    await stores.replica.cutOff()
+  async run({ begin, stores, nodes, load, random }) {
+    await stores.replicaInSync()
+    const mark = await begin({ kind: 'redis-failover', losesWrites: true })
+    stores.replicationLink.mode = 'cut'
+    await load.special({ kind: 'roam', clients: ROAMING_CLIENTS })
     await sleep(random(MIN_LOST_MS, MAX_LOST_MS))
     mark.cutEnds()
     await stores.primary.kill('SIGKILL')
-    // A Sentinel takes its time by itself.
-    if (!bySentinel) await sleep(random(MIN_AWAY_MS, MAX_DETECT_MS))
+    await sleep(random(MIN_AWAY_MS, MAX_DETECT_MS))
     await stores.promoteReplica()
     for (const { paths } of nodes.all()) paths?.redis.retarget(stores.redisPort)
     mark.healed()

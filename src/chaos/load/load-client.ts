@@ -130,6 +130,16 @@ export class LoadClient {
     ;(this.#socket as { resume?(): void } | undefined)?.resume?.()
   }
 
+  /** Its network is gone, without a word to the edge. */
+  loseConnection(): void {
+    ;(this.#socket as { terminate?(): void } | undefined)?.terminate?.()
+  }
+
+  /** Whether an edge has taken up every session that it watches. */
+  get watching(): boolean {
+    return this.#connected && [...this.#sessions.values()].every(({ asking }) => !asking)
+  }
+
   /** `complete`: it has waited until nothing more came. */
   close(complete: boolean): void {
     this.#options.recorder.closed(complete && this.#connected)

@@ -24,6 +24,7 @@ import { LoadClient } from './load-client.js'
 import { LoadSession } from './load-session.js'
 import { Pace } from './pace.js'
 import type { CrowdStep, EdgeAddress, Hit, InFlight, LoadPlan, LoadReport, LoadStatus, SpecialCommand } from './plan.js'
+import { Roaming } from './roaming.js'
 
 const CLIENTS_PER_EDGE = 8
 /** Of one session without an end: some seconds of its share. */
@@ -45,6 +46,7 @@ export class LoadRun {
   readonly #edges = new Map<string, string>()
   readonly #journals: JournalWriter<ClientLine>[] = []
   readonly #clients: LoadClient[] = []
+  readonly #roaming = new Roaming(this.#clients)
   /** One for each edge, which sends what others send. */
   readonly #doubles: LoadClient[] = []
   readonly #quick: { readonly session: LoadSession; readonly client: LoadClient }[] = []
@@ -115,6 +117,7 @@ export class LoadRun {
   }
 
   async special(what: SpecialCommand): Promise<void> {
+    if (what.kind === 'roam') return this.#roaming.move(what.clients)
     const client = this.#client(`s${++this.#ids}`, this.#plan.edges)
     this.#clients.push(client)
     await client.start()

@@ -82,6 +82,8 @@ export type SpecialCommand =
   | { readonly kind: 'poison' }
   | { readonly kind: 'flood'; readonly commands: number }
   | { readonly kind: 'slow-reader'; readonly pauseMs: number }
+  /** So many clients lose their connections and come back at another edge. */
+  | { readonly kind: 'roam'; readonly clients: number }
 
 /** Sockets that gather on one edge, hear something while it is away, and leave. */
 export type CrowdStep =
