@@ -4,6 +4,7 @@
  */
 import type { FinishReason, ModelMessage, ToolRequest, Usage } from '../models/model.js'
 import type { Task } from '../protocol/session.js'
+import type { MemoryHolder } from './agent-memory.js'
 
 /** What a crash may do to a tool call: `read` and `idempotent` run again, `once` never does, `ask` waits for a human. */
 export type EffectClass = 'read' | 'idempotent' | 'once' | 'ask'
@@ -59,9 +60,7 @@ export type ToolOutcome =
 /** Whether a call may run once more when nobody knows how far it came. */
 export const isRepeatable = (effect: EffectClass): boolean => effect === 'read' || effect === 'idempotent'
 
-export interface Turn {
-  readonly sessionId: string
-  readonly tenant: string
+export interface Turn extends MemoryHolder {
   readonly task: Task
   readonly progress: Progress
   readonly journal: Journal

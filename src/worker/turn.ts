@@ -132,7 +132,8 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
   const { signal, restoreWorkspace } = course
   const progress = host.writer.conversation.progress(host.writer.takePart())
   const journal = openJournal(host, command, progress, course)
-  const { type } = host.writer.state.session
+  const { session, owner } = host.writer.state
+  const { type, orchestratorId } = session
   const applicant = { tenant: host.tenant, priority: command.task.priority, type }
   let release = services.slots.tryAcquire(applicant)
   try {
@@ -145,6 +146,9 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
     const turn: Turn = {
       sessionId: host.id,
       tenant: host.tenant,
+      // As migrations have it: a session from before owners were noted belongs to who has the tenant's name.
+      owner: owner ?? host.tenant,
+      orchestratorId,
       task: command.task,
       progress,
       journal,

@@ -3,9 +3,12 @@
  */
 import { z } from 'zod'
 import { MALFORMED_INPUT, type ToolRequest, type ToolSpec } from '../../models/model.js'
+import { ServiceError } from '../../protocol/errors.js'
+import type { MemoryHolder } from '../agent-memory.js'
 import type { EffectClass, ToolOutcome } from '../runtime.js'
 
-export interface ToolContext {
+/** Of the call's turn, which is one: where and for whom it runs. */
+export interface ToolContext extends MemoryHolder {
   /** Absolute path of the session's own directory; it exists. */
   readonly workspace: string
   readonly signal: AbortSignal
@@ -32,7 +35,7 @@ interface Definition<Schema extends z.ZodObject> {
   readonly description: string
   readonly input: Schema
   effect(input: z.output<Schema>): EffectClass
-  /** Throws `ToolFailure`, or a file system error as Node gives it, for what the model should hear. */
+  /** Throws `ToolFailure`, `ServiceError`, or a file system error as Node gives it, for what the model should hear. */
   run(input: z.output<Schema>, context: ToolContext): Promise<ToolResult>
 }
 
@@ -74,7 +77,7 @@ function expectation(name: string, error: z.ZodError): string {
 
 /** The sentence for the model; anything but a refusal of ours or of the operating system is a bug and thrown on. */
 function causeOf(thrown: unknown): string {
-  if (thrown instanceof ToolFailure) return thrown.message
+  if (thrown instanceof ToolFailure || thrown instanceof ServiceError) return thrown.message
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
   if (typeof code !== 'string' || !/^E[A-Z0-9]+$/.test(code)) throw thrown
   return SENTENCES[code] ?? `The operating system refused: ${code}`

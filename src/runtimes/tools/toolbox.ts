@@ -4,14 +4,18 @@
 import type { ToolRequest, ToolSpec } from '../../models/model.js'
 import type { ToolCall } from '../../telemetry/metrics.js'
 import { statusOfTool } from '../../telemetry/tool-status.js'
+import type { AgentMemory } from '../agent-memory.js'
 import type { EffectClass, ToolOutcome } from '../runtime.js'
 import { type BashOptions, bashExecute } from './bash.js'
 import { fileDelete, fileList } from './directories.js'
 import { fileRead, fileWrite } from './files.js'
+import { memoryTools } from './memory.js'
 import type { Tool, ToolContext } from './tool.js'
 import { type WebOptions, webFetch } from './web-fetch.js'
 
 export interface ToolboxOptions {
+  /** What agents remember; without it they have no tools for that. */
+  readonly memory?: AgentMemory
   readonly onCall?: (call: ToolCall) => void
 }
 
@@ -56,8 +60,9 @@ export class Toolbox {
   }
 }
 
-/** The product's own six tools. */
+/** The product's own tools. */
 export function standardTools(options: BashOptions & WebOptions & ToolboxOptions = {}): Toolbox {
   const tools = [fileRead, fileWrite, fileList, fileDelete, bashExecute(options), webFetch(options)]
-  return new Toolbox(tools, options.onCall)
+  const remembering = options.memory ? memoryTools(options.memory) : []
+  return new Toolbox([...tools, ...remembering], options.onCall)
 }

@@ -99,7 +99,9 @@ function runCommand({ line, workspace }: { line: string; workspace: string }, co
   const supervisor = new code.supervisor.Supervisor({ relayBeats: (pipe) => member.relayBeats(pipe) })
   const tools = code.toolbox.standardTools({ supervisor })
   const input = { command: line, timeout: 60_000 }
-  void tools.run({ callId: 'call', name: 'bash_execute', input }, { workspace, signal: new AbortController().signal })
+  const holder = { tenant: 'acme', owner: 'ann', sessionId: 'session_000_test', orchestratorId: 'main' }
+  const { signal } = new AbortController()
+  void tools.run({ callId: 'call', name: 'bash_execute', input }, { ...holder, workspace, signal })
 }
 
 interface Relay {

@@ -61,6 +61,8 @@ export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> 
   const turn: Turn = {
     sessionId: 'session_000_test',
     tenant: 'test',
+    owner: 'test',
+    orchestratorId: 'default',
     task,
     progress: progressOf(task, options.entries ?? []),
     journal: journalOf(record, options.refusal ?? (() => undefined)),

@@ -8,10 +8,13 @@ import { standardTools, type Toolbox } from '../../../src/runtimes/tools/toolbox
 
 export const temporaryWorkspace = (): Promise<string> => mkdtemp(join(tmpdir(), 'workspace-'))
 
+/** Whose call it is. */
+export const HOLDER = { tenant: 'acme', owner: 'ann', sessionId: 'session_000_test', orchestratorId: 'main' } as const
+
 /** Calls a tool; `signal` never fires unless given. */
 export function caller(workspace: string, tools: Toolbox = standardTools(), signal = new AbortController().signal) {
   const outcome = (name: string, input: Record<string, unknown>) =>
-    tools.run({ callId: 'c', name, input }, { workspace, signal })
+    tools.run({ callId: 'c', name, input }, { ...HOLDER, workspace, signal })
   return {
     outcome,
     /** The result; throws the sentence of a failed outcome. */
