@@ -13,6 +13,8 @@ interface Heard {
   readonly beatAt: number
   /** When this beat was first seen. */
   readonly seenAt: number
+  /** When the one before it was. */
+  readonly beforeAt: number
 }
 
 export class Silence {
@@ -25,15 +27,22 @@ export class Silence {
     if (now - this.#lookedAt > WATCH_GAP_MS) this.#watchingSince = now
     this.#lookedAt = now
     for (const { id, beatAt } of beats) {
-      if (this.#heard.get(id)?.beatAt !== beatAt) this.#heard.set(id, { beatAt, seenAt: now })
+      const last = this.#heard.get(id)
+      if (last?.beatAt === beatAt) continue
+      this.#heard.set(id, { beatAt, seenAt: now, beforeAt: last?.seenAt ?? Number.NEGATIVE_INFINITY })
     }
   }
 
   /** A node that was never heard counts from the first time that this is asked. */
   silentMs(id: NodeId, now: number): number {
-    const heard = this.#heard.get(id) ?? { beatAt: 0, seenAt: now }
+    const heard = this.#heard.get(id) ?? { beatAt: 0, seenAt: now, beforeAt: Number.NEGATIVE_INFINITY }
     this.#heard.set(id, heard)
     return now - Math.max(heard.seenAt, this.#watchingSince)
+  }
+
+  /** Whether a node has beaten since then: the first change may be an old beat, as a server that took over has it. */
+  hasBeatenSince(id: NodeId, since: number): boolean {
+    return (this.#heard.get(id)?.beforeAt ?? Number.NEGATIVE_INFINITY) > since
   }
 
   /** Forgets all other nodes. */

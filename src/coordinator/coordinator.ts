@@ -155,8 +155,10 @@ export class Coordinator {
 
   async #round(): Promise<void> {
     const { beats, nodes, clock } = this.deps
+    // Before the lease is renewed: a leader that cannot hear the nodes must let another lead, who perhaps can.
+    const [primary, heard] = await Promise.all([this.deps.primary(), beats.read()])
     await this.#noteLeadership(await this.#lease.hold())
-    const [primary, heard, expected] = await Promise.all([this.deps.primary(), beats.read(), nodes.listLive()])
+    const expected = await nodes.listLive()
     const verdict = this.#detector.judge(expected, heard, clock(), primary)
     if (!this.leads) return
     this.#noteFreeze(verdict.frozen)

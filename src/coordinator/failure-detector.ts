@@ -19,7 +19,7 @@ const FREEZE_SHARE = 0.5
 
 export interface Verdict {
   readonly dead: readonly NodeId[]
-  /** True while the leader waits: most nodes are silent, or Redis was another a moment ago. */
+  /** True while nothing is to be moved: most nodes are silent, or Redis was another a moment ago. */
   readonly frozen: boolean
 }
 
@@ -34,7 +34,7 @@ export class FailureDetector {
   /**
    * Judges the nodes that Postgres lists as alive by the beats read at `now` (monotonic, ms). Call it about four times a
    * second: after a pause all nodes have their time anew. `primary` names the Redis that the beats were read from: one
-   * that took over may have lost them, and workers are busy claiming their shards there, so nobody is dead for a while.
+   * that took over may have lost them, so whoever has not beaten there yet is not dead for a while.
    */
   judge(
     expected: readonly { readonly id: NodeId }[],
@@ -48,10 +48,15 @@ export class FailureDetector {
     this.#forgetAllBut(new Set([...expected, ...beats].map(({ id }) => id)))
     const silent = expected.filter(({ id }) => this.#silence.silentMs(id, now) >= SILENT_AFTER_MS).map(({ id }) => id)
     const stuck = beats.filter((beat) => this.#isStuck(beat, now)).map(({ id }) => id)
+    if (this.#freezes(silent.length, expected.length, now)) return { dead: [], frozen: true }
     const isNew = now - this.#primaryChangedAt < FREEZE_MS
-    if (this.#freezes(silent.length, expected.length, now) || isNew) return { dead: [], frozen: true }
-    const dead = new Set([...silent, ...stuck])
-    return { dead: expected.map(({ id }) => id).filter((id) => dead.has(id)), frozen: false }
+    const lost = new Set([...silent, ...stuck])
+    const dead = expected.map(({ id }) => id).filter((id) => lost.has(id) && (!isNew || this.#isHere(id)))
+    return { dead, frozen: isNew }
+  }
+
+  #isHere(id: NodeId): boolean {
+    return this.#silence.hasBeatenSince(id, this.#primaryChangedAt)
   }
 
   #freezes(silent: number, all: number, now: number): boolean {

@@ -13,9 +13,9 @@ import { TestWorker } from './test-worker.js'
 const SHARDS = 64
 const WAIT = { timeout: 20_000, interval: 20 }
 
-async function coordinate(plane: Plane): Promise<Coordinator> {
+async function coordinate(plane: Plane, primary = plane.primary): Promise<Coordinator> {
   const id = newNodeId('coordinator')
-  const { leader, nodes, assignments, beats, primary, shardLoads, requests, log } = plane
+  const { leader, nodes, assignments, beats, shardLoads, requests, log } = plane
   const control = plane.channel(id)
   const clock = () => performance.now()
   const coordinator = new Coordinator({
@@ -181,6 +181,24 @@ test('a leader that stops hands over at once', async () => {
 
   await vi.waitFor(() => expect(second.leads).toBe(true), WAIT)
   expect(performance.now() - stoppedAt).toBeLessThan(2_000)
+  expect(first.leads).toBe(false)
+})
+
+test('a leader that does not reach Redis lets another lead, who does', async () => {
+  const plane = await openPlane()
+  let reaches = true
+  const first = await coordinate(plane, async () => {
+    if (reaches) return await plane.primary()
+    throw new Error('no way to Redis')
+  })
+  await vi.waitFor(() => expect(first.leads).toBe(true), WAIT)
+  const second = await coordinate(plane)
+
+  reaches = false
+  const cutAt = performance.now()
+  await vi.waitFor(() => expect(second.leads).toBe(true), WAIT)
+
+  expect(performance.now() - cutAt).toBeLessThan(8_000)
   expect(first.leads).toBe(false)
 })
 

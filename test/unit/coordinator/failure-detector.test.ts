@@ -130,12 +130,39 @@ test('a leader that could not watch for a while gives every node its time anew',
   expect([...dead.keys()]).toEqual(['node-0@1'])
 })
 
-test('for ten seconds after Redis became another nobody is dead, and then whoever is still silent', () => {
+test('for ten seconds after Redis became another who was not heard there is not dead, and then whoever is still silent', () => {
   const { silentSince, dead, run, failover } = cluster(2)
   run(5_000)
 
   failover()
   silentSince.set('node-1@1', 5_000)
+  run(5_000 + FREEZE_MS - 250)
+  expect(dead.size).toBe(0)
+  run(5_000 + FREEZE_MS + 1_000)
+
+  expect([...dead.keys()]).toEqual(['node-1@1'])
+})
+
+test('who has beaten in the Redis that took over is judged as ever', () => {
+  const { silentSince, dead, run, failover } = cluster(4)
+  run(5_000)
+
+  failover()
+  run(7_500)
+  silentSince.set('node-1@1', 7_500)
+  run(12_000)
+
+  expect([...dead.keys()]).toEqual(['node-1@1'])
+  expect(dead.get('node-1@1')).toBeLessThanOrEqual(7_500 + 4_000)
+})
+
+test('an old beat in the Redis that took over is no sign of life', () => {
+  const { silentSince, dead, run, failover } = cluster(4)
+  run(5_000)
+
+  // Its replica had missed the last two seconds.
+  failover()
+  silentSince.set('node-1@1', 3_000)
   run(5_000 + FREEZE_MS - 250)
   expect(dead.size).toBe(0)
   run(5_000 + FREEZE_MS + 1_000)
