@@ -2,6 +2,7 @@
  * `npm run test:faults`: the fault suite for long, with its figures judged, and written to loadtest/RESULTS.md.
  *
  *   npm run test:faults -- [--minutes 30] [--rate 900] [--seed n] [--faults T1,T4,…]
+ *     [--sockets 2000] [--postgres-away 90] [--sentinel]
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -17,14 +18,19 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '900' },
     seed: { type: 'string' },
     faults: { type: 'string' },
+    sockets: { type: 'string' },
+    'postgres-away': { type: 'string' },
+    sentinel: { type: 'boolean' },
   },
 })
-const args = Object.entries(values).flatMap(([name, value]) => [`--${name}`, value])
+const args = Object.entries(values).flatMap(([name, value]) =>
+  value === true ? [`--${name}`] : [`--${name}`, `${value}`],
+)
 const report = await verify(args)
 const failures = failuresOf(report)
 const command = ['npm run test:faults --', ...args].join(' ')
 const { guarantees, faults, seed } = report
-writeResults('faults', command, {
+writeResults(values.sentinel ? 'faults by Sentinel' : 'faults', command, {
   summary: `${faults.length} faults in ${values.minutes} minutes, seed ${seed}; 4 workers, 3 edges, 2 coordinators.`,
   versions: {},
   tables: tablesOf(report),

@@ -9,6 +9,7 @@ import { givenPostgres, givenRedis } from './given.js'
 import { installUnlessFound } from './install.js'
 
 export type { RunningPostgres } from '../../src/chaos/servers/postgres-server.js'
+export { type RunningSentinel, type SentinelOptions, startSentinel } from '../../src/chaos/servers/redis-sentinel.js'
 export type { RunningRedis } from '../../src/chaos/servers/redis-server.js'
 export {
   type ReplicatedRedisCluster,
@@ -16,7 +17,6 @@ export {
   startRedisCluster,
   startReplicatedCluster,
 } from './redis-cluster.js'
-export { type RunningSentinel, type SentinelOptions, startSentinel } from './redis-sentinel.js'
 
 interface Own {
   /** Start a new server even when the environment names one; for tests that kill or fill it. */

@@ -139,8 +139,8 @@ export class Nodes {
         DRAIN_TIMEOUT: DRAIN_TIMEOUT_MS,
         DATABASE_POOL_SIZE: POOL_SIZE,
         CLUSTER_NAME: stores.clusterName,
-        REDIS_URL: redis ? through(stores.redisUrl, redis) : stores.redisUrl,
-        DATABASE_URL: postgres ? through(stores.databaseUrl, postgres) : stores.databaseUrl,
+        ...stores.redisSettings(redis),
+        DATABASE_URL: postgres ? postgres.through(stores.databaseUrl) : stores.databaseUrl,
         WORKSPACE_ROOT: join(node.folder, 'workspaces'),
         DAEMON_PORT: String(node.port),
         ...this.#options.env(token),
@@ -151,11 +151,4 @@ export class Nodes {
     this.#tokens.set(token, process)
     return process
   }
-}
-
-function through(url: string, proxy: TcpProxy): string {
-  const address = new URL(url)
-  address.hostname = '127.0.0.1'
-  address.port = String(proxy.port)
-  return address.href
 }

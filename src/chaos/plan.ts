@@ -17,10 +17,20 @@ export interface Given {
   readonly tests?: readonly string[] | undefined
   readonly redisUrl?: string | undefined
   readonly databaseUrl?: string | undefined
+  /** Nodes find Redis by a Sentinel of ours. */
+  readonly sentinel?: boolean | undefined
+}
+
+/** What cannot be done beside a Sentinel. */
+const AGAINST_SENTINEL: Readonly<Record<string, string>> = {
+  T5: 'a Sentinel would not wait until the same Redis is back',
+  T7: 'a Sentinel shows nodes the way past the proxies that partitions are made of',
 }
 
 /** @throws RangeError that names the word when there is no such row. */
-export function selectFaults({ tests, redisUrl, databaseUrl }: Given): Selection {
+export function selectFaults({ tests, redisUrl, databaseUrl, sentinel }: Given): Selection {
+  if (sentinel && redisUrl !== undefined)
+    throw new RangeError('--sentinel starts a Redis of its own: leave out --redis-url')
   const known = [...TESTS, ...Object.keys(ELSEWHERE)]
   const unknown = tests?.find((test) => !known.includes(test))
   if (unknown !== undefined) throw new RangeError(`there is no fault ${unknown}: choose out of ${TESTS.join(', ')}`)
@@ -28,7 +38,8 @@ export function selectFaults({ tests, redisUrl, databaseUrl }: Given): Selection
   for (const [test, reason] of Object.entries(ELSEWHERE)) if (!tests || tests.includes(test)) skipped.set(test, reason)
   const faults = FAULTS.filter((fault) => {
     if (tests && !tests.includes(fault.test)) return false
-    const reason = obstacleTo(fault, redisUrl !== undefined, databaseUrl !== undefined)
+    const apart = sentinel ? AGAINST_SENTINEL[fault.test] : undefined
+    const reason = apart ?? obstacleTo(fault, redisUrl !== undefined, databaseUrl !== undefined)
     if (reason !== undefined) skipped.set(fault.test, reason)
     return reason === undefined
   })

@@ -41,6 +41,14 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port
   }
 
+  /** The same address, by way of this proxy. */
+  through(url: string): string {
+    const address = new URL(url)
+    address.hostname = '127.0.0.1'
+    address.port = String(this.port)
+    return address.href
+  }
+
   get mode(): ProxyMode {
     return this.#mode
   }

@@ -3,35 +3,30 @@
  * proxy where a failover is asked for. Servers that the user names are used as they are, by runs that do not harm them.
  */
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { NodeId } from '../protocol/ids.js'
-import { TcpProxy } from './proxy.js'
+import type { TcpProxy } from './proxy.js'
+import { FAST_COPY, linkedReplica, type Replica, watchedReplica } from './replicas.js'
 import { type RunningPostgres, startPostgres } from './servers/postgres-server.js'
-import { withRedis } from './servers/redis-admin.js'
+import { type RunningSentinel, startSentinel } from './servers/redis-sentinel.js'
 import { type RunningRedis, startRedis } from './servers/redis-server.js'
 import type { Teardown } from './teardown.js'
 
 const MAX_CONNECTIONS = 3
 /** Our own questions must not hang on a server that a fault has frozen. */
 const QUERY_TIMEOUT_MS = 3_000
-/** A copy of a small database takes a moment. */
-const SYNC_TIMEOUT_MS = 20_000
-const POLL_MS = 50
-/** A primary waits for 5 s otherwise before it sends a copy: more replicas might come. */
-const FAST_COPY = ['--repl-diskless-sync-delay', '0']
+/** The name under which clients ask a Sentinel for the primary. */
+const SENTINEL_NAME = 'chaos'
+/** A server on a busy machine is silent for a second now and then. */
+const SENTINEL_DOWN_AFTER_MS = 2_000
 
 export interface StoreOptions {
   readonly redisUrl?: string
   readonly databaseUrl?: string
   /** Keep a replica of Redis, for failovers. */
   readonly replica: boolean
-}
-
-interface Replica {
-  readonly server: RunningRedis
-  /** The replication link. */
-  readonly link: TcpProxy
+  /** Keep a Sentinel as well, by which nodes find Redis and which fails over. */
+  readonly sentinel: boolean
 }
 
 export class ChaosStores {
@@ -40,6 +35,7 @@ export class ChaosStores {
   postgres: RunningPostgres | undefined
   #primary: RunningRedis | undefined
   #replica: Replica | undefined
+  #sentinel: RunningSentinel | undefined
   #redisUrl = ''
   #databaseUrl = ''
   #pool: pg.Pool | undefined
@@ -77,24 +73,23 @@ export class ChaosStores {
     return this.#primary
   }
 
-  /** The link from the primary to its replica. */
-  get replicationLink(): TcpProxy {
+  /** @throws Error when this run keeps none. */
+  get replica(): Replica {
     if (!this.#replica) throw new Error('this run keeps no replica')
-    return this.#replica.link
+    return this.#replica
   }
 
-  /** Resolves when the replica has everything: until then nobody would fail over to it. */
-  async replicaInSync(): Promise<void> {
-    if (!this.#replica) throw new Error('this run keeps no replica')
-    await waitForSync(this.#replica.server.url)
+  /** Settings by which a node finds Redis; `proxy` stands in its way, unless a Sentinel shows the way. */
+  redisSettings(proxy: TcpProxy | undefined): Readonly<Record<string, string>> {
+    const { address } = this.#sentinel ?? {}
+    if (address !== undefined) return { REDIS_SENTINELS: address, REDIS_SENTINEL_MASTER: SENTINEL_NAME }
+    return { REDIS_URL: proxy ? proxy.through(this.#redisUrl) : this.#redisUrl }
   }
 
-  /** Makes the replica the primary, and starts a new replica behind it. The old primary must be gone. */
+  /** Makes the replica the primary. The old primary must be gone; a new replica is added apart. */
   async promoteReplica(): Promise<void> {
-    const { server, link } = this.#replica ?? { server: undefined, link: undefined }
-    if (!server || !link) throw new Error('this run keeps no replica')
-    await withRedis(server.url, (redis) => redis.call('REPLICAOF', 'NO', 'ONE'))
-    await link.stop()
+    const { server, promote } = this.replica
+    await promote()
     await this.#primary?.stop()
     this.#primary = server
     this.#redisUrl = server.url
@@ -102,13 +97,8 @@ export class ChaosStores {
 
   /** Starts a replica of the primary and waits until it has everything. */
   async addReplica(): Promise<void> {
-    const link = await TcpProxy.start(this.redisPort)
-    this.#teardown.add('the replication link', () => link.stop())
-    const server = await this.#teardown.open('the replica of Redis', startRedis({ extraArgs: FAST_COPY }))
-    // Not among its arguments: once promoted it would come back from a crash as a replica of a server that is gone.
-    await withRedis(server.url, (redis) => redis.call('REPLICAOF', '127.0.0.1', String(link.port)))
-    this.#replica = { server, link }
-    await waitForSync(server.url)
+    this.#replica = await this.#newReplica()
+    await this.#replica.inSync()
   }
 
   /** Who owns each shard, by the authority. */
@@ -130,14 +120,34 @@ export class ChaosStores {
     return (await this.#pool.query<R>(text)).rows
   }
 
-  async #openRedis({ redisUrl, replica }: StoreOptions): Promise<void> {
+  async #openRedis({ redisUrl, replica, sentinel }: StoreOptions): Promise<void> {
     if (redisUrl !== undefined) {
       this.#redisUrl = redisUrl
       return
     }
     this.#primary = await this.#teardown.open('Redis', startRedis({ extraArgs: FAST_COPY }))
     this.#redisUrl = this.#primary.url
-    if (replica) await this.addReplica()
+    if (sentinel) await this.#openSentinel(this.#primary)
+    else if (replica) await this.addReplica()
+  }
+
+  /** A Sentinel without a replica would have nothing to do: the replica comes first. */
+  async #openSentinel(primary: RunningRedis): Promise<void> {
+    this.#replica = await watchedReplica(primary, () => this.#watching, this.#teardown)
+    const watched = { primary: primary.port, name: SENTINEL_NAME, downAfterMs: SENTINEL_DOWN_AFTER_MS }
+    this.#sentinel = await this.#teardown.open('the Sentinel', startSentinel(watched))
+    await this.#replica.inSync()
+  }
+
+  get #watching(): RunningSentinel {
+    if (!this.#sentinel) throw new Error('this run keeps no Sentinel')
+    return this.#sentinel
+  }
+
+  #newReplica(): Promise<Replica> {
+    return this.#sentinel
+      ? watchedReplica(this.primary, () => this.#watching, this.#teardown)
+      : linkedReplica(this.redisPort, this.#teardown)
   }
 
   async #openPostgres({ databaseUrl }: StoreOptions): Promise<void> {
@@ -163,16 +173,6 @@ export class ChaosStores {
     pool.on('error', () => {}) // The next query says it.
     this.#teardown.add('the connections to PostgreSQL', () => pool.end())
     this.#pool = pool
-  }
-}
-
-async function waitForSync(url: string): Promise<void> {
-  const deadline = performance.now() + SYNC_TIMEOUT_MS
-  for (;;) {
-    const info = await withRedis(url, (redis) => redis.info('replication')).catch(() => '')
-    if (info.includes('master_link_status:up')) return
-    if (performance.now() > deadline) throw new Error(`the replica did not catch up within ${SYNC_TIMEOUT_MS} ms`)
-    await sleep(POLL_MS)
   }
 }
 

@@ -40,6 +40,8 @@ export interface VerifyOptions {
   readonly coordinators: number
   /** Quick commands a second. */
   readonly rate: number
+  /** Nodes find Redis by a Sentinel, which fails over. */
+  readonly sentinel: boolean
   /** Client sockets on an edge that is killed under many. */
   readonly sockets: number
   /** For how many seconds PostgreSQL is to be away the first time; default 2 to 20, by the seed. */
@@ -65,13 +67,22 @@ export async function runFaults(options: VerifyOptions, teardown: Teardown): Pro
   const folder = openFolder(options.keep, teardown)
   const stage = await openStage(options, folder, teardown)
   const { nodes, stores, provider } = stage
-  const { tell, sockets, postgresAway } = options
+  const { tell, sockets, sentinel: bySentinel, postgresAway } = options
   const away = postgresAway === undefined ? {} : { postgresAwayMs: postgresAway * SECOND_MS }
   tell(`Seed ${options.seed}. ${nodes.all().length} nodes and the load are ready.`)
   const began = now()
   const faults = new JournalWriter<FaultLine>(journalFiles.faults(folder))
   const runner = new FaultRunner({
-    parts: { nodes, stores, provider, load: stage.load, random: seededRandom(options.seed), sockets, ...away },
+    parts: {
+      nodes,
+      stores,
+      provider,
+      load: stage.load,
+      random: seededRandom(options.seed),
+      sockets,
+      bySentinel,
+      ...away,
+    },
     append: (line) => faults.append(line),
     tell,
   })
@@ -92,10 +103,11 @@ function openFolder(keep: boolean, teardown: Teardown): string {
 }
 
 async function openStage(options: VerifyOptions, folder: string, teardown: Teardown) {
-  const { redisUrl, databaseUrl, seed } = options
+  const { redisUrl, databaseUrl, seed, sentinel } = options
   const needs = needsOf(options.faults)
   const stores = await ChaosStores.open(teardown, {
     replica: needs.replica ?? false,
+    sentinel,
     ...(redisUrl !== undefined && { redisUrl }),
     ...(databaseUrl !== undefined && { databaseUrl }),
   })
@@ -114,7 +126,7 @@ async function openStage(options: VerifyOptions, folder: string, teardown: Teard
     }),
   )
   const nodes = new Nodes({
-    ...{ folder: join(folder, 'nodes'), stores, teardown, proxied: needs.proxies ?? false },
+    ...{ folder: join(folder, 'nodes'), stores, teardown, proxied: needs.proxies === true && !sentinel },
     env: (token) => ({
       ...{ OPENAI_BASE_URL: provider.url(token), OPENAI_API_KEY: 'none', WEB_FETCH_ALLOW_PRIVATE: 'true' },
     }),

@@ -19,6 +19,7 @@ export interface ChaosFlags {
   readonly coordinators: number
   readonly rate: number
   readonly sockets: number
+  readonly sentinel?: true
   readonly postgresAway?: number
   readonly redisUrl?: string
   readonly databaseUrl?: string
@@ -32,7 +33,7 @@ export async function chaosVerify({ faults: tests, seed = randomInt(MAX_SEED), .
   const output = new Output()
   const selection = selectionOf({ tests, ...flags })
   const options: VerifyOptions = {
-    ...{ ...flags, keep: flags.keep ?? false, seed, faults: selection.faults },
+    ...{ ...flags, keep: flags.keep ?? false, sentinel: flags.sentinel ?? false, seed, faults: selection.faults },
     tell: (sentence) => output.note(sentence),
   }
   const judgement = await carryOut(options)

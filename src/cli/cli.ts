@@ -202,6 +202,7 @@ function addChaos(root: Command): void {
     .option('--coordinators <n>', 'coordinators', wholeNumber(1, MAX_CHAOS_NODES), 2)
     .option('--rate <n>', 'commands a second', wholeNumber(1, MAX_CHAOS_RATE), DEFAULT_CHAOS_RATE)
     .option('--sockets <n>', 'client sockets on an edge that is killed', wholeNumber(1, MAX_SOCKETS), DEFAULT_SOCKETS)
+    .option('--sentinel', 'let nodes find Redis by a Sentinel, and let that one fail over')
     .option(
       '--postgres-away <s>',
       'how long PostgreSQL is away at first; default 2 to 20 s',

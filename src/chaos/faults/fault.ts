@@ -64,6 +64,8 @@ export interface Stage {
   readonly random: RandomInteger
   /** How often this fault has been done before in this run. */
   readonly earlier: number
+  /** Failovers are left to a Sentinel. */
+  readonly bySentinel: boolean
   /** Under how many an edge is killed. */
   readonly sockets: number
   /** For how long PostgreSQL is to be away; undefined leaves it to the seed. */

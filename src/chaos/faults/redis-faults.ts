@@ -34,15 +34,17 @@ export const redisFailover: Fault = {
   needs: { ownRedis: true, replica: true, proxies: true },
   weight: OFTEN,
   needsWork: true,
-  async run({ begin, stores, nodes, load, random }) {
-    await stores.replicaInSync()
-    const mark = await begin({ kind: 'redis-failover', losesWrites: true })
-    stores.replicationLink.mode = 'cut'
+  async run({ begin, stores, nodes, load, random, bySentinel }) {
+    await stores.replica.inSync()
+    const variant = bySentinel ? { variant: 'by Sentinel' } : {}
+    const mark = await begin({ kind: 'redis-failover', losesWrites: true, ...variant })
+    await stores.replica.cutOff()
     await load.special({ kind: 'roam', clients: ROAMING_CLIENTS })
     await sleep(random(MIN_LOST_MS, MAX_LOST_MS))
     mark.cutEnds()
     await stores.primary.kill('SIGKILL')
-    await sleep(random(MIN_AWAY_MS, MAX_DETECT_MS))
+    // A Sentinel takes its time by itself.
+    if (!bySentinel) await sleep(random(MIN_AWAY_MS, MAX_DETECT_MS))
     await stores.promoteReplica()
     for (const { paths } of nodes.all()) paths?.redis.retarget(stores.redisPort)
     mark.healed()

@@ -54,3 +54,11 @@ test('a victim has at least half as much work as whoever has most', () => {
   expect(busiest([1, 9, 4, 5, 0], (work) => work)).toEqual([9, 5])
   expect(busiest([0, 0], (work) => work)).toEqual([0, 0])
 })
+
+test('beside a Sentinel, what needs proxies or the same Redis again is left out, and a Redis of the user is refused', () => {
+  const { faults, skipped } = selectFaults({ sentinel: true, tests: ['T1', 'T5', 'T6', 'T7'] })
+
+  expect(faults.map(({ test: row }) => row)).toEqual(['T1', 'T6'])
+  expect(skipped.map(({ test: row }) => row)).toEqual(['T5', 'T7'])
+  expect(() => selectFaults({ sentinel: true, redisUrl: 'redis://host' })).toThrow('--redis-url')
+})

@@ -3,10 +3,10 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { withRedis } from '../../src/chaos/servers/redis-admin.js'
-import { onFreePort, ServerProcess } from '../../src/chaos/servers/server-process.js'
-import { redisSource } from '../../src/chaos/servers/source.js'
-import { temporaryFolder } from '../../src/chaos/servers/watchdog.js'
+import { withRedis } from './redis-admin.js'
+import { onFreePort, ServerProcess } from './server-process.js'
+import { redisSource } from './source.js'
+import { temporaryFolder } from './watchdog.js'
 
 export interface SentinelOptions {
   /** Port of the primary on this machine. */
@@ -14,17 +14,28 @@ export interface SentinelOptions {
   /** The name under which clients ask for it. */
   readonly name: string
   readonly password?: string
+  /** Silence after which the primary counts as lost; short by default, because tests wait for it. */
+  readonly downAfterMs?: number
+}
+
+/** A replica as the Sentinel sees it. */
+export interface KnownReplica {
+  readonly port: number
+  /** `slave` alone when all is well. */
+  readonly flags: string
 }
 
 export interface RunningSentinel {
   /** `host:port` */
   readonly address: string
   readonly port: number
+  /** Where it sends clients. */
+  primaryPort(): Promise<number>
+  replicas(): Promise<readonly KnownReplica[]>
   /** Ends it and removes its files; may be called twice. */
   stop(): Promise<void>
 }
 
-/** Silence after which a primary counts as lost; short, because tests wait for it. */
 const DOWN_AFTER_MS = 1_000
 
 /** Throws one sentence when there is no redis-server on this machine. */
@@ -39,13 +50,15 @@ async function start(file: string, port: number, options: SentinelOptions): Prom
   const settings = join(folder.path, 'sentinel.conf')
   writeFileSync(settings, settingsOf(port, options))
   const auth = options.password === undefined ? '' : `:${options.password}@`
+  const ask = <T>(question: (redis: Asked) => Promise<T>): Promise<T> =>
+    withRedis(`redis://${auth}127.0.0.1:${port}`, question)
   const server = new ServerProcess({
     file,
     args: [settings, '--sentinel'],
     folder: folder.path,
     logFile: join(folder.path, 'sentinel.log'),
     endSignal: 'KILL',
-    probe: () => withRedis(`redis://${auth}127.0.0.1:${port}`, (redis) => knowsReplica(redis, options.name)),
+    probe: () => ask((redis) => knowsReplica(redis, options.name)),
   })
   const stop = async (): Promise<void> => {
     await server.stop()
@@ -55,24 +68,41 @@ async function start(file: string, port: number, options: SentinelOptions): Prom
     await stop()
     throw error
   })
-  return { address: `127.0.0.1:${port}`, port, stop }
+  const primaryPort = async (): Promise<number> => {
+    const address = await ask((redis) => redis.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', options.name))
+    return Number((address as readonly string[])[1])
+  }
+  const replicas = () => ask((redis) => replicasOf(redis, options.name))
+  return { address: `127.0.0.1:${port}`, port, primaryPort, replicas, stop }
 }
 
-function settingsOf(port: number, { primary, name, password }: SentinelOptions): string {
+function settingsOf(port: number, { primary, name, password, downAfterMs }: SentinelOptions): string {
   const lines = [
     `port ${port}`,
     'bind 127.0.0.1',
     'protected-mode no',
     `sentinel monitor ${name} 127.0.0.1 ${primary} 1`,
-    `sentinel down-after-milliseconds ${name} ${DOWN_AFTER_MS}`,
+    `sentinel down-after-milliseconds ${name} ${downAfterMs ?? DOWN_AFTER_MS}`,
     `sentinel failover-timeout ${name} 10000`,
     ...(password === undefined ? [] : [`requirepass ${password}`]),
   ]
   return `${lines.join('\n')}\n`
 }
 
+interface Asked {
+  call(...args: [string, ...string[]]): Promise<unknown>
+}
+
 /** One that has not found a replica yet could not fail over. */
-async function knowsReplica(redis: { call(...args: [string, ...string[]]): Promise<unknown> }, name: string) {
-  const replicas = await redis.call('SENTINEL', 'REPLICAS', name)
-  if (!Array.isArray(replicas) || replicas.length === 0) throw new Error('the Sentinel knows no replica yet')
+async function knowsReplica(redis: Asked, name: string): Promise<void> {
+  if ((await replicasOf(redis, name)).length === 0) throw new Error('the Sentinel knows no replica yet')
+}
+
+/** Each is a list of names and values by turns. */
+async function replicasOf(redis: Asked, name: string): Promise<KnownReplica[]> {
+  const lists = (await redis.call('SENTINEL', 'REPLICAS', name)) as readonly (readonly string[])[]
+  return lists.map((list) => {
+    const fieldOf = (field: string): string => list[list.indexOf(field) + 1] ?? ''
+    return { port: Number(fieldOf('port')), flags: fieldOf('flags') }
+  })
 }
