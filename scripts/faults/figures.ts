@@ -19,7 +19,7 @@ export interface LongReport {
     readonly seconds: number
   }
   readonly load: { readonly counts: Counts; readonly open: number }
-  readonly faults: readonly unknown[]
+  readonly faults: readonly object[]
   readonly complaints: readonly string[]
 }
 

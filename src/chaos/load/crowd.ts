@@ -66,7 +66,16 @@ export class Crowd {
   /** Ends the sessions and the connections. */
   async leave(): Promise<void> {
     await this.#say((session, id) => controlCommand(id, session.id, 'stop'))
-    for (const { client } of this.#watchers) client.close(true)
+    this.#close(true)
+  }
+
+  /** Ends the connections of a crowd that something went wrong with. */
+  abandon(): void {
+    this.#close(false)
+  }
+
+  #close(complete: boolean): void {
+    for (const { client } of this.#watchers.splice(0)) client.close(complete)
   }
 
   #spawn(): void {

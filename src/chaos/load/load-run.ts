@@ -128,6 +128,7 @@ export class LoadRun {
 
   async crowd(order: CrowdStep): Promise<void> {
     if (order.step === 'gather') {
+      this.#crowd?.abandon()
       this.#crowd = await this.#newCrowd(order.sockets, order.url)
       await this.#crowd.gather()
     } else if (order.step === 'stir') await this.#crowd?.stir()
@@ -148,6 +149,7 @@ export class LoadRun {
     // Whoever still misses an end has waited for the longest time: the log says whether it should have come.
     for (const client of this.#clients) client.close(true)
     for (const client of this.#doubles) client.close(false)
+    this.#crowd?.abandon()
     for (const journal of this.#journals) journal.close()
     const { counts, refusals } = this.#books
     return { counts, open, refusals }
