@@ -18,6 +18,8 @@ const IDLE_MS = 60_000
 const SWEEP_MS = 5_000
 /** A store that fails at once must not be asked in a circle. */
 const RETRY_MS = 200
+/** A turn that ends so soon gets no pin, which takes as long and a write in Postgres. Nobody reads its shard meanwhile. */
+const TURN_GRACE_MS = 10
 
 export interface SessionHostOptions {
   readonly services: SessionServices
@@ -33,6 +35,9 @@ export interface Idle {
   readonly forMs: number
   readonly status: SessionStatus
 }
+
+/** Who had a session before, once that is known; undefined when nobody had. */
+type FormerOwner = Promise<Takeover | undefined> | Takeover | undefined
 
 interface Held {
   readonly claim: Claim
@@ -105,7 +110,7 @@ export class SessionHost {
   }
 
   /** Goes on with unfinished commands: of a former owner, or of ours after the store was out of reach. */
-  recover(claim: Claim, sessionIds: readonly string[], takeover: Takeover | undefined): void {
+  recover(claim: Claim, sessionIds: readonly string[], takeover: FormerOwner): void {
     for (const id of sessionIds) {
       const held = this.#held.get(id)
       if (held?.live) this.#recoverLive(id, held, held.live)
@@ -135,23 +140,25 @@ export class SessionHost {
   }
 
   /**
-   * Lets go of the sessions of these shards, but for those in a turn: they are returned, to be pinned or cut. Resolves
-   * when none of the others writes any more.
+   * Lets go of the sessions of these shards, but for those whose turn does not end at once: they are returned, to be pinned
+   * or cut. Resolves when none of the others writes any more.
    */
-  async retire(shards: ReadonlySet<number>): Promise<readonly LiveSession[]> {
+  async retire(shards: ReadonlySet<number>, graceMs = TURN_GRACE_MS): Promise<readonly LiveSession[]> {
     const leaving = [...this.#held].filter(([, held]) => shards.has(held.claim.shard))
     for (const [id] of leaving) this.#held.delete(id)
-    const retired = await Promise.all(leaving.map(([, held]) => this.#retireOne(held)))
+    const retired = await Promise.all(leaving.map(([, held]) => this.#retireOne(held, graceMs)))
     return retired.flat()
   }
 
-  async #retireOne(held: Held): Promise<readonly LiveSession[]> {
+  async #retireOne(held: Held, graceMs: number): Promise<readonly LiveSession[]> {
     const session = held.live ?? (await held.session.catch(() => undefined))
     if (!session) return []
     if (!session.inTurn) {
       await session.close('closed')
       return []
     }
+    const ended = session.finishTurn().then(() => true)
+    if (await Promise.race([ended, sleep(graceMs, false)])) return []
     this.#retired.add(session)
     return [session]
   }
@@ -241,9 +248,9 @@ export class SessionHost {
     return held
   }
 
-  async #load(id: string, claim: Claim, takeover: Takeover | undefined): Promise<LiveSession | undefined> {
-    const record = await this.options.services.loadSession(claim, id)
-    return record && this.#create(record, claim, takeover, false)
+  async #load(id: string, claim: Claim, takeover: FormerOwner): Promise<LiveSession | undefined> {
+    const [record, former] = await Promise.all([this.options.services.loadSession(claim, id), takeover])
+    return record && this.#create(record, claim, former, false)
   }
 
   #create(record: SessionRecord, claim: Claim, takeover: Takeover | undefined, fresh: boolean): LiveSession {

@@ -187,6 +187,7 @@ export class ShardOwner {
       if (previousOwner === undefined) return undefined
       const known = former.get(previousOwner) ?? this.options.formerOwner(previousOwner)
       former.set(previousOwner, known)
+      known.catch(() => former.delete(previousOwner)) // Asked anew.
       return known
     }
     const results = await Promise.allSettled(rows.map((row) => this.#claim(row, () => formerOwner(row))))
@@ -222,26 +223,33 @@ export class ShardOwner {
       this.options.onStoreLost(claim)
       return
     }
-    // Asked only where there is unfinished work: a shard without is not to wait for it.
-    const takeover = claimed.active.length > 0 ? await formerOwner?.() : undefined
-    // Given away while the stores were asked: what was dropped must not come back to life.
-    if (isWanted()) this.#takeUp(claim, claimed, takeover)
+    // Given away while the store was asked: what was dropped must not come back to life.
+    if (isWanted()) this.#takeUp(claim, claimed, formerOwner)
   }
 
-  #takeUp(claim: Claim, claimed: Claimed, takeover: Takeover | undefined): void {
+  #takeUp(claim: Claim, claimed: Claimed, formerOwner: FormerOwner | undefined): void {
     const { host, projector, bell, pins, logger, onInstalled } = this.options
     onInstalled(claim, claimed, this.#claims.get(claim.shard) !== claim)
     this.#claims.set(claim.shard, claim)
     logger.debug({ shard: claim.shard, epoch: claim.epoch }, 'a shard is read here')
     pins.track(claim, claimed.pins)
     projector.adopt(claim, claimed.unprojected)
-    host.recover(
-      claim,
-      claimed.active.filter((id) => !pins.isPinned(id)),
-      takeover,
-    )
+    const unfinished = claimed.active.filter((id) => !pins.isPinned(id))
+    if (unfinished.length > 0) host.recover(claim, unfinished, this.#toldOf(claim, formerOwner))
     for (const it of claimed.cold) this.options.onCold(claim, it)
     bell.add(claim.shard)
+  }
+
+  /** Unfinished sessions wait until somebody says who had them; their shard does not. */
+  async #toldOf(claim: Claim, formerOwner: FormerOwner | undefined): Promise<Takeover | undefined> {
+    for (;;) {
+      try {
+        return await formerOwner?.()
+      } catch (error) {
+        if (this.#claims.get(claim.shard) !== claim) throw error
+        await sleep(RETRY_MS)
+      }
+    }
   }
 
   async #giveBack(shards: readonly { readonly shard: number; readonly epoch: number }[], leader: NodeId | undefined) {

@@ -2,9 +2,10 @@
  * A shard moves from one worker to another while its sessions are idle, busy, stopped, or lose their worker.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Runtime, Turn } from '../../src/runtimes/runtime.js'
 import { ShardAssignments } from '../../src/storage/shard-assignments.js'
+import { SessionHost } from '../../src/worker/session-host.js'
 import { WorkerCluster } from '../support/worker-cluster.js'
 
 const PATIENCE = { timeout: 15_000, interval: 5 } as const
@@ -64,6 +65,37 @@ test('an idle session goes on at the next owner, whose events follow without a g
   expect(epochs.map((id) => Number(id.split('-')[1]))).toEqual(epochs.map((_, index) => index + 1))
   expect(new Set(epochs.map((id) => id.split('-')[0])).size).toBe(2)
   expect(session.events.some(({ type }) => type === 'session_takeover')).toBe(false)
+})
+
+test('a turn that ends within a moment of the move needs no pin, and the next one begins at the next owner', async () => {
+  const held = new Held()
+  const { cluster, first, second } = await clusterOf(held)
+  const notePins = vi.spyOn(ShardAssignments.prototype, 'notePins')
+  onTestFinished(() => notePins.mockRestore())
+  const session = await cluster.spawn('llm', { description: 'short' })
+  await session.textBegins()
+  const next = await session.execute({ description: 'next' })
+  const { retire } = SessionHost.prototype
+  const retiring = vi.spyOn(SessionHost.prototype, 'retire').mockImplementationOnce(function (
+    this: SessionHost,
+    shards,
+  ) {
+    const retired = retire.call(this, shards, PATIENCE.timeout)
+    held.end(held.running[0] ?? '')
+    return retired
+  })
+  onTestFinished(() => retiring.mockRestore())
+
+  await cluster.move(first, second)
+  await vi.waitFor(() => expect(held.running).toContain(next.id), PATIENCE)
+  held.end(next.id)
+  await session.event('task_completed', 1)
+
+  const epochs = session.events
+    .filter(({ type }) => type === 'task_completed')
+    .map(({ eventId }) => eventId.split('-')[0])
+  expect(new Set(epochs).size).toBe(2)
+  expect(notePins).not.toHaveBeenCalled()
 })
 
 test('a running turn is not cut, commands for its session wait, and run after it at the next owner', async () => {

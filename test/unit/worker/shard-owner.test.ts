@@ -1,8 +1,10 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Claim, Claimed, CommandBell, Refused, SessionLog } from '../../../src/bus/bus.js'
+import { newSessionId } from '../../../src/protocol/ids.js'
 import type { Projector } from '../../../src/worker/projector.js'
 import type { SessionHost } from '../../../src/worker/session-host.js'
 import { type OwnedShard, ShardOwner } from '../../../src/worker/shard-owner.js'
+import type { Takeover } from '../../../src/worker/turn.js'
 
 const row = (shard: number): OwnedShard => ({ shard, epoch: 1, state: 'assigned', previousOwner: undefined })
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
@@ -16,6 +18,8 @@ function fixture() {
     assigned: Promise.resolve(),
   }
   const raise = vi.fn(async () => undefined)
+  const recover = vi.fn()
+  const formerOwner = vi.fn(async (): Promise<Takeover> => ({ fromWorker: 'w@0', afterMs: 0, planned: false }))
   const claim = vi.fn(async (_claim: Claim): Promise<Claimed | Refused> => {
     await gates.claim
     return { status: 'ok', active: [], unprojected: [], pins: [], cold: [], cursor: '0-0', storeChanged: false }
@@ -24,7 +28,7 @@ function fixture() {
     node: 'w@1',
     log: { claim, release: async () => undefined } as unknown as SessionLog,
     bell: reader as unknown as CommandBell,
-    host: { recover: vi.fn(), drop: async () => undefined } as unknown as SessionHost,
+    host: { recover, drop: async () => undefined } as unknown as SessionHost,
     projector: { adopt: vi.fn(), release: async () => undefined } as unknown as Projector,
     pins: { track: vi.fn(), drop: vi.fn(), isPinned: () => false },
     logger,
@@ -37,13 +41,13 @@ function fixture() {
     raise,
     giveBack: async () => undefined,
     onCold: () => undefined,
-    formerOwner: async () => ({ fromWorker: 'w@0', afterMs: 0, planned: false }),
+    formerOwner,
     onInstalled: () => undefined,
     onStoreLost: () => undefined,
     onDropped: () => undefined,
   })
   onTestFinished(() => owner.drain())
-  return { owner, rows, reader, gates, claim, raise }
+  return { owner, rows, reader, gates, claim, raise, recover, formerOwner }
 }
 
 function gate(): { readonly closed: Promise<void>; open(): void } {
@@ -102,4 +106,22 @@ test('a claim that is fenced although Postgres names this owner lifts the epoch 
   await owner.poll()
 
   expect(owner.claimOf(3)).toMatchObject({ shard: 3, epoch: 8 })
+})
+
+test('a shard with unfinished work is read before anybody says who had it; its sessions wait for that', async () => {
+  const { owner, rows, reader, claim, recover, formerOwner } = fixture()
+  const session = newSessionId(3)
+  claim.mockResolvedValue({
+    ...{ status: 'ok', active: [session], unprojected: [], pins: [], cold: [], cursor: '0-0', storeChanged: false },
+  })
+  formerOwner.mockRejectedValueOnce(new Error('Postgres is away'))
+  rows.push({ ...row(3), previousOwner: 'w@0' })
+
+  await owner.poll()
+
+  expect(reader.add).toHaveBeenCalledExactlyOnceWith(3)
+  const [, sessions, told] = recover.mock.lastCall ?? []
+  expect(sessions).toEqual([session])
+  expect(await told).toMatchObject({ fromWorker: 'w@0' })
+  expect(formerOwner).toHaveBeenCalledTimes(2)
 })
