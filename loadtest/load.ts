@@ -4,6 +4,7 @@
  */
 import { parseOptions, SCENARIOS, type Scenario, USAGE } from './options.js'
 import { EXIT, perform } from './performance.js'
+import { cost } from './scenarios/cost.js'
 import { idle } from './scenarios/idle.js'
 import { moves } from './scenarios/moves.js'
 import { peak } from './scenarios/peak.js'
@@ -14,7 +15,7 @@ import { smoke } from './scenarios/smoke.js'
 import { tenThousand } from './scenarios/ten-thousand.js'
 
 const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = {
-  ...{ smoke, peak, idle, sessions, moves, rest },
+  ...{ smoke, peak, idle, sessions, moves, rest, cost },
   '10k': tenThousand,
 }
 

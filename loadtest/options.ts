@@ -3,7 +3,7 @@
  */
 import { parseArgs } from 'node:util'
 
-export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions', 'moves', 'rest'] as const
+export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions', 'moves', 'rest', 'cost'] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
 const MAX_SECONDS = 3_600
@@ -21,13 +21,14 @@ export const USAGE = `npm run load -- <scenario> [options]     starts a cluster,
   idle       memory of idle connections and of every role; time from start to ready
   sessions   memory of a worker with 1,000 echo sessions, and with 200 llm sessions that stream
   moves      200 planned moves of shards under load: for how long is each not read, and what do its clients see?
-  rest       bytes of Redis for each of 1,000 sessions: at work, idle for a minute, and at rest in PostgreSQL
+  rest       bytes of Redis and of a worker's heap for each of 1,000 sessions: at work, idle for a minute, and at rest
+  cost       CPU of all processes for one message, on clusters of 2, 4 and 8 workers that get the same load
 
 npm run bench [-- options]               the same load on the bare parts, on this service, and on Socket.IO
 
   --seconds <n>       measured time of one run
   --connections <n>   each with a session of its own
-  --rate <n>          10k, bench: commands a second over all connections
+  --rate <n>          10k, bench, moves, cost: commands a second over all connections
   --edges <n>         default 1
   --workers <n>       default 1
   --repeat <n>        runs; the medians are shown

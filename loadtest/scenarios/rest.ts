@@ -1,11 +1,13 @@
 /**
- * What a session costs Redis: while it has just done its work, when it has been idle for a minute, and when it rests in
+ * What a session costs Redis and the heap of its worker: while it has just done its work, when it has been idle for a minute, and when it rests in
  * PostgreSQL alone. Nothing of any session may be left then.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { withRedis } from '../../src/chaos/servers/redis-admin.js'
+import type { ServiceProcess } from '../../src/chaos/service-process.js'
 import { type LoadCluster, startCluster } from '../cluster/cluster.js'
 import { runLoad } from '../generator/run.js'
+import { HeapReader } from '../measure/heap.js'
 import type { Outcome, Stage } from './scenario.js'
 
 const SESSIONS = 1_000
@@ -19,36 +21,54 @@ const REST_TIMEOUT_MS = 240_000
 const POLL_MS = 1_000
 const KEYS_PER_SCAN = 500
 const TRIES = 10
+const BYTES_PER_MB = 1_000_000
 
 export async function rest(stage: Stage): Promise<Outcome> {
-  const env = { SESSION_HIBERNATE_AFTER: String(HIBERNATE_AFTER_MS) }
-  const cluster = await startCluster(stage.teardown, { edges: 1, workers: 1 }, env)
+  const heap = new HeapReader()
+  const env = { SESSION_HIBERNATE_AFTER: String(HIBERNATE_AFTER_MS), ...heap.env }
+  const cluster = await startCluster(stage.teardown, { edges: 1, workers: 1 }, env, (line) => heap.read(line))
+  const heapBytes = (): Promise<number> => heap.bytesOf(cluster.workers[0] as ServiceProcess)
   await work(cluster)
   const worked = await patiently(() => heldBySessions(cluster.stores.redisUrl))
-  stage.say(`${SESSIONS} sessions have done their work: ${perSession(worked)} each`)
+  const heapWorked = await heapBytes()
+  stage.say(`${SESSIONS} sessions have done their work: ${perSession(worked.bytes)} bytes of Redis each`)
   await sleep(IDLE_MS)
   const idle = await patiently(() => heldBySessions(cluster.stores.redisUrl))
-  stage.say(`idle: ${perSession(idle)} each`)
+  const heapIdle = await heapBytes()
+  stage.say(`idle: ${perSession(idle.bytes)} bytes of Redis each`)
   const left = await heldAtRest(cluster)
+  const heapLeft = await heapBytes()
   return {
-    summary: `Redis and ${SESSIONS} echo sessions that did one command each and that nobody watches.`,
+    summary: `Redis, the heap of one worker, and ${SESSIONS} echo sessions that did one command each and that nobody watches.`,
     versions: cluster.stores.versions,
     tables: [
       {
-        head: ['the session', 'bytes of Redis each', 'keys each'],
-        rows: [row('has just worked', worked), row('has been idle for a minute', idle), row('rests', left)],
+        head: ['the session', 'bytes of Redis each', 'keys each', 'bytes of heap each'],
+        rows: [
+          row('has just worked', worked, heapWorked - heapLeft),
+          row('has been idle for a minute', idle, heapIdle - heapLeft),
+          row('rests', left, 0),
+        ],
       },
     ],
-    notes: ['Bytes of its keys, as MEMORY USAGE says; what a shard and an edge take is not counted.'],
-    figures: { sessions: SESSIONS, worked, idle, left },
+    notes: [
+      'Bytes of its keys, as MEMORY USAGE says; what a shard and an edge take is not counted.',
+      `Bytes of heap: what the worker had, after two collections, beyond the ${(heapLeft / BYTES_PER_MB).toFixed(1)} MB that were left when all rested.`,
+    ],
+    figures: { sessions: SESSIONS, worked, idle, left, heapWorked, heapIdle, heapLeft },
     faults:
       left.keys === 0 ? [] : [`${left.keys} keys of sessions are left ${REST_TIMEOUT_MS / 1_000} s after their work`],
   }
 }
 
-const row = (name: string, held: Held): string[] => [name, perSession(held), (held.keys / SESSIONS).toFixed(1)]
+const row = (name: string, held: Held, heapBytes: number): string[] => [
+  name,
+  perSession(held.bytes),
+  (held.keys / SESSIONS).toFixed(1),
+  perSession(heapBytes),
+]
 
-const perSession = ({ bytes }: Held): string => `${Math.round(bytes / SESSIONS)}`
+const perSession = (bytes: number): string => `${Math.round(bytes / SESSIONS)}`
 
 async function work({ targets, tokens }: LoadCluster): Promise<void> {
   const rate = SESSIONS / WORK_SECONDS
