@@ -7,6 +7,7 @@ import { costPerRoundTrip, cpuTimes } from '../../loadtest/measure/processes.js'
 import { median } from '../../loadtest/measure/tables.js'
 import { parseOptions } from '../../loadtest/options.js'
 import { withSection } from '../../loadtest/results.js'
+import { verdict } from '../../loadtest/scenarios/cost.js'
 import { seededRandom } from '../support/random.js'
 
 /** The width of a bucket, and rounding to µs. */
@@ -89,4 +90,13 @@ describe('the options', () => {
     expect(parseOptions(['--seconds', 'ten'])).toBe('--seconds is a whole number from 1 to 3600, not ten')
     expect(parseOptions(['--fast'])).toContain("Unknown option '--fast'")
   })
+})
+
+test('a cost is flat when no cluster differs by more than a tenth from the smallest one', () => {
+  const costs = (...us: number[]) => us.map((each, index) => ({ workers: 2 ** (index + 1), us: each }))
+
+  expect(verdict(costs(100, 109, 91))).toBe('Flat from 2 to 8 workers: +9 % at most.')
+  expect(verdict(costs(100, 104, 131))).toBe('Not flat from 2 to 8 workers: up to +31 %; the aim is ± 10 %.')
+  expect(verdict(costs(100, 60))).toBe('Not flat from 2 to 4 workers: up to −40 %; the aim is ± 10 %.')
+  expect(verdict([])).toBe('There is nothing to compare.')
 })
