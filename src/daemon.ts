@@ -17,6 +17,7 @@ import {
   usesRedis,
 } from './assembly/planes.js'
 import { sharedLimits } from './assembly/shared-limits.js'
+import { unlimitedBudgets } from './budget/budgets.js'
 import type { Bus } from './bus/bus.js'
 import type { ControlChannel, LiveNode, Role } from './cluster/cluster.js'
 import type { Config } from './config/load.js'
@@ -217,6 +218,7 @@ export class Daemon {
       storage: workerStorage(database, node),
       workspaces: workspaceKeeper(config, database),
       gate: openGate(),
+      budgets: unlimitedBudgets,
       runtimeOf: (type) => kinds.of(type),
       maxSessions: config.server.maxSessions,
       sessionTimeoutMs: config.session.timeoutMs,

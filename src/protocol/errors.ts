@@ -101,6 +101,12 @@ export const ERRORS = {
     http: 422,
     retryable: false,
   },
+  // The words before the colon are the reference's.
+  budget_exceeded: {
+    text: 'Token budget exceeded for period: {used} of {limit} tokens of the {period} budget of {scope} are used; {relief}',
+    http: 429,
+    retryable: true,
+  },
   quarantined: {
     text: 'The task was interrupted {attempts} times at the same step and is set aside; see dead letter {id}',
     http: 500,

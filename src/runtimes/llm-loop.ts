@@ -10,7 +10,7 @@
 import { type Model, ModelError, type ModelMessage, type Usage } from '../models/model.js'
 import { userFailure } from '../models/user-failure.js'
 import { ServiceError } from '../protocol/errors.js'
-import { type CONTINUATION_BACKOFF, completeAnswer } from './answer.js'
+import { type CONTINUATION_BACKOFF, completeAnswer, plannedCall } from './answer.js'
 import { SYSTEM_PROMPT, wellFormed } from './prompt.js'
 import type { Runtime, TaskResult, Turn } from './runtime.js'
 import { runCalls } from './tool-round.js'
@@ -68,14 +68,17 @@ export class LlmLoop implements Runtime {
   /** One model call. `openText` is the text of a message that is already open; without it a new one is begun. */
   async #ask(turn: Turn, model: Model, messages: readonly ModelMessage[], openText: string | undefined) {
     const { tools, costOf, systemPrompt, backoff } = this.#parts
-    if (openText === undefined) await turn.journal.messageStarted(model.name)
     const conversation = {
       system: systemPrompt?.(turn) ?? SYSTEM_PROMPT,
       messages: wellFormed(messages),
       tools: tools.specs,
       maxTokens: MAX_ANSWER_TOKENS,
     }
-    const answer = await completeAnswer(turn, model, conversation, openText ?? '', backoff)
+    const shown = openText ?? ''
+    // Before the message is begun: a task that has no budget for it shows nothing of it.
+    const allowance = await turn.reserve(plannedCall(model, conversation, shown))
+    if (openText === undefined) await turn.journal.messageStarted(model.name)
+    const answer = await completeAnswer(turn, model, conversation, { shown, allowance, backoff })
     const { toolCalls, finishReason, usage } = answer
     await turn.journal.messageEnded({ toolCalls, finishReason, usage, cost: costOf(model.name, usage) })
     return answer

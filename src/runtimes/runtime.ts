@@ -60,6 +60,23 @@ export type ToolOutcome =
 /** Whether a call may run once more when nobody knows how far it came. */
 export const isRepeatable = (effect: EffectClass): boolean => effect === 'read' || effect === 'idempotent'
 
+/** A model call that is about to be made. */
+export interface PlannedCall {
+  readonly model: string
+  /** What is sent, rather too much than too little: nobody counts it before the vendor does. */
+  readonly promptTokens: number
+  /** The longest answer that is wanted. */
+  readonly maxTokens: number
+}
+
+/** What the budgets grant for one model call. */
+export interface Allowance {
+  /** The longest answer that may be asked for: less than was wanted where a budget is nearly spent. */
+  readonly maxTokens: number
+  /** What the call used, or by all that is known has used when it was cut; `tools` are the names of those it asked for. */
+  settle(usage: Usage, tools?: readonly string[]): Promise<void>
+}
+
 export interface Turn extends MemoryHolder {
   readonly task: Task
   readonly progress: Progress
@@ -74,6 +91,13 @@ export interface Turn extends MemoryHolder {
    * after a takeover: what was decided stands. Rejects when `signal` is aborted.
    */
   permit(call: ToolRequest, effect: EffectClass): Promise<ToolOutcome | undefined>
+  /**
+   * Reserves from the budgets of session, orchestrator and tenant what a model call may use. Waits while calls in flight
+   * hold what is left. Every model call needs one, also a summary or an attempt to continue; where a runtime asks for none
+   * because an agent calls the model itself, `journal.messageEnded` counts what it used, and ends a spent turn.
+   * @throws ServiceError `budget_exceeded`
+   */
+  reserve(call: PlannedCall): Promise<Allowance>
   /** Throws when this process may no longer start effects. Call it directly before each model call and tool call. */
   beforeEffect(): void
 }

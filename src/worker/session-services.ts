@@ -1,6 +1,7 @@
 /**
  * What a session needs from its worker, as one bundle.
  */
+import type { Budgets } from '../budget/budgets.js'
 import type { Claim, SessionRecord } from '../bus/bus.js'
 import type { LoggedEvent } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
@@ -55,6 +56,8 @@ export interface SessionServices {
   now(): Date
   /** What every tool call passes. */
   readonly gate: Gate
+  /** What every model call asks. */
+  readonly budgets: Budgets
   /** @throws ServiceError `runtime_missing` */
   runtimeOf(type: SessionType): Runtime
   /** Throws when this process may not start effects any more. */

@@ -6,12 +6,14 @@ import { randomUUID } from 'node:crypto'
 import type { ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
+import type { SessionType } from '../protocol/session.js'
 import type { Progress, Turn } from '../runtimes/runtime.js'
 import { throughOutage } from '../storage/outage.js'
 import { permission } from './permission.js'
 import type { SessionServices } from './session-services.js'
 import type { SessionWriter } from './session-writer.js'
 import { StepJournal } from './step-journal.js'
+import { TurnBudget } from './turn-budget.js'
 import { WriterLost } from './writer-lost.js'
 
 /** Why a turn is asked to end; the reason of its abort signal. */
@@ -143,6 +145,8 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
     const runtime = services.runtimeOf(type)
     // A load tool has no files: it is spared the directory.
     const workspace = type === 'echo' ? '' : await prepareWorkspace(host, restoreWorkspace, signal)
+    const budget = openBudget(host, signal)
+    if (callsModelItself(type)) await budget.check()
     const turn: Turn = {
       sessionId: host.id,
       tenant: host.tenant,
@@ -151,9 +155,10 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
       orchestratorId,
       task: command.task,
       progress,
-      journal,
+      journal: type === 'echo' ? journal : budget.counted(journal),
       workspace,
       signal,
+      reserve: (call) => budget.reserve(call),
       permit: async (call) => permission(services.gate, workspace, call),
       beforeEffect: () => {
         signal.throwIfAborted()
@@ -171,6 +176,15 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
 
 const prepareWorkspace = ({ id, services }: TurnHost, restore: boolean, signal: AbortSignal): Promise<string> =>
   throughOutage(() => services.workspaces.prepare(id, restore), { signal })
+
+/** An agent is not asked before each of its calls: its task begins only where there is something left. */
+const callsModelItself = (type: SessionType): boolean => type !== 'echo' && type !== 'llm'
+
+function openBudget({ id, tenant, writer, services: { budgets } }: TurnHost, signal: AbortSignal): TurnBudget {
+  const { turn, session } = writer.state
+  const spender = { tenant, orchestratorId: session.orchestratorId, sessionId: id }
+  return new TurnBudget({ budgets, spender, turn, steps: () => writer.conversation.open?.steps ?? 0, signal })
+}
 
 function openJournal(host: TurnHost, command: TaskCommand, progress: Progress, course: Course): StepJournal {
   const { signal, onStep } = course

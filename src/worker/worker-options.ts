@@ -1,6 +1,7 @@
 /**
  * What a worker is made of.
  */
+import type { Budgets } from '../budget/budgets.js'
 import type { Bus } from '../bus/bus.js'
 import type { ControlChannel, Member, ShardLoadReport } from '../cluster/cluster.js'
 import type { SessionType } from '../protocol/session.js'
@@ -29,6 +30,7 @@ export interface WorkerOptions {
   readonly storage: WorkerStorage
   readonly workspaces: Workspaces
   readonly gate: Gate
+  readonly budgets: Budgets
   readonly runtimeOf: (type: SessionType) => Runtime
   /** Turns that may run at once. */
   readonly maxSessions: number

@@ -207,7 +207,7 @@ export class Worker {
   }
 
   #services(log: SessionServices['log']): SessionServices {
-    const { bus, storage, member, metrics, workspaces, logger, now, gate, runtimeOf } = this.#options
+    const { bus, storage, member, metrics, workspaces, logger, now, gate, budgets, runtimeOf } = this.#options
     return {
       log,
       loadSession: (claim, id) => this.#loader.load(claim, id),
@@ -218,6 +218,7 @@ export class Worker {
       logger,
       now,
       gate,
+      budgets,
       runtimeOf,
       beforeEffect: () => {
         // Not a failure of the task: the session waits until this worker, or the next owner, may go on.

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished, vi } from 'vitest'
 import { workerStorage } from '../../src/assembly/worker-parts.js'
+import { type Budgets, unlimitedBudgets } from '../../src/budget/budgets.js'
 import type { Acceptance, Bus, EdgeOutbox, OutEntry } from '../../src/bus/bus.js'
 import type { Command } from '../../src/bus/command.js'
 import { createMemoryBus } from '../../src/bus/memory-bus.js'
@@ -61,6 +62,8 @@ export interface TestSession {
 export interface WorkerClusterOptions {
   /** Allows everything when left out. */
   readonly gate?: Gate
+  /** Grants everything when left out. */
+  readonly budgets?: Budgets
   readonly runtimeOf: (type: SessionType) => Runtime
   readonly maxSessions?: number
   /** Over Redis, at this address, instead of in this process. */
@@ -158,6 +161,7 @@ export class WorkerCluster {
       storage: workerStorage(this.database, worker.id),
       workspaces: new WorkspaceKeeper(join(this.root, name), this.workspaces, false),
       gate: this.options.gate ?? { judge: () => ({ decision: 'allow' }) },
+      budgets: this.options.budgets ?? unlimitedBudgets,
       runtimeOf: this.options.runtimeOf,
       sessionTimeoutMs: this.options.sessionTimeoutMs ?? 3_600_000,
       maxSessions: this.options.maxSessions ?? 100,

@@ -49,9 +49,10 @@ test('a context of ordinary depth passes unchanged', () => {
 test('every sentence of the table is filled from the details that it names', () => {
   const details = { limit: 1, sessionId: 's', status: 'x', taskId: 't', key: 'k', retryAfterMs: 5, reason: 'r' }
   const more = { action: 'a', provider: 'p', type: 'y', attempts: 3, id: 'd', incident: 'i' }
+  const budget = { used: 9, period: 'day', scope: 'z', relief: 'l' }
   const left = Object.keys(ERRORS).filter((code) =>
     /[{}]|unknown/.test(
-      new ServiceError(code as keyof typeof ERRORS, { ...details, ...more }).message.replace('Unknown', ''),
+      new ServiceError(code as keyof typeof ERRORS, { ...details, ...more, ...budget }).message.replace('Unknown', ''),
     ),
   )
 

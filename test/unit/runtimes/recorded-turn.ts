@@ -42,6 +42,8 @@ interface TurnOptions {
   readonly beforeEffect?: () => void
   /** What the charter answers; it allows everything when left out. */
   readonly permit?: Refuse
+  /** What the budgets grant; everything when left out. */
+  readonly reserve?: Turn['reserve']
   /** What the journal answers when a call is to begin. */
   readonly refusal?: Refuse
 }
@@ -69,6 +71,7 @@ export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> 
     workspace: options.workspace ?? (await mkdtemp(join(tmpdir(), 'workspace-'))),
     signal: abort.signal,
     permit: async (call) => options.permit?.(call),
+    reserve: options.reserve ?? (async ({ maxTokens }) => ({ maxTokens, settle: async () => undefined })),
     beforeEffect() {
       effects++
       options.beforeEffect?.()
