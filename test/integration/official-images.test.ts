@@ -56,7 +56,12 @@ test.runIf(await has(POSTGRES))(
     const postgres = await new GenericContainer(POSTGRES)
       .withEnvironment({ POSTGRES_PASSWORD: 'secret' })
       .withExposedPorts(5432)
-      .withWaitStrategy(Wait.forLogMessage(/database system is ready to accept connections/, 2))
+      // By TCP: the server that only makes the database listens on a socket file alone.
+      .withHealthCheck({
+        test: ['CMD', 'pg_isready', '-h', '127.0.0.1', '-U', 'postgres'],
+        ...{ interval: 500, timeout: 3_000, retries: 120 },
+      })
+      .withWaitStrategy(Wait.forHealthCheck())
       .start()
     onTestFinished(async () => void (await postgres.stop()))
     const url = `postgres://postgres:secret@${postgres.getHost()}:${postgres.getMappedPort(5432)}/postgres`
