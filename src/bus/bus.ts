@@ -266,8 +266,8 @@ export interface Handover {
   ): Promise<{ readonly status: 'ok'; readonly pinned: readonly SessionId[] } | Refused>
   /** Ends pins, by their holder or by the shard's owner. Returns the sessions that are not pinned any more. */
   unpin(claim: Claim, sessionIds: readonly SessionId[]): Promise<readonly SessionId[]>
-  /** All pins of a shard. */
-  pins(shard: number): Promise<readonly Pin[]>
+  /** All pins of a shard, and its epoch: one that is not the caller's tells that pins may have been lost. */
+  pins(shard: number): Promise<{ readonly epoch: number; readonly pins: readonly Pin[] }>
 }
 
 export interface ColdSession {
@@ -416,6 +416,8 @@ export interface StoreFailover {
    * their acceptance; creates the sessions of spawns. Bounds of what may wait do not count: they were accepted.
    */
   restore(claim: Claim, commands: readonly Submission[]): Promise<{ readonly status: 'ok' } | Refused>
+  /** Installs a claim as `SessionLog.claim` does, unless the store is another than the last owner had everything in. */
+  claimSame(claim: Claim): Promise<Claimed | Fenced | undefined>
   /** Notes that the owner has everything in this store: the next owner need not doubt it. */
   settle(claim: Claim): Promise<{ readonly status: 'ok' } | Refused>
 }

@@ -11,6 +11,7 @@ import { pinsOf, refusal } from './replies.js'
 
 export class RedisHandover implements Handover {
   readonly #pin = new Script(new URL('./lua/pin.lua', import.meta.url))
+  readonly #pins = new Script(new URL('./lua/pins.lua', import.meta.url))
   readonly #unpin = new Script(new URL('./lua/unpin.lua', import.meta.url))
 
   constructor(
@@ -31,8 +32,8 @@ export class RedisHandover implements Handover {
     return reply.slice(1) as SessionId[]
   }
 
-  async pins(shard: number): Promise<readonly Pin[]> {
-    const pins = await this.redis.hgetall(`${this.lanes.ofShard(shard).shard(shard)}:pins`)
-    return pinsOf(Object.entries(pins).flat())
+  async pins(shard: number): Promise<{ readonly epoch: number; readonly pins: readonly Pin[] }> {
+    const [epoch, ...pins] = await this.#pins.run(this.redis, this.lanes.ofShard(shard).shard(shard))
+    return { epoch: Number(epoch), pins: pinsOf(pins as string[]) }
   }
 }

@@ -1,9 +1,20 @@
 /**
  * Reading the replies of the bus scripts: each starts with a word.
  */
+import type { SessionId } from '../protocol/ids.js'
 import type { ScriptReply } from '../redis/script.js'
 import type { ItemReply } from '../redis/script-batch.js'
-import { type Pin, type Refused, type StoredEvent, StoreRefusal } from './bus.js'
+import {
+  type Claimed,
+  type ColdSession,
+  type Fenced,
+  type Pin,
+  type Refused,
+  type StoredEvent,
+  StoreRefusal,
+} from './bus.js'
+
+const MS_PER_SECOND = 1_000
 
 export const word = (reply: ScriptReply): string => String(reply[0])
 
@@ -38,4 +49,26 @@ export function pinsOf(fields: readonly string[]): Pin[] {
     pins.push({ sessionId: fields[at] ?? '', node, epoch: Number(epoch) })
   }
   return pins
+}
+
+/** What `claim.lua` says of a shard. */
+export function claimed(reply: ScriptReply): Claimed | Fenced {
+  if (word(reply) === 'fenced') return { status: 'fenced', epoch: Number(reply[1]) }
+  return {
+    status: 'ok',
+    active: reply[1] as SessionId[],
+    unprojected: reply[2] as SessionId[],
+    pins: pinsOf(reply[3] as string[]),
+    cold: coldSessions(reply[4] as string[]),
+    cursor: String(reply[5]),
+    storeChanged: reply[6] === '1',
+  }
+}
+
+function coldSessions(pairs: readonly string[]): ColdSession[] {
+  const cold: ColdSession[] = []
+  for (let at = 0; at < pairs.length; at += 2) {
+    cold.push({ sessionId: pairs[at] ?? '', waitedMs: Number(pairs[at + 1]) * MS_PER_SECOND })
+  }
+  return cold
 }

@@ -12,7 +12,6 @@ import {
   type Change,
   type Claim,
   type Claimed,
-  type ColdSession,
   type Committed,
   type Fenced,
   type Flushed,
@@ -32,7 +31,7 @@ import {
 import type { Outbox } from './command.js'
 import type { DormantSession, SeenCommand } from './dormant.js'
 import type { Lanes } from './lanes.js'
-import { pinsOf, refusal, refused, storedEvents, word, words } from './replies.js'
+import { claimed, refusal, refused, storedEvents, word, words } from './replies.js'
 
 /** Changes in one call: some 20 µs of the server each. */
 const CHANGES_PER_CALL = 48
@@ -74,17 +73,7 @@ export class RedisSessionLog implements SessionLog {
   async claim(claim: Claim): Promise<Claimed | Fenced> {
     const { base, shard } = this.lanes.ofShard(claim.shard)
     const key = shard(claim.shard)
-    const reply = await this.#claim.run(this.redis, key, claim.owner, claim.epoch, KEY_LAYOUT, base, 0)
-    if (word(reply) === 'fenced') return { status: 'fenced', epoch: Number(reply[1]) }
-    return {
-      status: 'ok',
-      active: reply[1] as SessionId[],
-      unprojected: reply[2] as SessionId[],
-      pins: pinsOf(reply[3] as string[]),
-      cold: coldSessions(reply[4] as string[]),
-      cursor: String(reply[5]),
-      storeChanged: reply[6] === '1',
-    }
+    return claimed(await this.#claim.run(this.redis, key, claim.owner, claim.epoch, KEY_LAYOUT, base, 0))
   }
 
   async release(claim: Claim): Promise<void> {
@@ -206,17 +195,7 @@ function dormantSession(sessionId: SessionId, [line, commit = '', state = '', ..
   return { ...about, accepted: Number(accepted), seen, seenBefore }
 }
 
-const MS_PER_SECOND = 1_000
-
 /** Session and age in turn, as ZRANGE returns members and scores. */
-function coldSessions(pairs: readonly string[]): ColdSession[] {
-  const cold: ColdSession[] = []
-  for (let at = 0; at < pairs.length; at += 2) {
-    cold.push({ sessionId: pairs[at] ?? '', waitedMs: Number(pairs[at + 1]) * MS_PER_SECOND })
-  }
-  return cold
-}
-
 function commitArguments({ shard, epoch }: Claim, change: Change): string[] {
   const { sessionId, expectedSeq, commitId, popInbox, popControl, status, clearPart, ended, events } = change
   const counts = `${ended.length} ${events.length}`

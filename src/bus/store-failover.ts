@@ -7,6 +7,8 @@ import { KEY_LAYOUT } from '../redis/keys.js'
 import { Script, type ScriptReply } from '../redis/script.js'
 import {
   type Claim,
+  type Claimed,
+  type Fenced,
   LIMITS,
   type Refused,
   type StoreFailover,
@@ -15,7 +17,7 @@ import {
 } from './bus.js'
 import type { Submission } from './command.js'
 import type { Lanes } from './lanes.js'
-import { refusal } from './replies.js'
+import { claimed, refusal, word } from './replies.js'
 import { StoreIdentity } from './store-identity.js'
 
 /** Longer than a question to Postgres takes to fail, after which the owner pauses the shard anew. */
@@ -49,6 +51,13 @@ export class RedisStoreFailover implements StoreFailover {
     ])
     const head = [claim.epoch, base, LIMITS.seenCommands]
     return answer(await this.#restore.run(this.redis, shard(claim.shard), ...head, ...each))
+  }
+
+  async claimSame(claim: Claim): Promise<Claimed | Fenced | undefined> {
+    const { base, shard } = this.lanes.ofShard(claim.shard)
+    const key = shard(claim.shard)
+    const reply = await this.#claim.run(this.redis, key, claim.owner, claim.epoch, KEY_LAYOUT, base, '-')
+    return word(reply) === 'changed' ? undefined : claimed(reply)
   }
 
   async settle(claim: Claim): Promise<{ readonly status: 'ok' } | Refused> {

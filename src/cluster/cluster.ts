@@ -74,6 +74,8 @@ export interface GrantedShard extends OwnedShard {
  *   released   owner → leader    given back; what has to be known of them is in Postgres
  *   pinned     owner → holder    control commands may wait in these sessions, whose turns you still run
  *   unpinned   holder → owner    these sessions are yours now
+ *   replay     owner → former    this store lacks writes: put back what you wrote to this shard under epochs below this one
+ *   replayed   former → owner    that is done; `whole` when nothing of it is missing
  *   buried     leader → workers  this node is dead: its pins end
  *   drain      operator → node   give everything away and end
  *   hibernate  leader → workers  let sessions at rest leave Redis, and answer the asker `hibernated`
@@ -83,6 +85,14 @@ export type ControlMessage =
   | { readonly type: 'release'; readonly shards: readonly OwnedShard[]; readonly leader: NodeId }
   | { readonly type: 'released'; readonly shards: readonly OwnedShard[] }
   | { readonly type: 'pinned' | 'unpinned'; readonly sessions: readonly SessionId[] }
+  | { readonly type: 'replay'; readonly shard: number; readonly epoch: number; readonly asker: NodeId }
+  | {
+      readonly type: 'replayed'
+      readonly shard: number
+      readonly epoch: number
+      readonly node: NodeId
+      readonly whole: boolean
+    }
   | { readonly type: 'buried'; readonly node: NodeId }
   | { readonly type: 'drain' }
   | { readonly type: 'hibernate'; readonly request: string; readonly asker: NodeId }

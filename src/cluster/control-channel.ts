@@ -84,6 +84,9 @@ const SHAPES: Readonly<Record<ControlMessage['type'], (message: Readonly<Record<
   released: ({ shards }) => areShards(shards),
   pinned: ({ sessions }) => areTexts(sessions),
   unpinned: ({ sessions }) => areTexts(sessions),
+  replay: (message) => isShardEpoch(message) && typeof message.asker === 'string',
+  replayed: (message) =>
+    isShardEpoch(message) && typeof message.node === 'string' && typeof message.whole === 'boolean',
   buried: ({ node }) => typeof node === 'string',
   drain: () => true,
   hibernate: ({ request, asker }) => typeof request === 'string' && typeof asker === 'string',

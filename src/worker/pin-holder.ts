@@ -82,7 +82,7 @@ export class PinHolder {
     const { handover, node } = this.options
     const shard = shardOfSession(id)
     if (!handover || shard === undefined) return
-    const pin = (await handover.pins(shard)).find((it) => it.sessionId === id && it.node === node)
+    const pin = (await handover.pins(shard)).pins.find((it) => it.sessionId === id && it.node === node)
     // Asked again: it may have been pinned while the store answered.
     if (pin && !this.#held.has(id)) await this.#unpin({ shard, owner: node, epoch: pin.epoch }, id)
   }

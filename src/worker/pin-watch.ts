@@ -98,7 +98,10 @@ export class PinWatch {
 
   async #lookAt(claim: Claim, hasEnded: HasEnded): Promise<void> {
     try {
-      const present = new Set((await this.options.handover?.pins(claim.shard))?.map(({ sessionId }) => sessionId))
+      const found = await this.options.handover?.pins(claim.shard)
+      // A store that does not have our claim may have lost pins with it: they are put back before it is claimed again.
+      if (!found || found.epoch !== claim.epoch) return
+      const present = new Set(found.pins.map(({ sessionId }) => sessionId))
       for (const [id, watched] of [...this.#pins]) {
         if (watched.claim !== claim) continue
         if (present.has(id)) await this.#lookAfter(id, watched.pin, claim, hasEnded)

@@ -19,13 +19,22 @@ export interface ForwardStorage {
   readonly pageEvents: PageEvents
 }
 
+export interface Forwarded {
+  /** How many were put back. */
+  readonly events: number
+  /** Ids of the commands that they end. */
+  readonly ended: ReadonlySet<string>
+}
+
+const NOTHING: Forwarded = { events: 0, ended: new Set() }
+
 /** What Postgres holds and what the store holds do not fit together. */
 export class NotForwarded extends Error {
   override readonly name = 'NotForwarded'
 }
 
 /**
- * Returns how many events were put back, none of them behind number `upTo`.
+ * Puts events back, none of them behind number `upTo`.
  * @throws what the stores throw, and NotForwarded when they do not fit together: the session is then loaded again later.
  */
 export async function forwardSession(
@@ -34,12 +43,12 @@ export async function forwardSession(
   log: Pick<SessionLog, 'commit'>,
   storage: ForwardStorage,
   upTo = Number.POSITIVE_INFINITY,
-): Promise<number> {
+): Promise<Forwarded> {
   const last = await storage.lastEvent(record.sessionId)
   const head = parseEventId(record.head)
-  if (!last || !head) return 0
+  if (!last || !head) return NOTHING
   const end = Math.min(last.seq, upTo)
-  if (end <= head.seq) return 0
+  if (end <= head.seq) return NOTHING
   const forward = new Forward(record)
   for (let after = head; after.seq < end; ) {
     const stored = await storage.pageEvents(record.sessionId, after, last, LIMITS.eventsPerCommit)
@@ -53,7 +62,7 @@ export async function forwardSession(
     if (!reached) throw new NotForwarded(`session ${record.sessionId}: PostgreSQL has ${end} events and shows fewer`)
     after = reached
   }
-  return end - head.seq
+  return { events: end - head.seq, ended: forward.ended }
 }
 
 /** Events of one epoch that fit into one commit. */
@@ -96,6 +105,10 @@ class Forward {
     this.#state = record.state === '' ? undefined : (JSON.parse(record.state) as SmallState)
     this.#seq = parseEventId(record.head)?.seq ?? 0
     this.#lastCommit = record.lastCommit
+  }
+
+  get ended(): ReadonlySet<string> {
+    return this.#ended
   }
 
   /** @throws NotForwarded when the events do not follow what is here. */

@@ -9,7 +9,7 @@ import type { SessionStatus } from '../protocol/session.js'
 import type { BusySession } from '../telemetry/metrics.js'
 import type { ShardWork } from './load-meter.js'
 import { LiveSession } from './session.js'
-import type { SessionServices } from './session-services.js'
+import type { LoadedSession, SessionServices } from './session-services.js'
 import type { Takeover } from './turn.js'
 import { WriterLost } from './writer-lost.js'
 
@@ -253,7 +253,7 @@ export class SessionHost {
     return record && this.#create(record, claim, former, false)
   }
 
-  #create(record: SessionRecord, claim: Claim, takeover: Takeover | undefined, fresh: boolean): LiveSession {
+  #create(record: LoadedSession, claim: Claim, takeover: Takeover | undefined, fresh: boolean): LiveSession {
     const { services, onLost } = this.options
     const { sessionId } = record
     const session = new LiveSession({

@@ -45,10 +45,15 @@ export interface OnceCall extends CallPlace {
   readonly token: string
 }
 
+export interface LoadedSession extends SessionRecord {
+  /** Commands that were found to have ended. They may have been accepted anew, and be on their way to the session. */
+  readonly ended?: readonly string[]
+}
+
 export interface SessionServices {
   readonly log: WriterLog
   /** Reads a session whole, as far as all that was written of it can be found. */
-  loadSession(claim: Claim, sessionId: string): Promise<SessionRecord | undefined>
+  loadSession(claim: Claim, sessionId: string): Promise<LoadedSession | undefined>
   readonly slots: TurnSlots
   readonly suspects: Suspects
   readonly workspaces: Workspaces
@@ -63,7 +68,7 @@ export interface SessionServices {
   /** Throws when this process may not start effects any more. */
   beforeEffect(): void
   /** The store lacks what a session has written under this claim. Resolves once it is back; false when it will not be. */
-  restoreStore(claim: Claim): Promise<boolean>
+  restoreStore(claim: Claim, sessionId: string): Promise<boolean>
   onWritten(claim: Claim, sessionId: string, written: WrittenEvents): void
   /** All events of a session, oldest first, from Postgres and the log; see history.ts for what it throws. */
   readHistory(sessionId: string, signal: AbortSignal): Promise<readonly LoggedEvent[]>

@@ -2,7 +2,7 @@
  * What is recorded of a session, and the only way to add to it: its status and small state, the conversation that its
  * events tell, and the batch that writes them.
  */
-import type { Claim, Part, SessionRecord, SmallState } from '../bus/bus.js'
+import type { Claim, Part, SmallState } from '../bus/bus.js'
 import type { Command, SpawnCommand } from '../bus/command.js'
 import type { NewEvent } from '../protocol/events.js'
 import { parseEventId } from '../protocol/ids.js'
@@ -11,13 +11,13 @@ import type { SessionMeter } from '../telemetry/metrics.js'
 import type { Entry } from './change-builder.js'
 import { Conversation } from './conversation.js'
 import { EventBatch } from './event-batch.js'
-import type { SessionServices } from './session-services.js'
+import type { LoadedSession, SessionServices } from './session-services.js'
 import { initialState, nextSessionStatus, type SessionTrigger, stateAfter, stateWithStatus } from './session-state.js'
 import type { EventBase } from './step-journal.js'
 import type { WriterLost } from './writer-lost.js'
 
 export interface SessionWriterOptions {
-  readonly record: SessionRecord
+  readonly record: LoadedSession
   readonly claim: Claim
   readonly services: SessionServices
   /** True for a session that was spawned a moment ago on this worker: nothing of it is anywhere else. */
@@ -56,7 +56,7 @@ export class SessionWriter {
       headSeq: parseEventId(record.head)?.seq ?? 0,
       part: record.part,
       lastCommit: record.lastCommit,
-      restore: () => services.restoreStore(claim),
+      restore: () => services.restoreStore(claim, sessionId),
       onWritten: (written) => services.onWritten(claim, sessionId, written),
       onLost,
     })

@@ -53,6 +53,7 @@ export class LiveSession implements TurnHost {
     this.#takeover = takeover
     this.writer = new SessionWriter({ ...options, onLost: (error) => this.#lose(error) })
     this.deliverAll(record)
+    for (const id of record.ended ?? []) this.#remember(id)
   }
 
   get busy(): boolean {

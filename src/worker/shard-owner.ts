@@ -5,7 +5,7 @@
  *   assigned ──claim──▶ owned ──shard-release──▶ released      refused at any time ──▶ dropped, then checked in Postgres
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Claim, Claimed, ColdSession, CommandBell, Refused, SessionLog } from '../bus/bus.js'
+import type { Claim, Claimed, ColdSession, CommandBell, Fenced, Refused, SessionLog } from '../bus/bus.js'
 import type { ControlMessage, GrantedShard } from '../cluster/cluster.js'
 import type { NodeId } from '../protocol/ids.js'
 import type { PinWatch } from './pin-watch.js'
@@ -39,6 +39,8 @@ export interface ShardOwnerOptions {
   readonly onCold: (claim: Claim, cold: ColdSession) => void
   /** What is known of a shard's former owner. */
   readonly formerOwner: (node: NodeId) => Promise<Takeover>
+  /** Installs a claim that is new here; `former` had the shard before. */
+  readonly claimNew: (claim: Claim, former: NodeId | undefined) => Promise<Claimed | Fenced>
   /** A claim has been installed: it tells where the shard's cursor stands. */
   readonly onInstalled: (claim: Claim, claimed: Claimed, isNew: boolean) => void
   /** The store refused a claim's write because it has lost others, or is another one than it was. */
@@ -128,7 +130,8 @@ export class ShardOwner {
     const claim = this.#claims.get(shard)
     while (claim && this.#claims.get(shard) === claim) {
       try {
-        return await this.#install(claim, undefined, () => this.#claims.get(shard) === claim, isRestored)
+        const claimed = await this.options.log.claim(claim)
+        return await this.#install(claim, claimed, undefined, () => this.#claims.get(shard) === claim, isRestored)
       } catch {
         // Redis is away, which its connection has logged.
         await sleep(RETRY_MS)
@@ -199,7 +202,8 @@ export class ShardOwner {
     const claim: Claim = { shard: row.shard, owner: this.options.node, epoch: row.epoch }
     this.#claiming.add(row.shard)
     try {
-      await this.#install(claim, formerOwner, () => !this.#draining)
+      const claimed = await this.options.claimNew(claim, row.previousOwner)
+      await this.#install(claim, claimed, formerOwner, () => !this.#draining)
     } finally {
       this.#claiming.delete(row.shard)
     }
@@ -207,11 +211,11 @@ export class ShardOwner {
 
   async #install(
     claim: Claim,
+    claimed: Claimed | Fenced,
     formerOwner: FormerOwner | undefined,
     isWanted: () => boolean,
     isRestored = false,
   ): Promise<void> {
-    const claimed = await this.options.log.claim(claim)
     if (claimed.status === 'fenced') {
       this.options.logger.warn({ shard: claim.shard, epoch: claim.epoch, stored: claimed.epoch }, 'a claim is fenced')
       // Either the claim is old, and this changes nothing, or Postgres has forgotten epochs: the next round claims above.

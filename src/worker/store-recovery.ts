@@ -1,7 +1,7 @@
 /**
  * Puts back what a store has lost: Redis that failed over to a replica, or came back from a file that was a moment old.
  *
- *   suspicion ─▶ Postgres: still ours? ─▶ epoch ─▶ accepted commands ─▶ commits and text ─▶ settled ─▶ shard goes on
+ *   suspicion ─▶ Postgres: still ours? ─▶ former owners ─▶ epoch ─▶ accepted commands ─▶ commits and text ─▶ settled
  *
  * Meanwhile nobody accepts commands of the shard or loads its sessions; those in memory stay, and their writers wait.
  *
@@ -9,32 +9,33 @@
  * before any commit, though some were accepted after it: commits take from the head of an inbox what acceptance adds at its
  * tail, so the lists end up the same, and every command that a lost commit ended is there to be taken. They go back before
  * anything new is accepted, so they keep their places before it. The cursor stays where the store has it: what still stands
- * in the command stream behind it is read once more, and answered as known, since its id is in `seen` by then.
+ * in the command stream behind it is read once more, and answered as known, since its id is in `seen` by then. What a former
+ * owner wrote came before all that is ours, and before our claim: it is asked to put it back first. Sessions that it holds
+ * under a pin may need commands that we accepted: where it could not put back everything, it is asked once more after those.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Claim, Refused, SessionLog, StoreFailover, StoreWatch } from '../bus/bus.js'
+import type { Claim, Claimed, Fenced, Refused, SessionLog, StoreFailover, StoreWatch } from '../bus/bus.js'
+import type { NodeId } from '../protocol/ids.js'
 import type { Logger } from './session-services.js'
 import type { OwnedShard } from './shard-owner.js'
-import { TailReplay, type TailReplayOptions } from './tail-replay.js'
+import type { TailReplay } from './tail-replay.js'
 import type { WriteTail } from './write-tail.js'
 
 /** While a store is away, or Postgres cannot say whose the shard is. */
 const RETRY_MS = 200
-/** Commands in one call: some 10 µs of the server each. */
-const COMMANDS_PER_CALL = 128
-/** Bodies in one call. A single larger one goes alone. */
-const CHARS_PER_CALL = 256 * 1024
-/** Sessions whose writes are put back at once: enough to fill calls, few enough for the deadline of a command. */
-const SESSIONS_AT_ONCE = 128
+/** Owners ask at once, but for those that wait for Postgres; and what is kept longer is kept under the same bound of memory. */
+const ASK_WITHIN_MS = 30_000
 
 export interface StoreRecoveryOptions {
   readonly store: StoreFailover
-  readonly log: Pick<SessionLog, 'claim' | 'commit' | 'flush' | 'peek'>
+  readonly log: Pick<SessionLog, 'claim'>
   readonly tail: WriteTail
+  readonly replay: TailReplay
+  /** Lets those who wrote before a claim put back theirs; false when they could not. */
+  readonly askFormers: (claim: Claim, formers: Iterable<NodeId>) => Promise<boolean>
   readonly owned: () => ReadonlyMap<number, Claim>
   /** What Postgres assigns to this node now. */
   readonly assigned: () => Promise<readonly OwnedShard[]>
-  readonly forward: TailReplayOptions['forward']
   /** Lifts the epoch of a shard in Postgres, where it still is this claim's. */
   readonly raise: (claim: Claim) => Promise<void>
   /** Everything is back: cursor, inboxes and unprojected events are to be read anew. */
@@ -51,21 +52,20 @@ type Attempt = 'restored' | 'lost' | 'again'
 export class StoreRecovery {
   readonly #options: StoreRecoveryOptions
   readonly #watch: StoreWatch
-  readonly #replay: TailReplay
   readonly #running = new Map<number, Promise<boolean>>()
   /** Shards of which the store may lack something that Postgres has: a former owner died with it, or our tail was short. */
   readonly #doubted = new Set<number>()
   /** Shards with sessions that others write, under a pin: what they have written is not in our tail. */
   readonly #shared = new Set<number>()
   #assigned: Promise<ReadonlyMap<number, OwnedShard>> | undefined
+  #changedAt = Number.NEGATIVE_INFINITY
   #stopped = false
 
   constructor(options: StoreRecoveryOptions) {
     this.#options = options
-    this.#replay = new TailReplay(options)
     this.#watch = options.store.watch({
       onChanged: (isAffected) => this.#changed(isAffected),
-      onSame: (isAffected) => options.tail.confirm((shard) => isAffected(shard) && !this.#running.has(shard)),
+      onSame: (isAffected) => options.tail.confirm((claim) => isAffected(claim.shard) && this.#isSettled(claim)),
     })
   }
 
@@ -96,7 +96,22 @@ export class StoreRecovery {
   forget(shard: number): void {
     this.#doubted.delete(shard)
     this.#shared.delete(shard)
-    this.#options.tail.forget(shard)
+  }
+
+  /** Claims a shard that is new here, after whoever had it has put back what another store lacks of it. */
+  async claim(claim: Claim, former: NodeId | undefined): Promise<Claimed | Fenced> {
+    const { store, log, tail, askFormers } = this.#options
+    const formers = former === undefined ? [] : [former]
+    let claimed = await store.claimSame(claim)
+    if (!claimed) {
+      const whole = await askFormers(claim, formers)
+      claimed = await log.claim(claim)
+      if (whole && claimed.status === 'ok' && (await store.settle(claim)).status === 'ok') {
+        claimed = { ...claimed, storeChanged: false }
+      }
+    }
+    if (claimed.status === 'ok') for (const node of formers) tail.follows(claim, node)
+    return claimed
   }
 
   /** Resolves when nothing of the shard is being restored. */
@@ -120,7 +135,14 @@ export class StoreRecovery {
     return running
   }
 
+  /** What was written under a claim that is over waits for the word of the next owner. */
+  #isSettled(claim: Claim): boolean {
+    if (this.#running.has(claim.shard)) return false
+    return this.#isOurs(claim) || performance.now() - this.#changedAt > ASK_WITHIN_MS
+  }
+
   #changed(isAffected: (shard: number) => boolean): void {
+    this.#changedAt = performance.now()
     const claims = [...this.#options.owned().values()].filter(({ shard }) => isAffected(shard))
     if (claims.length === 0) return
     this.#options.logger.warn({ shards: claims.length }, 'another Redis answers; what it may lack is put back')
@@ -146,17 +168,21 @@ export class StoreRecovery {
   }
 
   async #attempt(claim: Claim): Promise<Attempt> {
-    const { log, onLost, onRestored } = this.#options
+    const { log, tail, replay, askFormers, onLost, onRestored } = this.#options
     const row = (await this.#askPostgres()).get(claim.shard)
     if (row?.epoch !== claim.epoch) {
       onLost(claim, { status: 'unassigned' })
       return 'lost'
     }
+    const formers = tail.formersOf(claim)
+    const isWhole = await askFormers(claim, formers)
     const claimed = await log.claim(claim)
     if (claimed.status === 'fenced') {
       onLost(claim, claimed)
       return 'lost'
     }
+    if (!(await replay.commands(claim))) return 'again'
+    if (!isWhole && !(await askFormers(claim, formers))) this.doubt(claim.shard)
     const attempt = await this.#putBack(claim)
     if (attempt !== 'restored') return attempt
     if (!this.#isOurs(claim)) return 'again'
@@ -174,22 +200,14 @@ export class StoreRecovery {
   }
 
   async #putBack(claim: Claim): Promise<Attempt> {
-    const { store, tail } = this.#options
+    const { store, replay } = this.#options
     if (this.#shared.has(claim.shard)) this.doubt(claim.shard)
-    for (const commands of chunks(tail.commandsOf(claim.shard))) {
-      if ((await store.restore(claim, commands)).status !== 'ok') return 'again'
-    }
-    const sessions = [...tail.writesOf(claim.shard)]
-    for (let at = 0; at < sessions.length; at += SESSIONS_AT_ONCE) {
-      const some = sessions.slice(at, at + SESSIONS_AT_ONCE)
-      // Sessions do not know of each other: only the writes of each must come in their order.
-      const all = await Promise.all(some.map(([id, writes]) => this.#replay.run(claim, id, writes)))
-      if (all.includes('again')) return 'again'
-      if (all.includes('lost')) return await this.#forsake(claim)
-      if (all.includes('short')) this.doubt(claim.shard)
-      // Of what is at rest nothing is remembered, here and in the other shards.
-      if (all.includes('older')) for (const shard of this.#options.owned().keys()) this.doubt(shard)
-    }
+    const results = await replay.writes(claim)
+    if (results.has('again') || results.has('fenced')) return 'again'
+    if (results.has('lost')) return await this.#forsake(claim)
+    if (results.has('short')) this.doubt(claim.shard)
+    // Of what is at rest nothing is remembered, here and in the other shards.
+    if (results.has('older')) for (const shard of this.#options.owned().keys()) this.doubt(shard)
     if (this.#doubted.has(claim.shard)) return 'restored'
     return (await store.settle(claim)).status === 'ok' ? 'restored' : 'again'
   }
@@ -199,25 +217,11 @@ export class StoreRecovery {
    * that has seen them would never know: the shard goes on under its next epoch.
    */
   async #forsake(claim: Claim): Promise<Attempt> {
-    const { raise, onLost, logger } = this.#options
+    const { tail, raise, onLost, logger } = this.#options
     logger.error({ shard: claim.shard, epoch: claim.epoch }, 'a Redis has lost events for good; a new epoch begins')
     await raise(claim)
+    tail.forget(claim)
     onLost(claim, { status: 'unassigned' })
     return 'lost'
   }
-}
-
-function* chunks<T extends { readonly body: string }>(all: readonly T[]): Generator<readonly T[]> {
-  let some: T[] = []
-  let chars = 0
-  for (const it of all) {
-    if (some.length === COMMANDS_PER_CALL || (some.length > 0 && chars + it.body.length > CHARS_PER_CALL)) {
-      yield some
-      some = []
-      chars = 0
-    }
-    some.push(it)
-    chars += it.body.length
-  }
-  if (some.length > 0) yield some
 }

@@ -9,6 +9,7 @@ import {
   type AcceptedCommand,
   type Claim,
   type CommandBell,
+  type Handover,
   type Refused,
   type StoreFailover,
   StoreRefusal,
@@ -17,6 +18,8 @@ import type { ControlChannel, ControlMessage } from '../cluster/cluster.js'
 import { ColdSessions } from './cold-sessions.js'
 import { CommandReader } from './command-reader.js'
 import { ForgottenSpawns } from './forgotten-spawns.js'
+import { FormerClaims, type FormerClaimsOptions } from './former-claims.js'
+import { FormerOwners } from './former-owners.js'
 import { GoneEdges } from './gone-edges.js'
 import { Hibernation } from './hibernation.js'
 import { readHistory } from './history.js'
@@ -32,10 +35,11 @@ import { ShardOwner } from './shard-owner.js'
 import { ShardRelease } from './shard-release.js'
 import { StoreRecovery } from './store-recovery.js'
 import { Suspects } from './suspects.js'
+import { TailReplay, type TailReplayOptions } from './tail-replay.js'
 import type { Takeover } from './turn.js'
 import { TurnSlots } from './turn-slots.js'
 import type { WorkerOptions } from './worker-options.js'
-import { tailedCommands, tailedLog, WriteTail } from './write-tail.js'
+import { tailedCommands, tailedHandover, tailedLog, WriteTail } from './write-tail.js'
 import { WriterLost } from './writer-lost.js'
 
 /** A session that failed here is loaded anew after a pause, so that a bug does not spin. */
@@ -54,7 +58,10 @@ export class Worker {
   readonly #slots: TurnSlots
   readonly #loader: SessionLoader
   /** Undefined on a bus that loses nothing. */
-  readonly #recovery: StoreRecovery | undefined
+  #recovery: StoreRecovery | undefined
+  #formerClaims: FormerClaims | undefined
+  readonly #tail: WriteTail | undefined
+  readonly #formerOwners: FormerOwners
   readonly #timeout: SessionTimeout
   #stopReceiving: (() => Promise<void>) | undefined
   readonly #loadReport: LoadReport
@@ -72,8 +79,19 @@ export class Worker {
       ...(options.maxUnprojected && { most: options.maxUnprojected }),
     })
     const tail = bus.failover && new WriteTail()
-    this.#recovery = bus.failover && tail && this.#openRecovery(bus.failover, tail)
-    this.#loader = new SessionLoader({ log: bus.log, storage, tail, recovery: this.#recovery, logger })
+    const send: ControlChannel['send'] = async (to, message) => control?.send(to, message)
+    const handover = bus.handover && tail ? tailedHandover(bus.handover, tail) : bus.handover
+    this.#tail = tail
+    this.#formerOwners = new FormerOwners({
+      ...{ node: member.id, send },
+      putBack: async (shard, epoch) => (await this.#formerClaims?.putBack(shard, epoch)) ?? true,
+      hasEnded: async (node) => (await storage.ending(node)) !== undefined,
+    })
+    if (bus.failover && tail) this.#openRecovery(bus.failover, tail)
+    this.#loader = new SessionLoader({
+      ...{ log: bus.log, storage, tail, recovery: this.#recovery, logger },
+      restore: (claim, id) => this.#restoreStore(claim, id),
+    })
     this.#host = new SessionHost({
       services: this.#services(tail ? tailedLog(bus.log, tail) : bus.log),
       onLost: (claim, id, error) => this.#sessionLost(claim, id, error),
@@ -94,9 +112,7 @@ export class Worker {
       unsubmitted: (...about) => storage.unsubmitted(...about),
     })
     this.#timeout = this.#openTimeout()
-    const send: ControlChannel['send'] = async (to, message) => control?.send(to, message)
-    const { handover } = bus
-    this.#pins = this.#openPins(send)
+    this.#pins = this.#openPins(send, handover)
     this.#holder = new PinHolder({
       node: member.id,
       handover,
@@ -181,12 +197,12 @@ export class Worker {
     await this.#owner.drain().catch((error: unknown) => {
       logger.warn({ err: error }, 'shards could not be given back; they are taken over instead')
     })
-    this.#recovery?.stop()
     await this.#bell.stop()
     await this.#reader.stop()
     await this.#cold.stop()
     await this.#holder.drain(hasSuccessor() ? drainTimeoutMs : 0)
     this.#loadReport.stop()
+    this.#recovery?.stop()
     await this.#stopReceiving?.()
     await this.#pins.stop()
     this.#host.stop()
@@ -195,13 +211,31 @@ export class Worker {
 
   #obey(message: ControlMessage): void {
     if (message.type === 'pinned') this.#holder.obey(message.sessions)
+    else if (message.type === 'replay') void this.#putBackFor(message)
+    else if (message.type === 'replayed') this.#formerOwners.answered(message)
     else if (message.type === 'unpinned' || message.type === 'buried') this.#pins.look()
     else this.#owner.obey(message)
+  }
+
+  /** The owner of a shard that was ours asks for what its store lacks. */
+  async #putBackFor({ shard, epoch, asker }: Extract<ControlMessage, { type: 'replay' }>): Promise<void> {
+    const whole = (await this.#formerClaims?.putBack(shard, epoch)) ?? true
+    const answer: ControlMessage = { type: 'replayed', shard, epoch, node: this.#options.member.id, whole }
+    // Lost, it is asked for again.
+    await this.#options.control?.send(asker, answer).catch(() => undefined)
+  }
+
+  /** See `SessionServices.restoreStore`. A turn that stayed here while its shard went looks after its session alone. */
+  async #restoreStore(claim: Claim, sessionId: string): Promise<boolean> {
+    if (this.#owner.claimOf(claim.shard)?.epoch === claim.epoch) return (await this.#recovery?.restore(claim)) ?? false
+    return (await this.#formerClaims?.restore(claim, sessionId)) ?? false
   }
 
   /** A session whose former owner has let go of it. What that one wrote last may not be in Postgres yet. */
   #takeUpPinned(claim: Claim, sessionId: string, takeover: Takeover): void {
     if (this.#owner.claimOf(claim.shard) !== claim) return
+    this.#tail?.pinned(claim, 'unpin', sessionId)
+    this.#tail?.follows(claim, takeover.fromWorker)
     this.#projector.adopt(claim, [sessionId])
     this.#host.recover(claim, [sessionId], takeover)
   }
@@ -211,7 +245,7 @@ export class Worker {
     return {
       log,
       loadSession: (claim, id) => this.#loader.load(claim, id),
-      restoreStore: async (claim) => (await this.#recovery?.restore(claim)) ?? false,
+      restoreStore: (claim, id) => this.#restoreStore(claim, id),
       slots: this.#slots,
       suspects: new Suspects(),
       workspaces,
@@ -248,10 +282,10 @@ export class Worker {
     })
   }
 
-  #openPins(send: ControlChannel['send']): PinWatch {
-    const { bus, storage, logger } = this.#options
+  #openPins(send: ControlChannel['send'], handover: Handover | undefined): PinWatch {
+    const { storage, logger } = this.#options
     return new PinWatch({
-      handover: bus.handover,
+      handover,
       logger,
       send,
       ending: (node) => storage.ending(node),
@@ -277,6 +311,7 @@ export class Worker {
       giveBack: (claims, leader) => release.giveBack(claims, leader),
       onCold: (claim, { sessionId, waitedMs }) => void this.#cold.wake(claim, sessionId, waitedMs),
       formerOwner: (node) => this.#formerOwner(node),
+      claimNew: async (claim, former) => (await this.#recovery?.claim(claim, former)) ?? bus.log.claim(claim),
       onInstalled: (claim, claimed, isNew) => {
         this.#reader.placed(claim.shard, claimed.cursor)
         if (isNew && claimed.storeChanged) this.#recovery?.doubt(claim.shard)
@@ -301,15 +336,16 @@ export class Worker {
     })
   }
 
-  #openRecovery(store: StoreFailover, tail: WriteTail): StoreRecovery {
+  #openRecovery(store: StoreFailover, tail: WriteTail): void {
     const { bus, storage, logger } = this.#options
-    return new StoreRecovery({
-      store,
-      log: bus.log,
-      tail,
+    const forward: TailReplayOptions['forward'] = (claim, id, upTo) => this.#loader.forward(claim, id, upTo)
+    const replay = new TailReplay({ store, log: bus.log, handover: bus.handover, tail, forward })
+    const ask: FormerClaimsOptions['ask'] = (claim, formers) => this.#formerOwners.ask(claim, formers)
+    this.#formerClaims = new FormerClaims({ log: bus.log, tail, replay, ask, logger })
+    this.#recovery = new StoreRecovery({
+      ...{ store, log: bus.log, tail, replay, askFormers: ask },
       owned: () => this.#owner.owned,
       assigned: () => storage.assigned(),
-      forward: (claim, id, upTo) => this.#loader.forward(claim, id, upTo),
       raise: async (claim) => {
         // What Postgres gets of the old epoch it must have before anybody works under the new one.
         await this.#projector.settle()

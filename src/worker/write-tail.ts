@@ -1,12 +1,13 @@
 /**
  * The last writes of this worker that the store has acknowledged, kept for as long as a failover may still forget them.
- * What is not acknowledged is not here: its writer sends it again by itself.
+ * What is not acknowledged is not here: its writer sends it again by itself. Writes stay apart by the claim that they were
+ * made under, also when the shard has gone to another: until then nobody else remembers them.
  *
  * Nothing is dropped for its age while the store does not answer: a failover may take much longer than what it loses.
  */
-import type { AcceptedCommand, Change, Claim, CommandStream, TextFlush } from '../bus/bus.js'
+import type { AcceptedCommand, Change, Claim, CommandStream, Handover, TextFlush } from '../bus/bus.js'
 import type { Submission } from '../bus/command.js'
-import { parseEventId, type SessionId } from '../protocol/ids.js'
+import { type NodeId, parseEventId, type SessionId } from '../protocol/ids.js'
 import type { WriterLog } from './event-batch.js'
 
 /** A replica that is further behind than this is none to fail over to. */
@@ -21,6 +22,8 @@ const CUT_SHARE = 8
 export type TailWrite =
   | { readonly kind: 'commit'; readonly change: Change }
   | { readonly kind: 'flush'; readonly flush: TextFlush }
+  | { readonly kind: 'pin'; readonly sessionId: SessionId }
+  | { readonly kind: 'unpin'; readonly sessionId: SessionId }
 
 interface Timed<T> {
   readonly value: T
@@ -28,13 +31,16 @@ interface Timed<T> {
   readonly chars: number
 }
 
-interface ShardTail {
-  commands: Timed<Submission>[]
-  writes: Timed<TailWrite>[]
+interface ClaimTail {
+  readonly claim: Claim
+  readonly commands: Timed<Submission>[]
+  readonly writes: Timed<TailWrite>[]
+  /** Who wrote here until a moment ago. */
+  readonly formers: Timed<NodeId>[]
 }
 
 export class WriteTail {
-  readonly #shards = new Map<number, ShardTail>()
+  readonly #claims = new Map<string, ClaimTail>()
   #chars = 0
   #dropped = 0
 
@@ -49,30 +55,51 @@ export class WriteTail {
   }
 
   /** Notes a command that was accepted as new. */
-  accepted(shard: number, submission: Submission): void {
+  accepted(claim: Claim, submission: Submission): void {
     const { body } = submission
-    this.#add(this.#of(shard).commands, submission, body.length)
+    this.#add(this.#of(claim).commands, submission, body.length)
   }
 
-  committed({ shard }: Claim, change: Change): void {
+  committed(claim: Claim, change: Change): void {
     const chars = change.events.reduce((sum, body) => sum + body.length, change.state?.length ?? 0)
-    this.#add(this.#of(shard).writes, { kind: 'commit', change }, chars)
+    this.#add(this.#of(claim).writes, { kind: 'commit', change }, chars)
   }
 
-  flushed({ shard }: Claim, flush: TextFlush): void {
-    this.#add(this.#of(shard).writes, { kind: 'flush', flush }, flush.text.length + flush.json.length)
+  flushed(claim: Claim, flush: TextFlush): void {
+    this.#add(this.#of(claim).writes, { kind: 'flush', flush }, flush.text.length + flush.json.length)
   }
 
-  /** Accepted commands of a shard, in the order of their acceptance. */
-  commandsOf(shard: number): readonly Submission[] {
-    return this.#shards.get(shard)?.commands.map((it) => it.value) ?? []
+  /** Notes that a session was pinned under this claim, or that its pin has ended. */
+  pinned(claim: Claim, kind: 'pin' | 'unpin', sessionId: SessionId): void {
+    this.#add(this.#of(claim).writes, { kind, sessionId }, 0)
   }
 
-  /** Writes of a shard by session, each session's in their order. */
-  writesOf(shard: number): ReadonlyMap<SessionId, readonly TailWrite[]> {
+  /** Notes that until now another wrote what this claim writes from here on. */
+  follows(claim: Claim, former: NodeId): void {
+    this.#add(this.#of(claim).formers, former, 0)
+  }
+
+  /** Claims on a shard under which something is remembered, in their order. */
+  claimsOf(shard: number): readonly Claim[] {
+    const claims = [...this.#claims.values()].map(({ claim }) => claim)
+    return claims.filter((claim) => claim.shard === shard).sort((a, b) => a.epoch - b.epoch)
+  }
+
+  /** Accepted commands, in the order of their acceptance. */
+  commandsOf(claim: Claim): readonly Submission[] {
+    return this.#claims.get(keyOf(claim))?.commands.map((it) => it.value) ?? []
+  }
+
+  /** Who may remember what came before the writes of this claim. */
+  formersOf(claim: Claim): ReadonlySet<NodeId> {
+    return new Set(this.#claims.get(keyOf(claim))?.formers.map((it) => it.value))
+  }
+
+  /** Writes by session, each session's in their order. */
+  writesOf(claim: Claim): ReadonlyMap<SessionId, readonly TailWrite[]> {
     const bySession = new Map<SessionId, TailWrite[]>()
-    for (const { value } of this.#shards.get(shard)?.writes ?? []) {
-      const { sessionId } = value.kind === 'commit' ? value.change : value.flush
+    for (const { value } of this.#claims.get(keyOf(claim))?.writes ?? []) {
+      const sessionId = sessionOf(value)
       const writes = bySession.get(sessionId)
       if (writes) writes.push(value)
       else bySession.set(sessionId, [value])
@@ -81,30 +108,31 @@ export class WriteTail {
   }
 
   /** Number of the last event that the store has acknowledged for a session lately; 0 when none is remembered. */
-  lastSeqOf(shard: number, sessionId: SessionId): number {
-    const last = this.#shards
-      .get(shard)
+  lastSeqOf(claim: Claim, sessionId: SessionId): number {
+    const last = this.#claims
+      .get(keyOf(claim))
       ?.writes.findLast(({ value }) => value.kind === 'commit' && value.change.sessionId === sessionId)?.value
     return last?.kind === 'commit' ? last.change.expectedSeq + last.change.events.length : 0
   }
 
-  /** The store has just been seen to be the one that these shards were written to. */
-  confirm(isAffected: (shard: number) => boolean): void {
+  /** The store has just been seen to be the one that was written to under these claims. */
+  confirm(isKept: (claim: Claim) => boolean): void {
     const before = this.clock() - KEEP_MS
-    for (const [shard, tail] of this.#shards) if (isAffected(shard)) this.#cut(shard, tail, before)
+    for (const tail of this.#claims.values()) if (isKept(tail.claim)) this.#cut(tail, before)
   }
 
-  /** The shard is somebody else's now. */
-  forget(shard: number): void {
-    const tail = this.#shards.get(shard)
-    if (tail) this.#cut(shard, tail, Number.POSITIVE_INFINITY)
+  /** What was written under this claim has no place in the store any more. */
+  forget(claim: Claim): void {
+    const tail = this.#claims.get(keyOf(claim))
+    if (tail) this.#cut(tail, Number.POSITIVE_INFINITY)
   }
 
-  #of(shard: number): ShardTail {
-    const present = this.#shards.get(shard)
+  #of(claim: Claim): ClaimTail {
+    const key = keyOf(claim)
+    const present = this.#claims.get(key)
     if (present) return present
-    const tail = { commands: [], writes: [] }
-    this.#shards.set(shard, tail)
+    const tail: ClaimTail = { claim, commands: [], writes: [], formers: [] }
+    this.#claims.set(key, tail)
     return tail
   }
 
@@ -118,25 +146,32 @@ export class WriteTail {
   /** Drops the oldest of all shards, a share of the time that is kept after the other. */
   #makeRoom(): void {
     const now = this.clock()
-    let before = Math.min(now, ...[...this.#shards.values()].flatMap(firstTimes))
+    let before = Math.min(now, ...[...this.#claims.values()].flatMap(firstTimes))
     const step = Math.max(1, (now - before) / CUT_SHARE)
-    while (this.#chars > this.maxChars && this.#shards.size > 0) {
+    while (this.#chars > this.maxChars && this.#claims.size > 0) {
       before += step
-      for (const [shard, tail] of this.#shards) this.#dropped += this.#cut(shard, tail, before)
+      for (const tail of this.#claims.values()) this.#dropped += this.#cut(tail, before)
     }
   }
 
   /** Returns how many entries went. */
-  #cut(shard: number, tail: ShardTail, before: number): number {
-    const gone = [...taken(tail.commands, before), ...taken(tail.writes, before)]
+  #cut({ claim, commands, writes, formers }: ClaimTail, before: number): number {
+    const gone = [...taken(commands, before), ...taken(writes, before), ...taken(formers, before)]
     for (const { chars } of gone) this.#chars -= chars
-    if (tail.commands.length + tail.writes.length === 0) this.#shards.delete(shard)
+    if (commands.length + writes.length + formers.length === 0) this.#claims.delete(keyOf(claim))
     return gone.length
   }
 }
 
-const firstTimes = ({ commands, writes }: ShardTail): number[] =>
-  [commands[0]?.at, writes[0]?.at].filter((it) => it !== undefined)
+const keyOf = ({ shard, epoch }: Claim): string => `${shard} ${epoch}`
+
+function sessionOf(write: TailWrite): SessionId {
+  if (write.kind === 'commit') return write.change.sessionId
+  return write.kind === 'flush' ? write.flush.sessionId : write.sessionId
+}
+
+const firstTimes = ({ commands, writes, formers }: ClaimTail): number[] =>
+  [commands[0]?.at, writes[0]?.at, formers[0]?.at].filter((it) => it !== undefined)
 
 /** Removes what is older from the front. */
 function taken<T>(list: Timed<T>[], before: number): Timed<T>[] {
@@ -162,9 +197,9 @@ type Commands = Pick<CommandStream, 'accept' | 'hydrate'>
 
 /** The commands of shards, with everything that is accepted noted in the tail. */
 export function tailedCommands(commands: Commands, tail: WriteTail): Commands {
-  const note = ({ shard }: Claim, accepted: readonly AcceptedCommand[]): void => {
+  const note = (claim: Claim, accepted: readonly AcceptedCommand[]): void => {
     for (const { submission, acceptance } of accepted) {
-      if (acceptance.status === 'new') tail.accepted(shard, submission)
+      if (acceptance.status === 'new') tail.accepted(claim, submission)
     }
   }
   return {
@@ -180,5 +215,20 @@ export function tailedCommands(commands: Commands, tail: WriteTail): Commands {
     },
   }
 }
+
+/** Pins, with those that begin and end noted in the tail. */
+export const tailedHandover = (handover: Handover, tail: WriteTail): Handover => ({
+  pin: async (claim, sessionIds) => {
+    const reply = await handover.pin(claim, sessionIds)
+    if (reply.status === 'ok') for (const id of reply.pinned) tail.pinned(claim, 'pin', id)
+    return reply
+  },
+  unpin: async (claim, sessionIds) => {
+    const unpinned = await handover.unpin(claim, sessionIds)
+    for (const id of unpinned) tail.pinned(claim, 'unpin', id)
+    return unpinned
+  },
+  pins: (shard) => handover.pins(shard),
+})
 
 export const seqOf = (eventId: string): number => parseEventId(eventId)?.seq ?? 0

@@ -3,39 +3,15 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import type { Runtime, Turn } from '../../src/runtimes/runtime.js'
+import type { Runtime } from '../../src/runtimes/runtime.js'
 import { ShardAssignments } from '../../src/storage/shard-assignments.js'
 import { SessionHost } from '../../src/worker/session-host.js'
+import { HeldTurns } from '../support/held-turns.js'
 import { WorkerCluster } from '../support/worker-cluster.js'
 
 const PATIENCE = { timeout: 15_000, interval: 5 } as const
 /** Long enough that a turn which is cut fails the test. */
 const DRAIN_MS = 30_000
-
-/** Turns that stream until they are told to end; which worker runs them stands in their text. */
-class Held implements Runtime {
-  readonly #waiting = new Map<string, () => void>()
-  running: string[] = []
-
-  async run(turn: Turn): Promise<{ output: string }> {
-    const { id } = turn.task
-    if (!turn.progress.openMessage) await turn.journal.messageStarted('none')
-    this.running.push(id)
-    turn.journal.text('begun ')
-    await new Promise<void>((resolve, reject) => {
-      this.#waiting.set(id, resolve)
-      turn.signal.addEventListener('abort', () => reject(turn.signal.reason))
-    })
-    turn.journal.text('ended')
-    const usage = { promptTokens: 1, completionTokens: 1 }
-    await turn.journal.messageEnded({ toolCalls: [], finishReason: 'stop', usage, cost: 0 })
-    return { output: 'done' }
-  }
-
-  end(taskId: string): void {
-    this.#waiting.get(taskId)?.()
-  }
-}
 
 const quick: Runtime = { run: async (turn) => ({ output: turn.task.description }) }
 
@@ -68,7 +44,7 @@ test('an idle session goes on at the next owner, whose events follow without a g
 })
 
 test('a turn that ends within a moment of the move needs no pin, and the next one begins at the next owner', async () => {
-  const held = new Held()
+  const held = new HeldTurns()
   const { cluster, first, second } = await clusterOf(held)
   const notePins = vi.spyOn(ShardAssignments.prototype, 'notePins')
   onTestFinished(() => notePins.mockRestore())
@@ -99,7 +75,7 @@ test('a turn that ends within a moment of the move needs no pin, and the next on
 })
 
 test('a running turn is not cut, commands for its session wait, and run after it at the next owner', async () => {
-  const held = new Held()
+  const held = new HeldTurns()
   const { cluster, first, second } = await clusterOf(held)
   const session = await cluster.spawn('llm', { description: 'long' })
   await session.textBegins()
@@ -124,7 +100,7 @@ test('a running turn is not cut, commands for its session wait, and run after it
 })
 
 test('cancel and stop reach the turn that stayed behind', async () => {
-  const held = new Held()
+  const held = new HeldTurns()
   const { cluster, first, second } = await clusterOf(held)
   const [one, two] = [
     await cluster.spawn('llm', { description: '1' }),
@@ -146,7 +122,7 @@ test('cancel and stop reach the turn that stayed behind', async () => {
 })
 
 test('when the worker of a pinned turn is dead the owner goes on with it', async () => {
-  const held = new Held()
+  const held = new HeldTurns()
   const { cluster, first, second } = await clusterOf(held)
   const session = await cluster.spawn('llm', { description: 'long' })
   await session.textBegins()
@@ -164,7 +140,7 @@ test('when the worker of a pinned turn is dead the owner goes on with it', async
 })
 
 test('a pinned session moves with its shard from owner to owner, also back to its holder', async () => {
-  const held = new Held()
+  const held = new HeldTurns()
   const { cluster, first, second } = await clusterOf(held)
   const third = await cluster.join('third')
   const session = await cluster.spawn('llm', { description: 'long' })
@@ -186,7 +162,7 @@ test('a pinned session moves with its shard from owner to owner, also back to it
 })
 
 test('a worker that stops waits for its turns, and the others have its shards meanwhile', async () => {
-  const held = new Held()
+  const held = new HeldTurns()
   const { cluster, second } = await clusterOf(held, DRAIN_MS)
   const [busy, idle] = [
     await cluster.spawn('llm', { description: 'long' }),
@@ -211,7 +187,7 @@ test('a worker that stops waits for its turns, and the others have its shards me
 })
 
 test('a turn that outlasts the time for draining is cut as recorded, and goes on without counting as an attempt', async () => {
-  const held = new Held()
+  const held = new HeldTurns()
   const { cluster, first, second } = await clusterOf(held, 200)
   const session = await cluster.spawn('llm', { description: 'long' })
   await session.textBegins()

@@ -9,16 +9,25 @@ import { join } from 'node:path'
 import { onTestFinished, vi } from 'vitest'
 import { workerStorage } from '../../src/assembly/worker-parts.js'
 import { type Budgets, unlimitedBudgets } from '../../src/budget/budgets.js'
-import type { Acceptance, Bus, EdgeOutbox, OutEntry } from '../../src/bus/bus.js'
+import type { Acceptance, Bus, EdgeOutbox, OutEntry, StoredEvent } from '../../src/bus/bus.js'
 import type { Command } from '../../src/bus/command.js'
 import { createMemoryBus } from '../../src/bus/memory-bus.js'
 import type { Member } from '../../src/cluster/cluster.js'
 import type { LoggedEvent, LoggedEventType } from '../../src/protocol/events.js'
-import { type NodeId, newCommandId, newNodeId, newSessionId, newTaskId } from '../../src/protocol/ids.js'
+import {
+  LOG_START,
+  type NodeId,
+  newCommandId,
+  newNodeId,
+  newSessionId,
+  newTaskId,
+  parseEventId,
+} from '../../src/protocol/ids.js'
 import { newTask, type SessionType, type Task } from '../../src/protocol/session.js'
 import type { Gate } from '../../src/runtimes/gate.js'
 import type { Runtime } from '../../src/runtimes/runtime.js'
 import type { Database } from '../../src/storage/database.js'
+import { Events } from '../../src/storage/events.js'
 import { Nodes } from '../../src/storage/nodes.js'
 import { Sessions } from '../../src/storage/sessions.js'
 import { type Assignment, ShardAssignments } from '../../src/storage/shard-assignments.js'
@@ -85,6 +94,7 @@ export class WorkerCluster {
   readonly #assignments: ShardAssignments
   #outbox!: EdgeOutbox
   #leader: TestLeader | undefined
+  #reopened = false
 
   private constructor(
     readonly bus: Bus,
@@ -113,7 +123,7 @@ export class WorkerCluster {
       onEntries: (entries) => {
         for (const entry of entries) cluster.#see(entry)
       },
-      onReopened: () => undefined,
+      onReopened: () => void cluster.#resumeAll(),
     })
     return cluster
   }
@@ -184,6 +194,14 @@ export class WorkerCluster {
   async assign(owner: NodeId): Promise<void> {
     const { epoch } = await this.#assignment()
     await this.#assignments.assign([{ shard: SHARD, expectedEpoch: epoch, owner }], undefined)
+  }
+
+  /** Resolves when PostgreSQL has a session's events up to this number. */
+  async projected(session: TestSession, seq: number): Promise<void> {
+    await vi.waitFor(async () => {
+      const last = await new Events(this.database).last(session.id)
+      if ((last?.seq ?? 0) < seq) throw new Error(`PostgreSQL has ${last?.seq} events`)
+    }, PATIENCE)
   }
 
   /** Declares a node dead and tells the others, as the leader does. */
@@ -261,7 +279,12 @@ export class WorkerCluster {
 
   async #submit(sessionId: string, command: Command, fresh: boolean): Promise<void> {
     const route = { sessionId, commandId: command.id, type: command.type, tenant: TENANT, fresh }
-    await this.bus.commands.submit({ ...route, outbox: this.#outbox.name, body: JSON.stringify(command) })
+    const submission = { ...route, outbox: this.#outbox.name, body: JSON.stringify(command) }
+    // A store that fails over does not answer, or is not whole yet.
+    await vi.waitFor(async () => {
+      const { status } = await this.bus.commands.submit(submission)
+      if (status !== 'ok') throw new Error(`a command was answered ${status}`)
+    }, PATIENCE)
   }
 
   /** Plays the client: a gap, a repetition or a piece at the wrong place fails the test. */
@@ -274,13 +297,40 @@ export class WorkerCluster {
     const session = this.#sessions.get(entry.sessionId)
     if (!session) return
     if (entry.kind === 'events') {
-      for (const { body } of entry.events) session.events.push(JSON.parse(body) as LoggedEvent)
+      this.#hear(session, entry.events)
       return
     }
     const before = session.texts.get(entry.messageId) ?? ''
+    if (this.#reopened && Buffer.byteLength(before) >= entry.offset + entry.bytes) return
     if (Buffer.byteLength(before) !== entry.offset) throw new Error(`text at ${entry.offset} after ${before.length}`)
     const { data } = JSON.parse(entry.json) as { data: { chunk: string } }
     session.texts.set(entry.messageId, before + data.chunk)
+  }
+
+  /** After a store has failed over the client hears some things again. */
+  #hear(session: TestSession, events: readonly StoredEvent[]): void {
+    const heard = seqOf(session.events.at(-1)?.eventId)
+    for (const { eventId, body } of events) {
+      if (!this.#reopened || seqOf(eventId) > heard) session.events.push(JSON.parse(body) as LoggedEvent)
+    }
+  }
+
+  async #resumeAll(): Promise<void> {
+    this.#reopened = true
+    await Promise.all([...this.#sessions.values()].map((session) => this.#resume(session)))
+  }
+
+  /** As an edge does; until the store has what the client has seen. */
+  async #resume(session: TestSession): Promise<void> {
+    await vi.waitFor(async () => {
+      const last = session.events.at(-1)?.eventId ?? LOG_START
+      const resumed = await this.bus.log.resume(session.id, this.#outbox.name, last, 1_000)
+      if (resumed.status !== 'ok') throw new Error(`a session could not be resumed: ${resumed.status}`)
+      this.#hear(session, resumed.events)
+      const { part } = resumed
+      if (part && part.text.length > (session.texts.get(part.messageId) ?? '').length)
+        session.texts.set(part.messageId, part.text)
+    }, PATIENCE)
   }
 
   async #stop(): Promise<void> {
@@ -292,6 +342,8 @@ export class WorkerCluster {
     await rm(this.root, { recursive: true, force: true })
   }
 }
+
+const seqOf = (eventId: string | undefined): number => parseEventId(eventId ?? '')?.seq ?? 0
 
 const taskOf = (input: Partial<Task> & { description: string }): Task => ({
   ...newTask({ type: 'general', priority: 'medium', description: input.description }, new Date()),

@@ -1,15 +1,17 @@
 -- claim.lua: installs the epoch that Postgres granted to a worker; this copy only ratchets up.
 -- KEYS 1 shard hash (epoch, owner, cursor, paused, store = run id and replication id of the server in which an owner last had
 --   everything); derives <1>:work <1>:pins <1>:cold and, from ARGV 4, s:<sid> of each session in the first
--- ARGV 1 owner  2 granted epoch  3 key layout  4 key base  5 1 when the owner has everything in this server
+-- ARGV 1 owner  2 granted epoch  3 key layout  4 key base  5 1 when the owner has everything in this server, - to claim only in
+--   the server that store tells
 -- Reply {"ok", {session with commands…}, {session with unprojected events…}, {pinned session, "node epoch"…}, {session that is
 --   not here and has commands, seconds since the first of them…}, cursor, 1 when this is another server than store tells | 0}
---   | {"fenced", stored epoch}
+--   | {"fenced", stored epoch} | {"changed"}
 local s = redis.call('HMGET', KEYS[1], 'epoch', 'cursor', 'store')
 local stored = tonumber(s[1] or '0')
 if stored > tonumber(ARGV[2]) then return { 'fenced', tostring(stored) } end
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local store = run .. ' ' .. string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+if ARGV[5] == '-' and s[3] and s[3] ~= store then return { 'changed' } end
 redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'owner', ARGV[1], 'layout', ARGV[3])
 redis.call('HDEL', KEYS[1], 'paused')
 if not s[3] or ARGV[5] == '1' then redis.call('HSET', KEYS[1], 'store', store) end

@@ -20,6 +20,11 @@ local function storedEpoch(shard)
   return stored
 end
 
+-- A later owner that writes to a pinned session has seen its pin end, which the store has forgotten.
+local function pinned(stored, epoch, pin)
+  return stored <= epoch and tonumber(pin) < epoch and 'rollback ' or 'fenced '
+end
+
 local function popped(list, count)
   local freed = 0
   for _, body in ipairs(call('LPOP', list, count) or {}) do freed = freed + #body end
@@ -47,7 +52,7 @@ local function commit(at, first, last)
   local s = call('HMGET', session, 'commit', 'seq', 'older', 'waiting', 'epoch', 'part', 'inbox', 'control', 'work', 'subs',
     'pin')
   if s[1] == id then return 'ok' end
-  if s[11] and s[11] ~= epochText then return 'fenced ' .. stored end
+  if s[11] and s[11] ~= epochText then return pinned(stored, epoch, s[11]) .. stored end
   if not s[11] and stored ~= epoch then return (stored > epoch and 'fenced ' or 'rollback ') .. stored end
   local seq = tonumber(s[2] or '-1') -- a session that is not here has no head to match
   if seq ~= tonumber(expected) or tonumber(s[5] or '0') > epoch then return 'head ' .. seq end

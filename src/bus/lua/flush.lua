@@ -19,6 +19,11 @@ local function fanOut(subs, session, head, json)
   end
 end
 
+-- A later owner that writes to a pinned session has seen its pin end, which the store has forgotten.
+local function pinned(stored, epoch, pin)
+  return stored <= epoch and tonumber(pin) < epoch and 'rollback ' or 'fenced '
+end
+
 local function flush(head, text, json)
   local number, epochText, sid, message, offsetText, seq = string.match(head, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
   local epoch, offset = tonumber(epochText), tonumber(offsetText)
@@ -26,7 +31,7 @@ local function flush(head, text, json)
   local session = base .. 's:' .. sid
   local part = session .. ':part'
   local s = call('HMGET', session, 'part', 'seq', 'subs', 'pin')
-  if s[4] and s[4] ~= epochText then return 'fenced ' .. stored end
+  if s[4] and s[4] ~= epochText then return pinned(stored, epoch, s[4]) .. stored end
   if not s[4] and stored ~= epoch then return (stored > epoch and 'fenced ' or 'rollback ') .. stored end
   if not s[2] then return 'gap 0' end
   local same = s[1] == message

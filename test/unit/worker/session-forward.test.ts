@@ -49,7 +49,7 @@ async function fixture(eventsOf: (sessionId: string) => readonly (NewEvent & { e
   const forward = async (upTo?: number) => {
     const record = await bus.log.load(sessionId)
     if (!record) throw new Error('the session is not there')
-    return await forwardSession(record, owner.claimed, bus.log, storage, upTo)
+    return (await forwardSession(record, owner.claimed, bus.log, storage, upTo)).events
   }
   return { bus, edge, owner, sessionId, stored, waiting, forward }
 }

@@ -3,7 +3,7 @@ import type { Claim, Claimed, CommandBell, Refused, SessionLog } from '../../../
 import { newSessionId } from '../../../src/protocol/ids.js'
 import type { Projector } from '../../../src/worker/projector.js'
 import type { SessionHost } from '../../../src/worker/session-host.js'
-import { type OwnedShard, ShardOwner } from '../../../src/worker/shard-owner.js'
+import { type OwnedShard, ShardOwner, type ShardOwnerOptions } from '../../../src/worker/shard-owner.js'
 import type { Takeover } from '../../../src/worker/turn.js'
 
 const row = (shard: number): OwnedShard => ({ shard, epoch: 1, state: 'assigned', previousOwner: undefined })
@@ -39,6 +39,7 @@ function fixture() {
     },
     release: async () => undefined,
     raise,
+    claimNew: claim as unknown as ShardOwnerOptions['claimNew'],
     giveBack: async () => undefined,
     onCold: () => undefined,
     formerOwner,

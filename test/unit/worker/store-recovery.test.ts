@@ -8,6 +8,7 @@ import type { Submission } from '../../../src/bus/command.js'
 import { newSessionId } from '../../../src/protocol/ids.js'
 import type { OwnedShard } from '../../../src/worker/shard-owner.js'
 import { StoreRecovery } from '../../../src/worker/store-recovery.js'
+import { TailReplay } from '../../../src/worker/tail-replay.js'
 import { WriteTail } from '../../../src/worker/write-tail.js'
 
 const SHARD = 5
@@ -29,6 +30,7 @@ function fixture() {
       return { status: 'ok' } as const
     }),
     pause: vi.fn(async () => undefined),
+    claimSame: vi.fn(async () => undefined),
     settle: vi.fn(async () => {
       calls.push('settle')
       return { status: 'ok' } as const
@@ -67,10 +69,15 @@ function fixture() {
     return state.head - before
   })
   const raise = vi.fn(async () => void calls.push('raise'))
-  const handling = { forward, raise, onRestored, onCleared, onLost }
+  const replay = new TailReplay({ store, log, handover: undefined, tail, forward })
+  const askFormers = vi.fn(async (_claim: Claim, formers: Iterable<string>) => {
+    for (const node of formers) calls.push(`ask ${node}`)
+    return true
+  })
+  const handling = { replay, askFormers, raise, onRestored, onCleared, onLost }
   const recovery = new StoreRecovery({ store, log, tail, owned, assigned, ...handling, logger })
   onTestFinished(() => recovery.stop())
-  return { recovery, tail, calls, state, store, log, assigned, onLost, raise, projected, handlers }
+  return { recovery, tail, calls, state, store, log, assigned, askFormers, onLost, raise, projected, handlers }
 }
 
 const change = (commitId: string, expectedSeq: number, events = ['e']): Change => ({
@@ -87,8 +94,8 @@ test('commands go back before writes, writes in their order, and what the store 
   tail.flushed(claim, { sessionId, messageId: 'm', offset: 0, text: 't', headSeq: 1, json: '{}' })
   tail.committed(claim, change('lost', 1))
   tail.committed(claim, change('lost too', 2, ['e', 'e']))
-  tail.accepted(SHARD, command('a'))
-  tail.accepted(SHARD, command('b'))
+  tail.accepted(claim, command('a'))
+  tail.accepted(claim, command('b'))
 
   const done = recovery.restore(claim)
   expect(recovery.isRestoring(SHARD)).toBe(true)
@@ -98,6 +105,41 @@ test('commands go back before writes, writes in their order, and what the store 
   expect(calls).toEqual(['claim', 'restore a b', ...writes, 'settle', 'restored', 'cleared'])
   expect(recovery.isRestoring(SHARD)).toBe(false)
   expect(recovery.isDoubted(SHARD)).toBe(false)
+})
+
+test('who wrote before puts back first, and once more after our commands when something is missing', async () => {
+  const { recovery, tail, calls, askFormers } = fixture()
+  tail.follows(claim, 'former@1')
+  tail.accepted(claim, command('a'))
+  askFormers.mockImplementationOnce(async () => {
+    calls.push('not whole')
+    return false
+  })
+
+  expect(await recovery.restore(claim)).toBe(true)
+
+  expect(calls).toEqual(['not whole', 'claim', 'restore a', 'ask former@1', 'settle', 'restored', 'cleared'])
+  expect(recovery.isDoubted(SHARD)).toBe(false)
+})
+
+test('a shard whose former owner cannot put back what it wrote is in doubt', async () => {
+  const { recovery, tail, store, askFormers } = fixture()
+  tail.follows(claim, 'former@1')
+  askFormers.mockResolvedValue(false)
+
+  expect(await recovery.restore(claim)).toBe(true)
+
+  expect(recovery.isDoubted(SHARD)).toBe(true)
+  expect(store.settle).not.toHaveBeenCalled()
+})
+
+test('a shard is claimed in another store after its former owner has put back what that lacks', async () => {
+  const { recovery, tail, calls } = fixture()
+
+  expect(await recovery.claim(claim, 'former@1')).toMatchObject({ status: 'ok', storeChanged: false })
+
+  expect(calls).toEqual(['ask former@1', 'claim', 'settle'])
+  expect(tail.formersOf(claim)).toEqual(new Set(['former@1']))
 })
 
 test('a shard that Postgres gives to another is let go of, and nothing is written', async () => {
@@ -123,7 +165,7 @@ test('while Postgres does not answer the shard refuses commands and waits, and g
 
 test('a store that fails over again meanwhile is restored from the beginning', async () => {
   const { recovery, tail, store, calls } = fixture()
-  tail.accepted(SHARD, command('a'))
+  tail.accepted(claim, command('a'))
   vi.mocked(store.restore).mockResolvedValueOnce({ status: 'rollback', epoch: 2 })
 
   expect(await recovery.restore(claim)).toBe(true)

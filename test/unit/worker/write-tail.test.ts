@@ -33,16 +33,18 @@ test('writes of a session stay in their order, those of others apart', () => {
   tail.flushed(claim(1), flush(a, 1))
   tail.committed(claim(1), change(b, 4))
   tail.committed(claim(1), change(a, 1))
-  tail.accepted(1, command(a, 'x'))
-  tail.accepted(1, command(b, 'y'))
+  tail.accepted(claim(1), command(a, 'x'))
+  tail.accepted(claim(1), command(b, 'y'))
 
-  const writes = tail.writesOf(1)
+  const writes = tail.writesOf(claim(1))
 
   expect(writes.get(a)?.map(({ kind }) => kind)).toEqual(['commit', 'flush', 'commit'])
   expect(writes.get(b)).toHaveLength(1)
-  expect(tail.commandsOf(1).map(({ commandId }) => commandId)).toEqual(['x', 'y'])
-  expect([tail.lastSeqOf(1, a), tail.lastSeqOf(1, b), tail.lastSeqOf(1, 'other')]).toEqual([2, 5, 0])
-  expect(tail.commandsOf(2)).toEqual([])
+  expect(tail.commandsOf(claim(1)).map(({ commandId }) => commandId)).toEqual(['x', 'y'])
+  expect([tail.lastSeqOf(claim(1), a), tail.lastSeqOf(claim(1), b), tail.lastSeqOf(claim(1), 'other')]).toEqual([
+    2, 5, 0,
+  ])
+  expect(tail.commandsOf(claim(2))).toEqual([])
 })
 
 test('nothing goes for its age before the store has been seen to be the same', () => {
@@ -52,14 +54,14 @@ test('nothing goes for its age before the store has been seen to be the same', (
   clock.now += 60_000
   tail.committed(claim(1), change(id, 1))
 
-  expect(tail.writesOf(1).get(id)).toHaveLength(2)
-  tail.confirm((shard) => shard !== 1)
-  expect(tail.writesOf(1).get(id)).toHaveLength(2)
+  expect(tail.writesOf(claim(1)).get(id)).toHaveLength(2)
+  tail.confirm(({ shard }) => shard !== 1)
+  expect(tail.writesOf(claim(1)).get(id)).toHaveLength(2)
   tail.confirm(everywhere)
-  expect(tail.writesOf(1).get(id)).toMatchObject([{ change: { expectedSeq: 1 } }])
+  expect(tail.writesOf(claim(1)).get(id)).toMatchObject([{ change: { expectedSeq: 1 } }])
   clock.now += 5_001
   tail.confirm(everywhere)
-  expect(tail.writesOf(1).size).toBe(0)
+  expect(tail.writesOf(claim(1)).size).toBe(0)
   expect(tail.dropped).toBe(0)
 })
 
@@ -72,7 +74,7 @@ test('the oldest of all shards goes when there is too much, and is counted', () 
     tail.committed(claim(shard), change(ids[n % 2] ?? '', n, 'x'.repeat(1_000)))
   }
 
-  const kept = [1, 2].flatMap((shard) => [...tail.writesOf(shard).values()].flat())
+  const kept = [1, 2].flatMap((shard) => [...tail.writesOf(claim(shard)).values()].flat())
 
   const seqs = kept.map((it) => (it.kind === 'commit' ? it.change.expectedSeq : -1)).sort((a, b) => a - b)
   expect(kept.length).toBeGreaterThan(40)
@@ -85,16 +87,29 @@ test('a single write that is larger than all that may be kept does not stay', ()
   const { tail } = fixture(1_000)
   tail.committed(claim(1), change(newSessionId(1), 0, 'x'.repeat(5_000)))
 
-  expect(tail.writesOf(1).size).toBe(0)
+  expect(tail.writesOf(claim(1)).size).toBe(0)
   expect(tail.dropped).toBe(1)
 })
 
-test('a shard that went to another owner leaves nothing behind', () => {
+test('what was written under a former claim stays apart, in the order of the claims', () => {
+  const { tail } = fixture()
+  const id = newSessionId(1)
+  const later: Claim = { ...claim(1), epoch: 3 }
+  tail.committed(later, change(id, 7))
+  tail.follows(later, 'former@1')
+  tail.committed(claim(1), change(id, 0))
+
+  expect(tail.claimsOf(1)).toEqual([claim(1), later])
+  expect(tail.writesOf(later).get(id)).toMatchObject([{ change: { expectedSeq: 7 } }])
+  expect([tail.formersOf(later), tail.formersOf(claim(1))]).toEqual([new Set(['former@1']), new Set()])
+})
+
+test('what has no place in the store any more is forgotten', () => {
   const { tail } = fixture()
   tail.committed(claim(1), change(newSessionId(1), 0))
   tail.committed(claim(2), change(newSessionId(2), 0))
 
-  tail.forget(1)
+  tail.forget(claim(1))
 
-  expect([tail.writesOf(1).size, tail.writesOf(2).size]).toEqual([0, 1])
+  expect([tail.writesOf(claim(1)).size, tail.writesOf(claim(2)).size]).toEqual([0, 1])
 })
