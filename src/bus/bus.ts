@@ -9,7 +9,7 @@
  * Every write by a worker carries its `Claim`; a write under an epoch that is not the stored one changes nothing.
  */
 import type { NodeId, SessionId } from '../protocol/ids.js'
-import type { Session, SessionStatus } from '../protocol/session.js'
+import type { Session, SessionOptions, SessionStatus } from '../protocol/session.js'
 import type { Outbox, Submission } from './command.js'
 import type { DormantSession, Whereabouts } from './dormant.js'
 
@@ -129,6 +129,8 @@ export interface SmallState {
   readonly session: Session
   /** The subject that spawned the session. */
   readonly owner?: string
+  /** What it was spawned with. */
+  readonly options?: SessionOptions
   /** Number of the last turn that began. */
   readonly turn: number
   /** Ids of waiting commands that were cancelled: they are passed over when their turn comes. */

@@ -3,7 +3,7 @@
  */
 import type { RequestId } from '../protocol/commands.js'
 import type { NodeId, SessionId } from '../protocol/ids.js'
-import type { SessionType, Task } from '../protocol/session.js'
+import type { SessionOptions, SessionType, Task } from '../protocol/session.js'
 
 interface Identified {
   /** The client's own id, or one that the edge minted. Within a session it takes effect once. */
@@ -17,6 +17,7 @@ export interface SpawnCommand extends Identified {
   readonly owner?: string
   readonly orchestratorId: string
   readonly sessionType: SessionType
+  readonly options?: SessionOptions
   readonly task: Task
   readonly createdAt: string
 }

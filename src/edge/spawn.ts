@@ -126,6 +126,7 @@ export class Spawn {
       owner,
       orchestratorId: payload.orchestratorId,
       sessionType: type,
+      ...(payload.options && { options: payload.options }),
       task: newTask(payload.task, now),
       createdAt: now.toISOString(),
       ...(asker.requestId !== undefined && { requestId: asker.requestId }),
@@ -156,6 +157,7 @@ function hashOf({ payload }: SpawnMessage): string {
     typeof payload.task === 'string'
       ? { description: payload.task }
       : { ...payload.task, createdAt: undefined, updatedAt: undefined, status: undefined }
-  const meaning = [payload.orchestratorId, payload.sessionType ?? DEFAULT_TYPE, payload.memoryProfile ?? '', task]
+  const meaning: unknown[] = [payload.orchestratorId, payload.sessionType ?? DEFAULT_TYPE, payload.memoryProfile ?? '']
+  meaning.push(task, ...(payload.options ? [payload.options] : []))
   return createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 32)
 }

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { delegationIdSchema, delegationSchema } from './federation.js'
 import { eventIdSchema } from './ids.js'
-import { freeFormSchema, SESSION_TYPES, taskInputSchema } from './session.js'
+import { freeFormSchema, SESSION_TYPES, sessionOptionsSchema, taskInputSchema } from './session.js'
 
 const MAX_ID_CHARS = 128
 /** A list page; larger answers are paged with `cursor`. */
@@ -46,6 +46,7 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
       sessionType: z.enum(SESSION_TYPES).optional(),
       idempotencyKey: z.string().min(1).max(MAX_ID_CHARS).optional(),
       memoryProfile: z.string().max(MAX_ID_CHARS).optional(),
+      options: sessionOptionsSchema.optional(),
     }),
   }),
   z.object({

@@ -71,9 +71,10 @@ export interface TaskUsage {
   readonly duration: number
 }
 
-/** Intent of a model call: text of `messageId` follows as `stream_chunk`. */
+/** Intent of a model call: text of `messageId` follows as `stream_chunk`. `agent` where it is not the session's own. */
 export interface StreamStart extends Logged {
   readonly type: 'stream_start'
+  readonly agent?: string
   readonly messageId: string
   readonly metadata: { readonly model: string }
 }
@@ -81,6 +82,7 @@ export interface StreamStart extends Logged {
 /** Result of a model call. `text` is the whole message: exactly the chunks of `messageId`, joined. */
 export interface StreamEnd extends Logged {
   readonly type: 'stream_end'
+  readonly agent?: string
   readonly messageId: string
   readonly text: string
   readonly toolCalls: readonly { readonly callId: string; readonly name: string; readonly input: object }[]
@@ -97,6 +99,7 @@ export interface StreamEnd extends Logged {
 /** Intent of a tool call; durable before the tool runs. */
 export interface ToolCallStart extends Logged {
   readonly type: 'tool_call_start'
+  readonly agent?: string
   readonly data: {
     readonly sessionId: string
     readonly callId: string
@@ -110,6 +113,7 @@ export interface ToolCallStart extends Logged {
 
 export interface ToolCallResult extends Logged {
   readonly type: 'tool_call_result'
+  readonly agent?: string
   readonly data: {
     readonly sessionId: string
     readonly callId: string

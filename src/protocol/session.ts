@@ -31,6 +31,20 @@ function isShallow(value: unknown, levels: number): boolean {
   return levels > 0 && Object.values(value).every((inner) => isShallow(inner, levels - 1))
 }
 
+export const TOPOLOGIES = ['hierarchical', 'mesh', 'ring', 'star'] as const
+/** Agents of one session: each has a conversation of its own with the model, and they share one machine. */
+export const MAX_AGENTS = 16
+
+/** How a session is to be run; what a session's type has no use for is left alone. */
+export const sessionOptionsSchema = z.object({
+  /** Model of all its tasks, instead of the one that the settings name. */
+  model: z.string().min(1).max(128).optional(),
+  /** How the agents of a claude-flow session are to work together. */
+  topology: z.enum(TOPOLOGIES).optional(),
+  maxAgents: z.number().int().min(1).max(MAX_AGENTS).optional(),
+})
+export type SessionOptions = z.output<typeof sessionOptionsSchema>
+
 /** A task as a client sends it: an object, of which only `description` is needed, or just the text. */
 export const taskInputSchema = z.union([
   z.string().min(1).max(MAX_TASK_CHARS),

@@ -3,7 +3,7 @@
  * there first, so that another worker can go on from the last recorded step.
  */
 import type { FinishReason, ModelMessage, ToolRequest, Usage } from '../models/model.js'
-import type { Task } from '../protocol/session.js'
+import type { SessionOptions, Task } from '../protocol/session.js'
 import type { MemoryHolder } from './agent-memory.js'
 
 /** What a crash may do to a tool call: `read` and `idempotent` run again, `once` never does, `ask` waits for a human. */
@@ -13,6 +13,8 @@ export type EffectClass = 'read' | 'idempotent' | 'once' | 'ask'
 export interface OpenMessage {
   readonly messageId: string
   readonly text: string
+  /** Whose it is, where it is not the session's own. */
+  readonly agent?: string
 }
 
 /** Where a turn continues: nothing recorded yet, or what the last owner left. */
@@ -31,17 +33,20 @@ export interface Progress {
 
 /** The record of a turn. Each promise resolves when the entry is durable; none may be skipped or reordered. */
 export interface Journal {
-  /** Before a model call. Returns the id of the message whose text will follow. */
-  messageStarted(model: string): Promise<string>
+  /**
+   * Before a model call. Returns the id of the message whose text will follow. `agent` names who speaks where it is not
+   * the session itself.
+   */
+  messageStarted(model: string, agent?: string): Promise<string>
   /**
    * Text of the current message; sent within 20 ms, durable soon after. In a recovered turn the current message is
    * `progress.openMessage`, without a new `messageStarted`: text continues after what is recorded.
    */
   text(chunk: string): void
-  /** After a model call. `cost` in US dollars. */
+  /** After a model call, `cancelled` when it was cut and will not go on. `cost` in US dollars. */
   messageEnded(end: {
     readonly toolCalls: readonly ToolRequest[]
-    readonly finishReason: FinishReason
+    readonly finishReason: FinishReason | 'cancelled'
     readonly usage: Usage
     readonly cost: number
   }): Promise<void>
@@ -49,7 +54,7 @@ export interface Journal {
    * Before a tool call; not again for a call that `progress.openCalls` reports as started. An outcome means that the call
    * must not run: it may have run before, or nobody could note down that it would.
    */
-  toolStarted(call: ToolRequest, effect: EffectClass): Promise<ToolOutcome | undefined>
+  toolStarted(call: ToolRequest, effect: EffectClass, agent?: string): Promise<ToolOutcome | undefined>
   toolEnded(call: ToolRequest, outcome: ToolOutcome): Promise<void>
 }
 
@@ -77,13 +82,24 @@ export interface Allowance {
   settle(usage: Usage, tools?: readonly string[]): Promise<void>
 }
 
+/** Why a turn is asked to end; the reason of its abort signal. */
+export type Stopping =
+  /** By the client: the task ends as cancelled. */
+  | { readonly kind: 'cancelled' | 'stopped' }
+  /** By us: nothing more is recorded, and the next owner goes on. */
+  | { readonly kind: 'lost' | 'closed' | 'draining' }
+
 export interface Turn extends MemoryHolder {
   readonly task: Task
   readonly progress: Progress
   readonly journal: Journal
   /** Absolute path of the session's own directory; it exists. */
   readonly workspace: string
-  /** Aborted on cancel, stop and loss of ownership. */
+  /** What the session was spawned with. */
+  readonly options: SessionOptions
+  /** Number of the ownership under which this turn runs: what a runtime keeps outside of the journal is fenced by it. */
+  readonly epoch: number
+  /** Aborted on cancel, stop and loss of ownership, with a `Stopping`. */
   readonly signal: AbortSignal
   /**
    * Whether a tool call may run, by the charter and, where it asks for one, by a human. Resolves with the failed outcome of

@@ -4,7 +4,7 @@
  */
 import type { Part } from '../bus/bus.js'
 import type { ModelMessage, ToolRequest } from '../models/model.js'
-import type { LoggedEvent, NewEvent, StreamEnd, TaskUsage, ToolCallResult } from '../protocol/events.js'
+import type { LoggedEvent, NewEvent, StreamEnd, StreamStart, TaskUsage, ToolCallResult } from '../protocol/events.js'
 import type { Task } from '../protocol/session.js'
 import { taskPrompt, toolMessage } from '../runtimes/prompt.js'
 import type { Progress, ToolOutcome } from '../runtimes/runtime.js'
@@ -18,7 +18,7 @@ export interface OpenTurn {
   steps: number
   /** Takeovers after a crash since the last step that finished. */
   attempts: number
-  openMessageId: string | undefined
+  openMessage: { readonly messageId: string; readonly agent?: string } | undefined
   /** Tool calls without a result, by call id. */
   readonly openCalls: Map<string, ToolRequest & { started: boolean }>
   promptTokens: number
@@ -43,10 +43,10 @@ export class Conversation {
     switch (event.type) {
       case 'task_executing':
         this.#open = beginTurn(event.task, event.turn, Date.parse(event.timestamp))
-        this.#say({ role: 'user', text: taskPrompt(event.task, event.context) })
+        this.#say({ role: 'user', text: taskPrompt(event.task, event.context) }, undefined)
         break
       case 'stream_start':
-        if (this.#open) this.#open.openMessageId = event.messageId
+        if (this.#open) this.#open.openMessage = openMessageOf(event)
         break
       case 'stream_end':
         this.#endMessage(event)
@@ -55,7 +55,7 @@ export class Conversation {
         this.#startCall(event.data.callId)
         break
       case 'tool_call_result':
-        this.#endCall(event.data)
+        this.#endCall(event.data, event.agent)
         break
       case 'session_takeover':
         if (this.#open) this.#open.attempts = event.attempt
@@ -73,11 +73,11 @@ export class Conversation {
   /** Where the runtime goes on. `part` is the text of the open message, if any was written. */
   progress(part: Part | undefined): Progress {
     const open = this.#open
-    const messageId = open?.openMessageId
+    const message = open?.openMessage
+    const text = part?.messageId === message?.messageId ? (part?.text ?? '') : ''
     return {
       messages: [...this.#messages],
-      openMessage:
-        messageId === undefined ? undefined : { messageId, text: part?.messageId === messageId ? part.text : '' },
+      openMessage: message && { ...message, text },
       openCalls: [...(open?.openCalls.values() ?? [])],
       steps: open?.steps ?? 0,
     }
@@ -88,16 +88,17 @@ export class Conversation {
     return { promptTokens, completionTokens, cost, duration: Math.max(0, now - startedAt) }
   }
 
-  #say(message: ModelMessage): void {
-    if (this.remembers()) this.#messages.push(message)
+  /** What an agent of the session says and does stays its own: the session hears of it in its answer. */
+  #say(message: ModelMessage, agent: string | undefined): void {
+    if (agent === undefined && this.remembers()) this.#messages.push(message)
   }
 
   #endMessage(event: Omit<StreamEnd, 'eventId'>): void {
     const toolCalls = event.toolCalls.map((call) => ({ ...call, input: call.input as ToolRequest['input'] }))
-    this.#say({ role: 'assistant', text: event.text, ...(toolCalls.length > 0 && { toolCalls }) })
+    this.#say({ role: 'assistant', text: event.text, ...(toolCalls.length > 0 && { toolCalls }) }, event.agent)
     const open = this.#open
     if (!open) return
-    open.openMessageId = undefined
+    open.openMessage = undefined
     open.steps += 1
     open.attempts = 0
     open.promptTokens += event.metadata.promptTokens
@@ -111,12 +112,12 @@ export class Conversation {
     if (call) call.started = true
   }
 
-  #endCall({ callId, status, result, error }: ToolCallResult['data']): void {
+  #endCall({ callId, status, result, error }: ToolCallResult['data'], agent: string | undefined): void {
     const outcome: ToolOutcome =
       status === 'completed'
         ? { status, result: (result ?? {}) as Record<string, unknown> }
         : { status, error: error ?? 'failed' }
-    this.#say(toolMessage(callId, outcome))
+    this.#say(toolMessage(callId, outcome), agent)
     if (!this.#open) return
     this.#open.openCalls.delete(callId)
     this.#open.attempts = 0
@@ -127,6 +128,9 @@ export class Conversation {
   }
 }
 
+const openMessageOf = ({ messageId, agent }: Pick<StreamStart, 'messageId' | 'agent'>) =>
+  agent === undefined ? { messageId } : { messageId, agent }
+
 function beginTurn(task: Task, turn: number, startedAt: number): OpenTurn {
   return {
     task,
@@ -134,7 +138,7 @@ function beginTurn(task: Task, turn: number, startedAt: number): OpenTurn {
     startedAt,
     steps: 0,
     attempts: 0,
-    openMessageId: undefined,
+    openMessage: undefined,
     openCalls: new Map(),
     promptTokens: 0,
     completionTokens: 0,

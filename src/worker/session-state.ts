@@ -49,7 +49,8 @@ export function initialState(sessionId: string, spawn: SpawnCommand): SmallState
     metrics: { tokensUsed: 0, duration: 0, tasksCompleted: 0, errorsEncountered: 0, averageResponseTime: 0 },
     cost: 0,
   }
-  return { session, ...(spawn.owner !== undefined && { owner: spawn.owner }), turn: 0, cancelled: [] }
+  const { owner, options } = spawn
+  return { session, ...(owner !== undefined && { owner }), ...(options && { options }), turn: 0, cancelled: [] }
 }
 
 function brief(task: Task): Task {

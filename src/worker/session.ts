@@ -7,9 +7,10 @@ import { type Claim, LIMITS, type SessionRecord } from '../bus/bus.js'
 import type { Command, ControlCommand, ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import type { NewEvent } from '../protocol/events.js'
 import { isTerminal } from '../protocol/session.js'
+import type { Stopping } from '../runtimes/runtime.js'
 import type { SessionServices } from './session-services.js'
 import { type Along, SessionWriter, type SessionWriterOptions } from './session-writer.js'
-import { runTask, type Stopping, type Takeover, type TurnHost } from './turn.js'
+import { runTask, type Takeover, type TurnHost } from './turn.js'
 import { WriterLost } from './writer-lost.js'
 
 /** A turn that is told to end has this long: twice what killing a process group takes. */

@@ -2,14 +2,20 @@
  * The journal of a turn: each step's intent before it, its result after it, as events of the session's log. Recovery
  * reads them back (conversation.ts).
  */
-import type { Part } from '../bus/bus.js'
 import type { FinishReason, ToolRequest, Usage } from '../models/model.js'
 import type { RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
 import { newMessageId } from '../protocol/ids.js'
 import { NOT_NOTED, OUTCOME_UNKNOWN } from '../runtimes/prompt.js'
-import { type EffectClass, isRepeatable, type Journal, type Progress, type ToolOutcome } from '../runtimes/runtime.js'
+import {
+  type EffectClass,
+  isRepeatable,
+  type Journal,
+  type OpenMessage,
+  type Progress,
+  type ToolOutcome,
+} from '../runtimes/runtime.js'
 
 /** What every event of a turn carries. */
 export interface EventBase {
@@ -41,15 +47,19 @@ export interface JournalOptions {
   /** Where the turn goes on. */
   readonly progress: Pick<Progress, 'messages' | 'steps'>
   /** The message that a former owner left open. */
-  readonly part: Part | undefined
+  readonly part: OpenMessage | undefined
 }
 
 type MessageEnd = Parameters<Journal['messageEnded']>[0]
 
+type Opened = { -readonly [Key in keyof OpenMessage]: OpenMessage[Key] } & { readonly startedAt: number }
+
 export class StepJournal implements Journal {
   readonly #options: JournalOptions
-  #open: { readonly messageId: string; readonly startedAt: number; text: string } | undefined
+  #open: Opened | undefined
   readonly #effects = new Map<string, EffectClass>()
+  /** Who asked for the calls that run, where it is not the session itself. */
+  readonly #agents = new Map<string, string>()
   /** Model calls that have ended, and the ids of the calls that the last one asked for. */
   #step: number
   #asked: readonly string[]
@@ -60,15 +70,16 @@ export class StepJournal implements Journal {
     this.#step = progress.steps
     this.#asked = idsOf(progress.messages.findLast((message) => message.role === 'assistant')?.toolCalls)
     if (part) {
-      this.#open = { messageId: part.messageId, startedAt: performance.now(), text: part.text }
+      this.#open = { ...part, startedAt: performance.now() }
       options.openMessage(part.messageId)
     }
   }
 
-  async messageStarted(model: string): Promise<string> {
+  async messageStarted(model: string, agent?: string): Promise<string> {
     const messageId = newMessageId()
-    this.#open = { messageId, startedAt: performance.now(), text: '' }
-    await this.#options.record({ type: 'stream_start', ...this.#base(), messageId, metadata: { model } }, false)
+    const who = agent === undefined ? {} : { agent }
+    this.#open = { messageId, startedAt: performance.now(), ...who, text: '' }
+    await this.#options.record({ type: 'stream_start', ...this.#base(), ...who, messageId, metadata: { model } }, false)
     this.#options.openMessage(messageId)
     return messageId
   }
@@ -90,11 +101,13 @@ export class StepJournal implements Journal {
     if (this.#open) await this.#end('cancelled', [], { promptTokens: 0, completionTokens: 0 }, 0)
   }
 
-  async toolStarted(call: ToolRequest, effect: EffectClass): Promise<ToolOutcome | undefined> {
+  async toolStarted(call: ToolRequest, effect: EffectClass, agent?: string): Promise<ToolOutcome | undefined> {
     this.#effects.set(call.callId, effect)
+    if (agent !== undefined) this.#agents.set(call.callId, agent)
     const { sessionId, timestamp } = this.#base()
     const data = { sessionId, callId: call.callId, toolName: call.name, toolInput: call.input, effect, timestamp }
-    const event = { type: 'tool_call_start', ...this.#base(), data: { ...data, status: 'started' } } as const
+    const who = this.#whoAsked(call)
+    const event = { type: 'tool_call_start', ...this.#base(), ...who, data: { ...data, status: 'started' } } as const
     const begun = isRepeatable(effect) ? undefined : this.#beginOnce(call)
     const [refusal] = await Promise.all([begun, this.#options.record(event, false)])
     return refusal
@@ -115,7 +128,14 @@ export class StepJournal implements Journal {
     const final = (changesFiles ? await this.#options.saveWorkspace() : undefined) ?? outcome
     const { sessionId, timestamp } = this.#base()
     const data = { sessionId, callId: call.callId, toolName: call.name, ...final, timestamp }
-    await this.#options.record({ type: 'tool_call_result', ...this.#base(), data }, false)
+    await this.#options.record({ type: 'tool_call_result', ...this.#base(), ...this.#whoAsked(call), data }, false)
+    this.#effects.delete(call.callId)
+    this.#agents.delete(call.callId)
+  }
+
+  #whoAsked({ callId }: ToolRequest): { readonly agent?: string } {
+    const agent = this.#agents.get(callId)
+    return agent === undefined ? {} : { agent }
   }
 
   #base(): EventBase {
@@ -134,8 +154,18 @@ export class StepJournal implements Journal {
       completionTokens,
       cost,
     }
-    const { messageId, text } = open
-    const end = { type: 'stream_end', ...this.#base(), messageId, text, toolCalls, finishReason, metadata } as const
+    const { messageId, text, agent } = open
+    const who = agent === undefined ? {} : { agent }
+    const end = {
+      type: 'stream_end',
+      ...this.#base(),
+      ...who,
+      messageId,
+      text,
+      toolCalls,
+      finishReason,
+      metadata,
+    } as const
     await this.#options.record(end, true)
   }
 }

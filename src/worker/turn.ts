@@ -7,7 +7,7 @@ import type { ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
-import type { Progress, Turn } from '../runtimes/runtime.js'
+import type { Progress, Stopping, Turn } from '../runtimes/runtime.js'
 import { throughOutage } from '../storage/outage.js'
 import { permission } from './permission.js'
 import type { SessionServices } from './session-services.js'
@@ -15,13 +15,6 @@ import type { SessionWriter } from './session-writer.js'
 import { StepJournal } from './step-journal.js'
 import { TurnBudget } from './turn-budget.js'
 import { WriterLost } from './writer-lost.js'
-
-/** Why a turn is asked to end; the reason of its abort signal. */
-export type Stopping =
-  /** By the client: the task ends as cancelled. */
-  | { readonly kind: 'cancelled' | 'stopped' }
-  /** By us: nothing more is recorded, and the next owner goes on. */
-  | { readonly kind: 'lost' | 'closed' | 'draining' }
 
 /** Who had the session before, when a turn was left unfinished. */
 export interface Takeover {
@@ -41,7 +34,7 @@ const SUSPECT_ATTEMPTS = MAX_ATTEMPTS - 2
 export interface TurnHost {
   readonly id: string
   readonly tenant: string
-  readonly claim: { readonly owner: string }
+  readonly claim: { readonly owner: string; readonly epoch: number }
   readonly services: SessionServices
   readonly writer: SessionWriter
   takeTakeover(): Takeover | undefined
@@ -134,7 +127,7 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
   const { signal, restoreWorkspace } = course
   const progress = host.writer.conversation.progress(host.writer.takePart())
   const journal = openJournal(host, command, progress, course)
-  const { session, owner } = host.writer.state
+  const { session, owner, options = {} } = host.writer.state
   const { type, orchestratorId } = session
   const applicant = { tenant: host.tenant, priority: command.task.priority, type }
   let release = services.slots.tryAcquire(applicant)
@@ -157,6 +150,8 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
       progress,
       journal: type === 'echo' ? journal : budget.counted(journal),
       workspace,
+      options,
+      epoch: host.claim.epoch,
       signal,
       reserve: (call) => budget.reserve(call),
       permit: async (call) => permission(services.gate, workspace, call),

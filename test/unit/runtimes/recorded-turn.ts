@@ -69,6 +69,8 @@ export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> 
     progress: progressOf(task, options.entries ?? []),
     journal: journalOf(record, options.refusal ?? (() => undefined)),
     workspace: options.workspace ?? (await mkdtemp(join(tmpdir(), 'workspace-'))),
+    options: {},
+    epoch: 1,
     signal: abort.signal,
     permit: async (call) => options.permit?.(call),
     reserve: options.reserve ?? (async ({ maxTokens }) => ({ maxTokens, settle: async () => undefined })),
