@@ -205,7 +205,7 @@ export class Daemon {
       import('./assembly/worker-parts.js'),
     ])
     const { config, node, log } = this.#foundation
-    const kinds = await runtimes({ config, member, metrics: this.#metrics, lifecycle: this.#lifecycle })
+    const kinds = await runtimes({ config, member, metrics: this.#metrics, lifecycle: this.#lifecycle, database })
     const worker = new Worker({
       bus,
       member,

@@ -8,6 +8,8 @@ import type { Config } from '../config/load.js'
 import { metered } from '../models/metered.js'
 import { selectModel } from '../models/select.js'
 import { type NodeId, newDeadLetterId } from '../protocol/ids.js'
+import { ClaudeSessions } from '../runtimes/claude/claude-sessions.js'
+import { ClaudeCode } from '../runtimes/claude-code.js'
 import { Echo } from '../runtimes/echo.js'
 import type { Gate } from '../runtimes/gate.js'
 import { LlmLoop } from '../runtimes/llm-loop.js'
@@ -26,6 +28,7 @@ import { Projection } from '../storage/projection.js'
 import { Sessions } from '../storage/sessions.js'
 import { ShardAssignments } from '../storage/shard-assignments.js'
 import { ToolIntents } from '../storage/tool-intents.js'
+import { Transcripts } from '../storage/transcripts.js'
 import { Workspaces } from '../storage/workspaces.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import type { WorkerStorage } from '../worker/worker-storage.js'
@@ -76,9 +79,10 @@ export interface RuntimeParts {
   readonly metrics: Metrics
   readonly member: Pick<Member, 'relayBeats'>
   readonly lifecycle: Lifecycle
+  readonly database: Database
 }
 
-export async function runtimes({ config, metrics, member, lifecycle }: RuntimeParts): Promise<Runtimes> {
+export async function runtimes({ config, metrics, member, lifecycle, database }: RuntimeParts): Promise<Runtimes> {
   const { openai, anthropic, worker } = config
   const select = () =>
     selectModel({
@@ -98,7 +102,21 @@ export async function runtimes({ config, metrics, member, lifecycle }: RuntimePa
   lifecycle.started('supervisor of commands', () => supervisor.stop())
   const options = { allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox, supervisor }
   const tools = standardTools({ ...options, onCall: (call) => metrics.toolCall(call) })
-  return new Runtimes({ echo: new Echo(), llm: new LlmLoop({ selectModel: model, costOf, tools }) })
+  const claude = new ClaudeSessions({
+    ...anthropic,
+    costOf,
+    transcripts: new Transcripts(database),
+    sandbox,
+    supervisor,
+    limits: { max: config.claude.maxProcesses, idleMs: config.claude.idleTimeoutMs },
+    onToolCall: (call) => metrics.toolCall(call),
+  })
+  lifecycle.started('Claude Code', () => claude.stop())
+  return new Runtimes({
+    echo: new Echo(),
+    llm: new LlmLoop({ selectModel: model, costOf, tools }),
+    'claude-code': new ClaudeCode(claude),
+  })
 }
 
 /** Every call is allowed until a charter says otherwise. */

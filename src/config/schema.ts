@@ -3,7 +3,7 @@
  * sections stand in the folder `schema`.
  */
 import { auth } from './schema/access.js'
-import { anthropic, budget, memory, neolith, openai } from './schema/models.js'
+import { anthropic, budget, claude, memory, neolith, openai } from './schema/models.js'
 import { logging, monitoring } from './schema/observation.js'
 import { server, session, worker } from './schema/server.js'
 import { cluster, database, redis } from './schema/stores.js'
@@ -24,6 +24,7 @@ export {
 export const SETTINGS = {
   openai,
   anthropic,
+  claude,
   server,
   auth,
   redis,

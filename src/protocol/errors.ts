@@ -86,6 +86,11 @@ export const ERRORS = {
     http: 503,
     retryable: false,
   },
+  anthropic_key_missing: {
+    text: 'Anthropic API key is required',
+    http: 503,
+    retryable: false,
+  },
   model_auth: { text: '{provider} Authentication Error: {reason}', http: 502, retryable: false },
   model_rate_limit: { text: 'Rate Limit Error: {reason}', http: 502, retryable: true },
   model_quota: { text: 'Quota Exceeded: {reason}', http: 502, retryable: false },
@@ -95,6 +100,11 @@ export const ERRORS = {
     text: 'Sessions of type {type} cannot run here: {reason}',
     http: 501,
     retryable: false,
+  },
+  runtime_failed: {
+    text: 'Claude Code gave the task up: {reason}; the session can take another task',
+    http: 502,
+    retryable: true,
   },
   too_many_steps: {
     text: 'The task needed more than {limit} model calls; split it or say more precisely when it is done',

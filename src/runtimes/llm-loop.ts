@@ -12,7 +12,7 @@ import { userFailure } from '../models/user-failure.js'
 import { ServiceError } from '../protocol/errors.js'
 import { type CONTINUATION_BACKOFF, completeAnswer, plannedCall } from './answer.js'
 import { SYSTEM_PROMPT, wellFormed } from './prompt.js'
-import type { Runtime, TaskResult, Turn } from './runtime.js'
+import { finishedAnswer, type Runtime, type TaskResult, type Turn } from './runtime.js'
 import { runCalls } from './tool-round.js'
 import type { Toolbox } from './tools/toolbox.js'
 
@@ -83,12 +83,4 @@ export class LlmLoop implements Runtime {
     await turn.journal.messageEnded({ toolCalls, finishReason, usage, cost: costOf(model.name, usage) })
     return answer
   }
-}
-
-/** The text of an answer that ended the turn before the last owner could say so. */
-function finishedAnswer({ progress }: Turn): string | undefined {
-  const last = progress.messages.at(-1)
-  const isOpen = progress.openMessage !== undefined || progress.openCalls.length > 0
-  if (isOpen || progress.steps === 0 || last?.role !== 'assistant' || last.toolCalls?.length) return undefined
-  return last.text
 }

@@ -126,3 +126,11 @@ export interface Runtime {
   /** Runs the task to its end. A failure for the user is thrown as `ServiceError`. Rejects soon after `turn.signal` is aborted. */
   run(turn: Turn): Promise<TaskResult>
 }
+
+/** The text of an answer that ended the turn before the last owner could say so. */
+export function finishedAnswer({ progress }: Turn): string | undefined {
+  const last = progress.messages.at(-1)
+  const isOpen = progress.openMessage !== undefined || progress.openCalls.length > 0
+  if (isOpen || progress.steps === 0 || last?.role !== 'assistant' || last.toolCalls?.length) return undefined
+  return last.text
+}

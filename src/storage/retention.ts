@@ -12,7 +12,7 @@ export class Retention {
   }
 
   /**
-   * Events and files of sessions that ended so long ago. The last event stays: whoever resumes finds that there was more,
+   * Events, files and transcripts of sessions that ended so long ago. The last event stays: whoever resumes finds that there was more,
    * and gets a reset with the session's last snapshot instead of a hole. Oldest events go first, so what is left at any
    * time is an unbroken end.
    */
@@ -35,7 +35,9 @@ export class Retention {
         ) d where e.session_id = d.session_id and e.epoch = d.epoch and e.seq = d.seq
         returning e.seq`.execute(transaction)
       if (rows.length === limit) return rows.length
-      await transaction.deleteFrom('workspace_files').where(sql<boolean>`session_id = any (${ids}::text[])`).execute()
+      const theirs = sql<boolean>`session_id = any (${ids}::text[])`
+      await transaction.deleteFrom('workspace_files').where(theirs).execute()
+      await transaction.deleteFrom('transcripts').where(theirs).execute()
       await transaction
         .updateTable('sessions')
         .set({ purged: true })

@@ -44,7 +44,7 @@ const SHARD = 0
 const TENANT = 'acme'
 const NEVER_MS = 3_600_000
 /** Long enough for a loaded machine; a test that passes never waits for it. */
-const PATIENCE = { timeout: 15_000, interval: 5 } as const
+const PATIENCE = { timeout: 40_000, interval: 5 } as const
 
 export interface TestWorker {
   readonly id: NodeId

@@ -1,11 +1,12 @@
 /**
  * Settings of what sessions are made of: models, their memory, their budget, and the platform they belong to.
  */
-import { flag, fraction, text, url, wholeNumber } from '../kinds.js'
+import { flag, fraction, milliseconds, text, url, wholeNumber } from '../kinds.js'
 import { optional, setting } from '../setting.js'
 
 const MAX_TOKENS = 1_000_000_000_000
 const MAX_CONTEXT_TOKENS = 10_000_000
+const MAX_CLAUDE_PROCESSES = 1_000
 const MEMORY = { pending: 'memory' } as const
 const BUDGET = { pending: 'token budgets' } as const
 const NEOLITH = { pending: 'Neolith' } as const
@@ -36,6 +37,22 @@ export const anthropic = {
     'ANTHROPIC_BASE_URL',
     url('http', 'https'),
     'Any server that speaks the Anthropic API, instead of Anthropic',
+  ),
+}
+
+export const claude = {
+  maxProcesses: setting(
+    'CLAUDE_MAX_PROCESSES',
+    wholeNumber(1, MAX_CLAUDE_PROCESSES),
+    '8',
+    'Processes of Claude Code on one worker, at work or kept warm; each takes 100 to 125 MB of its own',
+  ),
+  idleTimeoutMs: setting(
+    'CLAUDE_IDLE_TIMEOUT',
+    milliseconds(0),
+    '300000',
+    'A process of Claude Code that has nothing to do ends after this time; the next task starts it again in a second',
+    { unit: 'milliseconds' },
   ),
 }
 

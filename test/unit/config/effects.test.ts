@@ -16,6 +16,8 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, named: string]>
   DRAIN_TIMEOUT: ['integration/planned-move.test.ts', 'drainTimeoutMs'],
   MIGRATION_TIMEOUT: ['unit/coordinator/reassignment.test.ts', 'migrationTimeoutMs'],
   FEDERATION_PORT: ['unit/config/settings.test.ts', 'FEDERATION_PORT has no effect'],
+  CLAUDE_MAX_PROCESSES: ['unit/runtimes/live-processes.test.ts', 'CLAUDE_MAX_PROCESSES'],
+  CLAUDE_IDLE_TIMEOUT: ['unit/runtimes/live-processes.test.ts', 'CLAUDE_IDLE_TIMEOUT'],
   LOAD_BALANCING_STRATEGY: ['unit/shards/placement.test.ts', 'LOAD_BALANCING_STRATEGIES'],
   WEB_FETCH_ALLOW_PRIVATE: ['unit/tools/web-fetch.test.ts', 'allowPrivateNetwork'],
 }

@@ -1,0 +1,227 @@
+/**
+ * Turns of sessions that are carried out by Claude Code: a process per session, taken warm or started anew from the
+ * session's transcript, and a recorder that writes the journal from what it says.
+ *
+ *   turn ── prompt ──▶ claude (stdin)        claude ── messages, hooks ──▶ recorder ──▶ journal
+ *                      claude ── model calls ──▶ gateway ──▶ vendor       SDK ── transcript ──▶ Postgres
+ */
+import { randomUUID } from 'node:crypto'
+import type { Options } from '@anthropic-ai/claude-agent-sdk'
+import type { ToolRequest, Usage } from '../../models/model.js'
+import { ServiceError } from '../../protocol/errors.js'
+import type { SessionType } from '../../protocol/session.js'
+import type { ToolCall } from '../../telemetry/metrics.js'
+import { statusOfTool } from '../../telemetry/tool-status.js'
+import { OUTCOME_UNKNOWN } from '../prompt.js'
+import {
+  type EffectClass,
+  finishedAnswer,
+  type Stopping,
+  type TaskResult,
+  type ToolOutcome,
+  type Turn,
+} from '../runtime.js'
+import type { Supervisor } from '../tools/supervisor.js'
+import { spawnGuarded } from './child.js'
+import { ClaudeProcess } from './claude-process.js'
+import { environment, openHome, type ProcessHome } from './environment.js'
+import { type LiveLimits, LiveProcesses } from './live-processes.js'
+import { ModelGateway } from './model-gateway.js'
+import { pathRefusal } from './own-paths.js'
+import { promptOf, UNATTENDED } from './prompts.js'
+import { type LoadSdk, loadSdk, type Sdk, withInstallHint } from './sdk.js'
+import { claudeSessionId, ownTranscript, type Transcripts } from './transcript.js'
+import { TurnRecorder } from './turn-recorder.js'
+
+const OFFICIAL_URL = 'https://api.anthropic.com'
+/** Names that a model made up are counted as one. */
+const UNKNOWN_TOOL = 'unknown'
+
+export interface ClaudeParts {
+  /** Model of sessions that name none. */
+  readonly model: string
+  readonly apiKey: string | undefined
+  /** Any server that speaks the messages API, instead of the vendor's. */
+  readonly baseUrl: string | undefined
+  readonly costOf: (model: string, usage: Usage) => number
+  readonly transcripts: Transcripts
+  /** Words to put before the program; see `detectSandbox`. */
+  readonly sandbox: readonly string[]
+  /** Nobody watches over the processes when left out. */
+  readonly supervisor?: Pick<Supervisor, 'watch'>
+  readonly limits: LiveLimits
+  readonly onToolCall?: (call: ToolCall) => void
+  readonly loadSdk?: LoadSdk
+}
+
+/** What makes one session type different from another. */
+export interface ClaudeKind {
+  readonly type: SessionType
+  effectOf(tool: string): EffectClass
+  /** What it adds to the options of every process, such as tools, agents and words. */
+  options(sdk: Sdk): Partial<Options>
+}
+
+export class ClaudeSessions {
+  readonly #parts: ClaudeParts
+  readonly #gateway: ModelGateway
+  readonly #live: LiveProcesses
+  readonly #homes = new WeakMap<ClaudeProcess, ProcessHome>()
+
+  constructor(parts: ClaudeParts) {
+    this.#parts = parts
+    this.#gateway = new ModelGateway({ upstream: parts.baseUrl ?? OFFICIAL_URL, apiKey: parts.apiKey })
+    this.#live = new LiveProcesses(parts.limits)
+  }
+
+  /** Leaders of the process groups that live now. */
+  pids(): number[] {
+    return this.#live.pids()
+  }
+
+  /** Ends all processes; may be called twice. */
+  async stop(): Promise<void> {
+    await this.#live.stop()
+    await this.#gateway.stop()
+  }
+
+  /** @throws ServiceError `anthropic_key_missing`, `runtime_missing`, `runtime_failed`, `model_*`, `too_many_steps` */
+  async run(turn: Turn, kind: ClaudeKind): Promise<TaskResult> {
+    const finished = finishedAnswer(turn)
+    if (finished !== undefined) return { output: finished }
+    if (!this.#parts.apiKey && !this.#parts.baseUrl) throw new ServiceError('anthropic_key_missing')
+    const sdk = await loadSdk(kind.type, this.#parts.loadSdk)
+    const start = () => this.#start(turn, kind, sdk)
+    const process = await this.#live.take(turn.sessionId, this.#versionOf(turn), start, turn.signal)
+    const recorder = this.#recorder(turn, kind, process)
+    let keep = false
+    try {
+      const output = await this.#work(turn, process, recorder)
+      keep = !recorder.hasLostWrites
+      return { output }
+    } catch (error) {
+      keep = await settle(turn, process, recorder)
+      throw error
+    } finally {
+      process.silence()
+      await this.#live.release(turn.sessionId, process, keep)
+    }
+  }
+
+  /** A process goes on only under the ownership that it began under: others may have led the conversation meanwhile. */
+  #versionOf({ epoch, options }: Turn): string {
+    return JSON.stringify([epoch, options])
+  }
+
+  async #work(turn: Turn, process: ClaudeProcess, recorder: TurnRecorder): Promise<string> {
+    const { signal } = turn
+    const onAbort = () => recorder.close(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      await closeLeftovers(turn)
+      signal.throwIfAborted()
+      turn.beforeEffect()
+      process.listen(recorder, () => turn.beforeEffect())
+      process.say(promptOf(turn), randomUUID())
+      return await recorder.done
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async #start(turn: Turn, kind: ClaudeKind, sdk: Sdk): Promise<ClaudeProcess> {
+    const { transcripts, supervisor, sandbox } = this.#parts
+    const home = await openHome()
+    const pass = this.#gateway.issuePass()
+    const onGone = () => {
+      this.#gateway.revoke(pass)
+      // What it had open may linger for a moment; a directory that stays behind harms nobody.
+      home.remove().catch(() => undefined)
+    }
+    try {
+      const [address, watch, transcript] = await Promise.all([
+        this.#gateway.address(),
+        supervisor?.watch(),
+        ownTranscript(transcripts, turn),
+      ])
+      const id = claudeSessionId(turn.sessionId)
+      const process = new ClaudeProcess({
+        pass,
+        onGone,
+        start: (prompt, hooks, onChild) =>
+          sdk.query({
+            prompt,
+            options: {
+              ...baseOptions(turn, this.#parts.model),
+              ...kind.options(sdk),
+              ...hooks,
+              ...(transcript.isBegun ? { resume: id } : { sessionId: id }),
+              env: environment(home, address, pass.key),
+              sessionStore: transcript.store,
+              spawnClaudeCodeProcess: (options) => {
+                const child = spawnGuarded({ sandbox, watch }, options)
+                onChild(child)
+                return child.process
+              },
+            },
+          }),
+      })
+      this.#homes.set(process, home)
+      return process
+    } catch (error) {
+      onGone()
+      throw withInstallHint(kind.type, error)
+    }
+  }
+
+  #recorder(turn: Turn, kind: ClaudeKind, process: ClaudeProcess): TurnRecorder {
+    const { costOf, onToolCall } = this.#parts
+    const scratch = this.#homes.get(process)?.scratch
+    const roots: [string, ...string[]] = [turn.workspace, ...(scratch === undefined ? [] : [scratch])]
+    return new TurnRecorder(turn, {
+      costOf,
+      effectOf: (tool) => kind.effectOf(tool),
+      refusalOf: (call) => refusalOf(roots, call),
+      onToolEnded: (tool, seconds, outcome) => {
+        const name = /^[A-Z][A-Za-z]+$|^mcp__/.test(tool) ? tool : UNKNOWN_TOOL
+        onToolCall?.({ name, seconds, status: statusOfTool(outcome) })
+      },
+    })
+  }
+}
+
+const baseOptions = (turn: Turn, model: string): Options => ({
+  cwd: turn.workspace,
+  model: turn.options.model ?? model,
+  systemPrompt: { type: 'preset', preset: 'claude_code', append: UNATTENDED },
+  // Nothing of this machine's user, nor of a project, changes what a session may do.
+  settingSources: [],
+  strictMcpConfig: true,
+  includePartialMessages: true,
+  permissionMode: 'default',
+  sessionStoreFlush: 'eager',
+})
+
+async function refusalOf(roots: readonly [string, ...string[]], call: ToolRequest): Promise<ToolOutcome | undefined> {
+  const error = await pathRefusal(roots, call.name, call.input)
+  return error === undefined ? undefined : { status: 'failed', error }
+}
+
+/** Ends what a former owner began: none of it can be gone on with but the session's own open message. */
+async function closeLeftovers({ progress, journal }: Turn): Promise<void> {
+  if (progress.openMessage?.agent !== undefined) {
+    const usage = { promptTokens: 0, completionTokens: 0 }
+    await journal.messageEnded({ toolCalls: [], finishReason: 'cancelled', usage, cost: 0 })
+  }
+  for (const { callId, name, input } of progress.openCalls) {
+    await journal.toolEnded({ callId, name, input }, OUTCOME_UNKNOWN)
+  }
+}
+
+/** Whether the process may be kept after a turn that did not end well. */
+async function settle(turn: Turn, process: ClaudeProcess, recorder: TurnRecorder): Promise<boolean> {
+  const stopping = turn.signal.aborted ? (turn.signal.reason as Stopping).kind : undefined
+  const isOurs = stopping === undefined || stopping === 'cancelled' || stopping === 'stopped'
+  if (!isOurs || recorder.hasLostWrites) return false
+  return await process.interrupt(recorder.over)
+}
