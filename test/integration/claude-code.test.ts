@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import type { ToolCallResult } from '../../src/protocol/events.js'
 import type { LoadSdk } from '../../src/runtimes/claude/sdk.js'
+import type { Gate, ToolUse } from '../../src/runtimes/gate.js'
 import { claudeCluster } from '../support/claude-cluster.js'
 import type { Asked, Says } from '../support/claude-vendor.js'
 
@@ -125,6 +126,31 @@ test('files outside of the workspace are not read, and the model is told', async
   const { data } = await session.event('tool_call_result')
   expect(data).toMatchObject({ status: 'failed', error: expect.stringContaining('leads out of the workspace') })
   expect(vendor.asked.at(-1)?.last).toContain('leads out of the workspace')
+})
+
+test('a call that the charter denies does not run, and the model hears why', async () => {
+  const judged: ToolUse[] = []
+  const gate: Gate = {
+    judge: (use) => {
+      judged.push(use)
+      return { decision: 'deny', reason: 'The charter says no.', rule: 'test' }
+    },
+  }
+  const { cluster, vendor } = await claudeCluster(script, { worker: { gate } })
+  await cluster.takeOver('worker-1')
+  const session = await cluster.spawn('claude-code', {
+    description: 'do Bash {"command":"touch denied.txt","description":"x"}',
+  })
+  await session.event('task_completed')
+
+  const workspace = join(cluster.root, 'worker-1', session.id)
+  expect(judged).toEqual([{ tool: 'Bash', input: { command: 'touch denied.txt', description: 'x' }, workspace }])
+  expect((await session.event('tool_call_result')).data).toMatchObject({
+    status: 'failed',
+    error: 'The charter says no.',
+  })
+  expect(vendor.asked.at(-1)?.last).toContain('The charter says no.')
+  expect(await readdir(workspace)).toEqual([])
 })
 
 test('an answer that another worker takes over goes on after what clients have seen, with the conversation', async () => {

@@ -181,7 +181,7 @@ export class ClaudeSessions {
     return new TurnRecorder(turn, {
       costOf,
       effectOf: (tool) => kind.effectOf(tool),
-      refusalOf: (call) => refusalOf(roots, call),
+      refusalOf: (call, effect) => refusalOf(turn, roots, call, effect),
       onToolEnded: (tool, seconds, outcome) => {
         const name = /^[A-Z][A-Za-z]+$|^mcp__/.test(tool) ? tool : UNKNOWN_TOOL
         onToolCall?.({ name, seconds, status: statusOfTool(outcome) })
@@ -202,9 +202,15 @@ const baseOptions = (turn: Turn, model: string): Options => ({
   sessionStoreFlush: 'eager',
 })
 
-async function refusalOf(roots: readonly [string, ...string[]], call: ToolRequest): Promise<ToolOutcome | undefined> {
+/** The session's own directory first, which no charter opens; then whatever the charter says. */
+async function refusalOf(
+  turn: Turn,
+  roots: readonly [string, ...string[]],
+  call: ToolRequest,
+  effect: EffectClass,
+): Promise<ToolOutcome | undefined> {
   const error = await pathRefusal(roots, call.name, call.input)
-  return error === undefined ? undefined : { status: 'failed', error }
+  return error === undefined ? await turn.permit(call, effect) : { status: 'failed', error }
 }
 
 /** Ends what a former owner began: none of it can be gone on with but the session's own open message. */
