@@ -2,7 +2,7 @@
  * `npm run test:faults`: the fault suite for long, with its figures judged, and written to loadtest/RESULTS.md.
  *
  *   npm run test:faults -- [--minutes 38] [--rate 600] [--seed n] [--faults T1,T4,…]
- *     [--sockets 2000] [--postgres-away 90] [--sentinel]
+ *     [--sockets 2000] [--postgres-away 90] [--sentinel] [--keep]
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +10,8 @@ import { parseArgs } from 'node:util'
 import { writeResults } from '../../loadtest/results.js'
 import { failuresOf, type LongReport, tablesOf } from './figures.js'
 
+/** The journals of a million commands are compared in memory, a KB or two for each. */
+const HEAP = '--max-old-space-size=8192'
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 const { values } = parseArgs({
@@ -22,6 +24,7 @@ const { values } = parseArgs({
     sockets: { type: 'string' },
     'postgres-away': { type: 'string' },
     sentinel: { type: 'boolean' },
+    keep: { type: 'boolean' },
   },
 })
 const args = Object.entries(values).flatMap(([name, value]) =>
@@ -45,7 +48,7 @@ process.exitCode = failures.length === 0 ? 0 : 1
 /** @throws Error when it prints no report. */
 async function verify(options: readonly string[]): Promise<LongReport> {
   const size = ['--workers', '4', '--edges', '3', '--json']
-  const child = spawn(process.execPath, [PROGRAM, 'chaos', 'verify', ...size, ...options], {
+  const child = spawn(process.execPath, [HEAP, PROGRAM, 'chaos', 'verify', ...size, ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let stdout = ''
