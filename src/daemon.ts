@@ -19,6 +19,7 @@ import {
 import { sharedLimits } from './assembly/shared-limits.js'
 import { unlimitedBudgets } from './budget/budgets.js'
 import type { Bus } from './bus/bus.js'
+import type { Charter } from './charter/schema.js'
 import type { ControlChannel, LiveNode, Role } from './cluster/cluster.js'
 import type { Config } from './config/load.js'
 import type { HibernateJob } from './coordinator/jobs/hibernate.js'
@@ -74,6 +75,8 @@ export class Daemon {
   readonly #pages: Pages
   readonly #health: Health
   readonly #lifecycle: Lifecycle
+  /** Known where sessions run. */
+  #charter: Charter | undefined
   #draining = false
   #worker: Worker | undefined
   #hibernateJob: HibernateJob | undefined
@@ -136,6 +139,7 @@ export class Daemon {
     this.#metrics.start()
     for (const warning of config.warnings) log.warn({}, warning)
     const { role } = config.server
+    if (role === 'worker' || role === 'all') await this.#readCharter()
     const planes = await this.#openPlanes()
     if (role === 'worker' || role === 'all') await this.#startWorker(planes)
     if (planes.beats && (role === 'coordinator' || role === 'all')) await this.#startCoordinator(planes)
@@ -161,6 +165,12 @@ export class Daemon {
     const watch = new HealthWatch({ health: this.#health, intervalMs, log })
     watch.start()
     this.#lifecycle.started('health watch', async () => watch.stop())
+  }
+
+  /** Before anything else: a node whose charter is wrong does not start. */
+  async #readCharter(): Promise<void> {
+    const { charterOf } = await import('./assembly/charter-parts.js')
+    this.#charter = await charterOf(this.options.config, this.options.log)
   }
 
   async #openPlanes(): Promise<Planes> {
@@ -200,9 +210,10 @@ export class Daemon {
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
   async #startWorker({ database, bus, member, view, beats, control, shardLoads }: Planes): Promise<void> {
-    const [{ Worker }, { openGate, runtimes, workerStorage, workspaceKeeper }] = await Promise.all([
+    const [{ Worker }, { runtimes, workerStorage, workspaceKeeper }, { gateOf }] = await Promise.all([
       import('./worker/worker.js'),
       import('./assembly/worker-parts.js'),
+      import('./assembly/charter-parts.js'),
     ])
     const { config, node, log } = this.#foundation
     const kinds = await runtimes({ config, member, metrics: this.#metrics, lifecycle: this.#lifecycle, database })
@@ -217,7 +228,7 @@ export class Daemon {
       lastBeatOf: async (id) => beats?.lastOf(id),
       storage: workerStorage(database, node),
       workspaces: workspaceKeeper(config, database),
-      gate: openGate(),
+      gate: gateOf(config, this.#charter),
       budgets: unlimitedBudgets,
       runtimeOf: (type) => kinds.of(type),
       maxSessions: config.server.maxSessions,

@@ -11,7 +11,6 @@ import { type NodeId, newDeadLetterId } from '../protocol/ids.js'
 import { ClaudeSessions } from '../runtimes/claude/claude-sessions.js'
 import { ClaudeCode } from '../runtimes/claude-code.js'
 import { Echo } from '../runtimes/echo.js'
-import type { Gate } from '../runtimes/gate.js'
 import { LlmLoop } from '../runtimes/llm-loop.js'
 import { Runtimes } from '../runtimes/select.js'
 import { detectSandbox } from '../runtimes/tools/sandbox.js'
@@ -118,9 +117,6 @@ export async function runtimes({ config, metrics, member, lifecycle, database }:
     'claude-code': new ClaudeCode(claude),
   })
 }
-
-/** Every call is allowed until a charter says otherwise. */
-export const openGate = (): Gate => ({ judge: () => ({ decision: 'allow' }) })
 
 export function workspaceKeeper({ worker }: Config, database: Database): WorkspaceKeeper {
   const workspaces = new Workspaces(database)

@@ -94,7 +94,8 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   ulid: ['protocol'],
   ws: ['client', 'chaos'],
   tsx: ['cluster'],
-  yaml: ['config'],
+  yaml: ['config', 'charter'],
+  unbash: ['charter'],
   zod: ['protocol', 'config', 'charter', 'runtimes'],
 }
 

@@ -1,0 +1,326 @@
+/**
+ * Tools of development and operations: packages, containers, clouds, databases, tests, and the scripts of a project.
+ */
+import { forbidden } from '../actions.js'
+import { type Field, headOf, shown, textOf } from './field.js'
+import type { Invocation, Program, Programs } from './host.js'
+import { hasOption, operandsOf, valuesOf } from './options.js'
+import { touch } from './paths.js'
+import { type Stream, UNKNOWN } from './stream.js'
+
+const words = (args: readonly Field[]): string[] => args.map((arg) => shown(arg))
+
+/** What the words of an unknown program, or of a script of the project, say that it does. */
+export function projectWork({ shell, name }: Invocation, args: readonly string[]): Stream {
+  const text = [name, ...args].join(' ').toLowerCase()
+  if (
+    /(^|[\s:_./-])(deploy|rollout|promote|ship)([\s:_.-]|$)|(^|[\s:_./-])release[:_-]?(prod|production)|publish.*prod/.test(
+      text,
+    )
+  ) {
+    shell.report('deploy.production', `deploys: ${text.slice(0, 80)}`)
+  } else if (
+    /(^|[\s:_./-])(test|tests|jest|vitest|mocha|pytest|tox|ctest|rspec|phpunit|ava|playwright|cypress)([\s:_./-]|$)/.test(
+      text,
+    )
+  ) {
+    shell.report('tests.run', `runs tests: ${text.slice(0, 80)}`)
+  } else if (
+    /(^|[\s:_./-])(lint|eslint|biome|prettier|black|ruff|flake8|gofmt|rustfmt|clippy|fmt|format|stylelint|mypy)([\s:_./-]|$)/.test(
+      text,
+    )
+  ) {
+    shell.report('lint.run', `checks the style of code: ${text.slice(0, 80)}`)
+  } else shell.report('code.run', `runs ${text.slice(0, 80)}`)
+  return UNKNOWN
+}
+
+const PACKAGE_VALUES = ['--prefix', '-C', '--cwd', '--filter', '-w', '--workspace', '--registry', '--dir']
+
+/** npm, yarn, pnpm, pip, cargo …: the verb decides; `run x` and `exec x` are work of the project. */
+const packages: Program = (call) => {
+  const { shell, args, scope, stdin, name } = call
+  const [verb = '', ...rest] = operandsOf(args, PACKAGE_VALUES, true)
+  const text = shown(verb === '' ? [] : verb)
+  for (const directory of valuesOf(args, ['--prefix', '-C', '--cwd', '--dir', '--target', '-t', '--root']))
+    touch(shell, 'write', directory, scope)
+  if (/^(publish|unpublish|deprecate|dist-tag|yank|owner|token|login|adduser|access)$/.test(text)) {
+    shell.report('package.publish', `changes what is published: ${name} ${text}`)
+  } else if (/^(exec|x|dlx)$/.test(text)) {
+    const lines = valuesOf(args, ['-c', '--call'])
+    for (const line of lines) shell.runText(textOf(line) ?? '', scope.clone(), stdin)
+    const command = operandsOf(rest, ['-p', '--package', '-c', '--call'], true)
+    if (command.length > 0) shell.invoke(command, scope.clone(), stdin)
+  } else if (/^(install|i|add|ci|update|upgrade|remove|uninstall|rm|get|download|sync|require)$/.test(text)) {
+    touch(shell, 'write', ['.'], scope)
+    shell.report('package.install', `changes dependencies: ${name} ${text}`)
+    for (const target of rest)
+      if (/^(git\+|https?:|file:)/.test(headOf(target))) shell.report('network.request', `takes ${shown(target)}`)
+  } else if (text === 'config' || text === 'set-script') {
+    shell.report(text === 'config' && shown(rest[0] ?? []) === 'set' ? 'outside.write' : 'code.run', `${name} ${text}`)
+    if (words(rest).some((word) => /script-shell|init-module|node-options/.test(word)))
+      shell.unresolved(`lets ${name} run another program`)
+  } else if (verb !== '') projectWork(call, words([verb, ...rest]))
+  return UNKNOWN
+}
+
+/** `npx x …` runs x. */
+const runner: Program = (call) => {
+  const { shell, args, scope, stdin } = call
+  for (const line of valuesOf(args, ['-c', '--call'])) shell.runText(textOf(line) ?? '', scope.clone(), stdin)
+  const command = operandsOf(args, ['-p', '--package', '-c', '--call', '--with', '--from', '--python'], true)
+  const rest =
+    textOf(command[0]) === 'run' && call.name !== 'npx'
+      ? operandsOf(command.slice(1), ['-p', '--with', '--python'], true)
+      : command
+  return rest.length > 0 ? shell.invoke(rest, scope.clone(), stdin) : UNKNOWN
+}
+
+const make: Program = (call) => {
+  const { shell, args, scope, stdin } = call
+  for (const directory of valuesOf(args, ['-C', '--directory'])) touch(shell, 'write', directory, scope)
+  const files = valuesOf(args, ['-f', '--file', '--makefile'])
+  if (
+    files.some((file) => /^(-$|\/dev\/|\/proc\/)/.test(headOf(file))) ||
+    hasOption(args, '--eval') ||
+    words(args).some((word) => /^(SHELL|MAKEFLAGS|\.SHELLFLAGS)=/.test(word))
+  ) {
+    shell.unresolved('lets make run text that is only known then')
+  }
+  for (const arg of args) {
+    const value = /^\w+=(.*)$/s.exec(textOf(arg) ?? '')?.[1]
+    const inside =
+      value === undefined ? undefined : forbidden(shell.foundIn((other) => other.runText(value, scope.clone(), stdin)))
+    if (inside) shell.report(inside.class, inside.what)
+  }
+  return projectWork(call, words(args))
+}
+
+const CONTAINER_VALUES = [
+  '-v',
+  '--volume',
+  '-p',
+  '--publish',
+  '-e',
+  '--env',
+  '--name',
+  '-w',
+  '--workdir',
+  '-u',
+  '--user',
+  '--network',
+  '--mount',
+  '--entrypoint',
+  '-l',
+  '--label',
+  '--env-file',
+  '-m',
+  '--memory',
+  '--cpus',
+  '--pid',
+  '--ipc',
+  '--cap-add',
+  '--device',
+  '--security-opt',
+  '--platform',
+  '-h',
+  '--hostname',
+  '--userns',
+  '--restart',
+  '-H',
+  '--host',
+  '-c',
+  '--context',
+]
+
+/** Containers with a piece of the machine inside are as good as root on it. */
+const container: Program = (call) => {
+  const { shell, args, scope, stdin, name } = call
+  const text = words(args).join(' ')
+  const verb = shown(operandsOf(args, CONTAINER_VALUES)[0] ?? [])
+  const opens =
+    /--privileged|--(pid|net|network|ipc|userns|uts)[= ]host|--cap-add|--device|docker\.sock|containerd\.sock|seccomp=unconfined/.test(
+      text,
+    )
+  if (opens) shell.report('container.host', `gives a container power over the machine: ${name} ${verb}`)
+  for (const volume of valuesOf(args, ['-v', '--volume', '--mount'])) {
+    const source = /^(?:.*?(?:source|src)=)?([^:,]+)/.exec(headOf(volume))?.[1] ?? ''
+    if (textOf(volume) === undefined && !headOf(volume).includes(':'))
+      shell.unresolved('mounts a directory that is only known then')
+    if (!/^[/.~]/.test(source)) continue
+    const zones = shell.places.resolve([source], scope.directories).map((place) => shell.places.zoneOf(place))
+    if (zones.some((zone) => zone !== 'workspace' && zone !== 'whole' && zone !== 'scratch'))
+      shell.report('container.host', `gives a container the directory ${source}`)
+  }
+  if (/(^| )(prune|down -v|down --volumes|volume rm|rmi -f|system reset)( |$)/.test(text))
+    shell.report('infrastructure.destroy', `removes containers or their data: ${text.slice(0, 80)}`)
+  else if (verb === 'push') shell.report('package.publish', 'publishes an image')
+  else if (verb === 'exec' || verb === 'run') {
+    const inside = operandsOf(operandsOf(args, CONTAINER_VALUES, true).slice(1), CONTAINER_VALUES, true).slice(1)
+    const found =
+      inside.length > 0 ? forbidden(shell.foundIn((other) => other.invoke(inside, scope.clone(), stdin))) : undefined
+    if (found?.class === 'secrets.send' || found?.class === 'remote.shell' || opens)
+      if (found) shell.report(found.class, found.what)
+    shell.report('code.run', `runs a container: ${text.slice(0, 80)}`)
+  } else shell.report('code.run', `${name} ${text.slice(0, 80)}`)
+  return UNKNOWN
+}
+
+const LOOKS =
+  /^(get|describe|logs?|list|ls|show|status|version|plan|validate|fmt|init|template|lint|diff|output|explain|top|info|history|whoami|help|search|cat|view|inspect|events|api-resources|config|auth|completion|providers|graph|state|workspace|env|account|sts|head|repo|dry-run|preview|console|current|--version|--help|-h)$/
+const DESTROYS =
+  /^(delete|destroy|rm|rb|drain|cordon|terminate|purge|uninstall|remove|del|drop|evict|taint|nuke|kill|scale-down|delete-.*|terminate-.*|remove-.*|rollback|force-unlock|apps:destroy|pg:reset)$/
+
+/** Clouds and clusters: verbs that look, verbs that destroy, and all others, which change what is running. */
+const cloud: Program = ({ shell, args, name }) => {
+  const all = words(
+    operandsOf(args, [
+      '-n',
+      '--namespace',
+      '--context',
+      '--profile',
+      '--region',
+      '--project',
+      '-f',
+      '-o',
+      '--output',
+      '--chdir',
+      '-l',
+      '--kubeconfig',
+    ]),
+  )
+  const text = `${name} ${words(args).join(' ')}`.slice(0, 100)
+  if (hasOption(args, '--dry-run', '--dryrun', '--check')) shell.report('infrastructure.read', text)
+  else if (all.some((word) => DESTROYS.test(word)) || hasOption(args, '--destroy', '-destroy', '--delete'))
+    shell.report('infrastructure.destroy', `removes what is running: ${text}`)
+  else if (
+    /\b(iam|secretsmanager|kms|secrets?|get-secret-value|get-parameters?|passwords?|credentials|print-access-token|tokens?)\b/.test(
+      text,
+    )
+  )
+    shell.report('security.change', `works with credentials: ${text}`)
+  else if (
+    all.some(
+      (word, index) =>
+        LOOKS.test(word) && index < 3 && !/^(apply|deploy|upgrade|install|create|up)$/.test(all[0] ?? ''),
+    ) ||
+    all.length === 0
+  )
+    shell.report('infrastructure.read', text)
+  else shell.report('deploy.production', `changes what is running: ${text}`)
+  return UNKNOWN
+}
+
+const DESTROYING_SQL =
+  /\b(drop|truncate)\s+(database|schema|table|user|role|owned|index|view|tablespace|collection)?\s*\w|\bdelete\s+from\s+[\w."`]+\s*(;|'|"|$)|\bupdate\s+[\w."`]+\s+set\s+(?![\s\S]*\bwhere\b)|\bflush(all|db)\b|dropdatabase|\.drop\s*\(|deletemany\s*\(\s*\{\s*\}|remove\s*\(\s*\{\s*\}|\balter\s+(user|role)\b|\bgrant\b|\bshutdown\b/i
+const ESCAPING_SQL =
+  /\\!|\\copy.*program|copy\s+[\s\S]*\bprogram\b|\.(shell|system)\b|\bsystem\s+\S|load_extension|xp_cmdshell|into\s+(outfile|dumpfile)|pg_read_file|lo_import|config\s+set|\beval\b|module\s+load|slaveof|replicaof/i
+
+const database: Program = ({ shell, args, scope, stdin, name }) => {
+  const given = stdin.kind === 'text' ? shown(stdin.text) : ''
+  const text = `${words(args).join(' ')} ${given}`
+  if (/^(drop|delete)/.test(name) || DESTROYING_SQL.test(text))
+    shell.report('database.destroy', `removes data for good: ${name} ${text.slice(0, 80)}`)
+  if (ESCAPING_SQL.test(text)) shell.unresolved(`lets ${name} reach beyond its data: ${text.slice(0, 80)}`)
+  if (stdin.kind === 'download') shell.report('download.execute', `lets ${name} run what comes from the network`)
+  for (const file of valuesOf(args, ['-f', '--file', '-o', '--output'])) touch(shell, 'write', file, scope)
+  if (name.startsWith('sqlite'))
+    for (const file of operandsOf(args, ['-cmd', '-init', '-separator']).slice(0, 1)) touch(shell, 'write', file, scope)
+  const hasHole = [...args, ...(stdin.kind === 'text' ? [stdin.text] : [])].some((field) =>
+    field.some((piece) => typeof piece !== 'string' && piece.hole === 'any'),
+  )
+  if (hasHole && /-c|-e|--command|--execute|--eval/.test(text))
+    shell.unresolved(`gives ${name} a statement that is only known then`)
+  shell.report('database.operate', `works with a database: ${name}`)
+  return UNKNOWN
+}
+
+const terraformLike = cloud
+const names = (program: Program, ...list: readonly string[]): Programs =>
+  Object.fromEntries(list.map((name) => [name, program]))
+
+export const OPERATIONS: Programs = {
+  ...names(
+    packages,
+    'npm',
+    'yarn',
+    'pnpm',
+    'pip',
+    'pip3',
+    'cargo',
+    'gem',
+    'composer',
+    'go',
+    'poetry',
+    'bundle',
+    'mix',
+    'conda',
+    'mamba',
+    'dotnet',
+    'nuget',
+  ),
+  ...names(runner, 'npx', 'bunx', 'uvx', 'pipx', 'uv', 'pdm', 'rye', 'corepack'),
+  ...names(make, 'make', 'gmake', 'just', 'task', 'ninja', 'rake', 'gradle', 'mvn', 'ant', 'bazel'),
+  ...names(container, 'docker', 'podman', 'nerdctl', 'docker-compose', 'ctr', 'lxc'),
+  ...names(
+    terraformLike,
+    'kubectl',
+    'helm',
+    'terraform',
+    'tofu',
+    'pulumi',
+    'ansible',
+    'ansible-playbook',
+    'aws',
+    'gcloud',
+    'az',
+    'gsutil',
+    'heroku',
+    'vercel',
+    'netlify',
+    'flyctl',
+    'fly',
+    'serverless',
+    'sls',
+    'cdk',
+    'firebase',
+    'wrangler',
+    'oc',
+    'doctl',
+    'eksctl',
+    'argocd',
+    'nomad',
+    'cap',
+    'gh',
+    'glab',
+    'railway',
+    'kustomize',
+    'skaffold',
+    'eb',
+    'sam',
+    'rclone',
+    's3cmd',
+    'mc',
+  ),
+  ...names(
+    database,
+    'psql',
+    'mysql',
+    'mariadb',
+    'sqlite3',
+    'sqlite',
+    'mongo',
+    'mongosh',
+    'redis-cli',
+    'cqlsh',
+    'clickhouse-client',
+    'sqlcmd',
+    'dropdb',
+    'dropuser',
+    'mysqladmin',
+    'pg_restore',
+    'pg_dump',
+    'mysqldump',
+    'influx',
+  ),
+}
