@@ -49,8 +49,6 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
       (await assignments.ownedBy(node)).map((row) => ({ ...row, previousOwner: row.previousOwner ?? undefined })),
     release: (shards) => assignments.release(shards, node),
     raise: (shard, toEpoch) => assignments.raise(shard, node, toEpoch),
-    notePins: (pins) => assignments.notePins(pins),
-    strikePins: (shard, ids) => assignments.strikePins(shard, ids),
     ownerOf: async (shard) => (await assignments.find(shard))?.owner ?? undefined,
     leader: async () => (await leader.current())?.holder,
     project: (batches) => projection.project(batches),

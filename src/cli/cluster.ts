@@ -2,6 +2,8 @@
  * What the commands about a cluster share: its two stores, opened from the same settings as a node's, and a picture of it.
  */
 import { isClustered, redisConfig } from '../assembly/planes.js'
+import { RedisHandover } from '../bus/handover.js'
+import { Lanes } from '../bus/lanes.js'
 import { Beats } from '../cluster/beats.js'
 import type { LiveNode, ShardLoadReport } from '../cluster/cluster.js'
 import { RedisControlChannel } from '../cluster/control-channel.js'
@@ -94,6 +96,7 @@ function storesOn(config: Config, database: Database, redis: RedisClient): Clust
   const leader = new LeaderLease(database)
   const beats = new Beats(redis, cluster)
   const loads = new RedisShardLoads(redis, cluster)
+  const handover = new RedisHandover(redis, new Lanes(cluster, config.lanes))
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
   const connectReader = () => connectBlocking(redisConfig(config), () => undefined)
   const picture = async (): Promise<ClusterState> => {
@@ -109,7 +112,7 @@ function storesOn(config: Config, database: Database, redis: RedisClient): Clust
       workers: workersAmong(beating, heard),
       assignments: rows,
       loads: await loads.read(new Set(live.map(({ id }) => id))),
-      pins: (await assignments.pinsOf(rows.map(({ shard }) => shard))).length,
+      pins: (await Promise.all(rows.map(({ shard }) => handover.pins(shard)))).flatMap(({ pins }) => pins).length,
     }
   }
   return {

@@ -56,7 +56,6 @@ interface ShardAssignmentsTable {
   state: Generated<AssignmentState>
   previous_owner: string | null
   changed_at: FilledTimestamp
-  pins: ColumnType<Record<string, unknown>, string | undefined, string>
 }
 
 interface UsageHourlyTable {

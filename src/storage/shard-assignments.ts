@@ -3,7 +3,7 @@
  * for many rows, so two coordinators that both believe to lead can waste work and do no harm.
  */
 import { type RawBuilder, sql } from 'kysely'
-import type { NodeId, SessionId } from '../protocol/ids.js'
+import type { NodeId } from '../protocol/ids.js'
 import type { Database } from './database.js'
 import { type Leadership, leads } from './leader.js'
 import type { AssignmentState } from './schema.js'
@@ -16,15 +16,6 @@ export interface Assignment {
   readonly state: AssignmentState
   readonly previousOwner: NodeId | null
   readonly changedAt: Date
-}
-
-/** A session that stays with a former owner of its shard until its turn has ended. */
-export interface PinnedSession {
-  readonly shard: number
-  readonly sessionId: SessionId
-  readonly node: NodeId
-  /** Under which the node writes the session. */
-  readonly epoch: number
 }
 
 export interface AssignmentChange {
@@ -102,35 +93,6 @@ export class ShardAssignments {
   /** Takes back the request to release shards that their owners did not heed; returns the rows that changed. */
   async withdraw(shards: readonly OwnedShard[], leader: Leadership | undefined): Promise<Assignment[]> {
     return this.#setState('assigned', shards, sql<boolean>`a.state = 'releasing' and ${leads(leader)}`)
-  }
-
-  /** Notes pins, so that a store which forgot them can be told. Written before anybody else gets the shard. */
-  async notePins(pins: readonly PinnedSession[]): Promise<void> {
-    const shards = pins.map(({ shard }) => shard)
-    await sql`
-      update shard_assignments a set pins = a.pins || n.pins
-      from (
-        select shard, jsonb_object_agg(session, jsonb_build_object('node', node, 'epoch', epoch)) as pins
-        from unnest(${shards}::int[], ${pins.map((it) => it.sessionId)}::text[], ${pins.map((it) => it.node)}::text[],
-                    ${pins.map((it) => it.epoch)}::bigint[]) as p (shard, session, node, epoch)
-        group by shard) n
-      where a.shard = any (${lockedInOrder(shards)}) and a.shard = n.shard`.execute(this.#database.sql)
-  }
-
-  /** Strikes pins that have ended. May be repeated. */
-  async strikePins(shard: number, sessionIds: readonly SessionId[]): Promise<void> {
-    await sql`
-      update shard_assignments set pins = pins - ${sessionIds}::text[]
-      where shard = ${shard} and pins ?| ${sessionIds}::text[]`.execute(this.#database.sql)
-  }
-
-  /** The pins of some shards as they were noted. */
-  async pinsOf(shards: readonly number[]): Promise<PinnedSession[]> {
-    const { rows } = await sql<PinnedSession>`
-      select a.shard, p.key as "sessionId", p.value ->> 'node' as node, (p.value ->> 'epoch')::bigint as epoch
-      from shard_assignments a cross join lateral jsonb_each(a.pins) p
-      where a.shard = any (${shards}::int[])`.execute(this.#database.sql)
-    return rows
   }
 
   /**

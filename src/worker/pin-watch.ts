@@ -15,7 +15,6 @@ export interface PinWatchOptions {
   /** When a node ended and how; undefined while it lives. */
   readonly ending: (node: NodeId) => Promise<object | undefined>
   readonly formerOwner: (node: NodeId) => Promise<Takeover>
-  readonly strikePins: (shard: number, sessionIds: readonly SessionId[]) => Promise<void>
   readonly send: (to: NodeId, message: ControlMessage) => Promise<void>
   /** The session is this worker's now. */
   readonly onFree: (claim: Claim, sessionId: SessionId, takeover: Takeover) => void
@@ -133,8 +132,6 @@ export class PinWatch {
     if (this.#pins.get(id)?.claim !== claim) return
     this.#pins.delete(id)
     this.options.onFree(claim, id, takeover)
-    // What stays in the note is found to be forgotten by its holder, should it ever be read.
-    this.options.strikePins(claim.shard, [id]).catch(() => undefined)
   }
 
   #restWhenDone(): void {

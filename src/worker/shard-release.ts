@@ -4,8 +4,7 @@
  *
  *   not read any more ─▶ idle sessions close ─▶ busy ones are pinned ─▶ word to the leader ─▶ (next owner claims)
  *
- * Between the first and the last step nobody accepts commands: nothing in between waits for a turn or for Postgres, but
- * the note of pins where there are any.
+ * Between the first and the last step nobody accepts commands: nothing in between waits for a turn or for Postgres.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Claim, Handover, SessionLog } from '../bus/bus.js'
@@ -17,13 +16,6 @@ import type { LiveSession } from './session.js'
 import type { SessionHost } from './session-host.js'
 import type { Logger } from './session-services.js'
 
-export interface PinNote {
-  readonly shard: number
-  readonly sessionId: SessionId
-  readonly node: NodeId
-  readonly epoch: number
-}
-
 export interface ShardReleaseOptions {
   readonly log: SessionLog
   /** Undefined in one process: turns are cut, as recorded. */
@@ -32,7 +24,6 @@ export interface ShardReleaseOptions {
   readonly projector: Projector
   readonly holder: PinHolder
   readonly logger: Logger
-  readonly notePins: (pins: readonly PinNote[]) => Promise<void>
   readonly release: (shards: readonly Claim[]) => Promise<unknown>
   /** Who leads, when nobody asked for the shards. */
   readonly leader: () => Promise<NodeId | undefined>
@@ -66,23 +57,17 @@ export class ShardRelease {
 
   async #leaveBusy(claims: readonly Claim[], busy: readonly LiveSession[], handover: Handover): Promise<void> {
     if (busy.length === 0) return
-    const notes = await Promise.all(claims.map((claim) => this.#pin(claim, busy, handover)))
-    await this.options.notePins(notes.flat()).catch((error: unknown) => {
-      // The store knows them. Only one that loses them in this moment would need the note.
-      this.options.logger.warn({ err: error }, 'pins could not be noted in the database')
-    })
+    await Promise.all(claims.map((claim) => this.#pin(claim, busy, handover)))
   }
 
   /** Pins the busy sessions of one shard. Those that cannot be pinned are cut after their last recorded step. */
-  async #pin(claim: Claim, busy: readonly LiveSession[], handover: Handover): Promise<readonly PinNote[]> {
+  async #pin(claim: Claim, busy: readonly LiveSession[], handover: Handover): Promise<void> {
     const sessions = busy.filter((it) => it.claim.shard === claim.shard)
-    if (sessions.length === 0) return []
+    if (sessions.length === 0) return
     const ids = sessions.map(({ id }) => id)
     const pinned = new Set(await this.#tryToPin(claim, ids, handover))
     await Promise.all(sessions.filter(({ id }) => !pinned.has(id)).map((it) => this.options.host.cut(it)))
     for (const it of sessions) if (pinned.has(it.id)) this.options.holder.hold(it)
-    const { shard, owner: node, epoch } = claim
-    return [...pinned].map((sessionId) => ({ shard, sessionId, node, epoch }))
   }
 
   async #tryToPin(claim: Claim, ids: readonly SessionId[], handover: Handover): Promise<readonly SessionId[]> {

@@ -9,16 +9,12 @@ import type { DormantStorage } from './hibernation.js'
 import type { Project } from './projector.js'
 import type { DeadLetter, OnceCall } from './session-services.js'
 import type { OwnedShard } from './shard-owner.js'
-import type { PinNote } from './shard-release.js'
 
 export interface WorkerStorage {
   assigned(): Promise<readonly OwnedShard[]>
   release(shards: readonly { readonly shard: number; readonly epoch: number }[]): Promise<unknown>
   /** Lifts the epoch of a shard of this node, where it still is its own under that one. */
   raise(shard: { readonly shard: number; readonly epoch: number }, toEpoch: number): Promise<unknown>
-  /** Notes sessions that stay here while their shard goes. */
-  notePins(pins: readonly PinNote[]): Promise<void>
-  strikePins(shard: number, sessionIds: readonly string[]): Promise<void>
   ownerOf(shard: number): Promise<NodeId | undefined>
   leader(): Promise<NodeId | undefined>
   readonly project: Project

@@ -123,7 +123,6 @@ export class Worker {
     })
     const release = new ShardRelease({
       ...{ log: bus.log, handover, logger, send, host: this.#host, projector: this.#projector, holder: this.#holder },
-      notePins: (pins) => storage.notePins(pins),
       release: (shards) => storage.release(shards),
       leader: () => storage.leader(),
     })
@@ -290,7 +289,6 @@ export class Worker {
       send,
       ending: (node) => storage.ending(node),
       formerOwner: (node) => this.#formerOwner(node),
-      strikePins: (shard, ids) => storage.strikePins(shard, ids),
       onFree: (claim, id, takeover) => this.#takeUpPinned(claim, id, takeover),
     })
   }

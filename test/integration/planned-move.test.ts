@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Runtime } from '../../src/runtimes/runtime.js'
-import { ShardAssignments } from '../../src/storage/shard-assignments.js'
+import { PinHolder } from '../../src/worker/pin-holder.js'
 import { SessionHost } from '../../src/worker/session-host.js'
 import { HeldTurns } from '../support/held-turns.js'
 import { WorkerCluster } from '../support/worker-cluster.js'
@@ -46,8 +46,8 @@ test('an idle session goes on at the next owner, whose events follow without a g
 test('a turn that ends within a moment of the move needs no pin, and the next one begins at the next owner', async () => {
   const held = new HeldTurns()
   const { cluster, first, second } = await clusterOf(held)
-  const notePins = vi.spyOn(ShardAssignments.prototype, 'notePins')
-  onTestFinished(() => notePins.mockRestore())
+  const hold = vi.spyOn(PinHolder.prototype, 'hold')
+  onTestFinished(() => hold.mockRestore())
   const session = await cluster.spawn('llm', { description: 'short' })
   await session.textBegins()
   const next = await session.execute({ description: 'next' })
@@ -71,7 +71,7 @@ test('a turn that ends within a moment of the move needs no pin, and the next on
     .filter(({ type }) => type === 'task_completed')
     .map(({ eventId }) => eventId.split('-')[0])
   expect(new Set(epochs).size).toBe(2)
-  expect(notePins).not.toHaveBeenCalled()
+  expect(hold).not.toHaveBeenCalled()
 })
 
 test('a running turn is not cut, commands for its session wait, and run after it at the next owner', async () => {
@@ -201,5 +201,5 @@ test('a turn that outlasts the time for draining is cut as recorded, and goes on
 })
 
 async function pinsOf(cluster: WorkerCluster) {
-  return await new ShardAssignments(cluster.database).pinsOf([0])
+  return (await cluster.bus.handover?.pins(0))?.pins
 }
