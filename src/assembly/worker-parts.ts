@@ -10,6 +10,7 @@ import { selectModel } from '../models/select.js'
 import { type NodeId, newDeadLetterId } from '../protocol/ids.js'
 import { ClaudeSessions } from '../runtimes/claude/claude-sessions.js'
 import { ClaudeCode } from '../runtimes/claude-code.js'
+import { ClaudeFlow } from '../runtimes/claude-flow.js'
 import { Echo } from '../runtimes/echo.js'
 import { LlmLoop } from '../runtimes/llm-loop.js'
 import { Runtimes } from '../runtimes/select.js'
@@ -26,6 +27,7 @@ import { throughOutage } from '../storage/outage.js'
 import { Projection } from '../storage/projection.js'
 import { Sessions } from '../storage/sessions.js'
 import { ShardAssignments } from '../storage/shard-assignments.js'
+import { Swarms } from '../storage/swarms.js'
 import { ToolIntents } from '../storage/tool-intents.js'
 import { Transcripts } from '../storage/transcripts.js'
 import { Workspaces } from '../storage/workspaces.js'
@@ -109,10 +111,13 @@ export async function runtimes({ config, metrics, member, lifecycle, database }:
     onToolCall: (call) => metrics.toolCall(call),
   })
   lifecycle.started('Claude Code', () => claude.stop())
+  const flow = { sessions: claude, swarms: new Swarms(database) }
   return new Runtimes({
     echo: new Echo(),
     llm: new LlmLoop({ selectModel: model, costOf, tools }),
     'claude-code': new ClaudeCode(claude),
+    'claude-flow': new ClaudeFlow(flow, 'claude-flow'),
+    ruflo: new ClaudeFlow(flow, 'ruflo'),
   })
 }
 

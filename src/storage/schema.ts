@@ -30,6 +30,7 @@ export interface Schema {
   dead_letters: DeadLettersTable
   transcripts: { session_id: string; epoch: number; entries: Generated<number>; bytes: Generated<number> }
   transcript_entries: { session_id: string; seq: number; path: string; uuid: string | null; body: string }
+  swarms: { session_id: string; epoch: number; body: string }
   workspace_blobs: { hash: string; bytes: Buffer; size: number }
   workspace_files: { session_id: string; path: string; hash: string; mode: number; changed_at: FilledTimestamp }
   federation_orchestrators: FederationOrchestratorsTable

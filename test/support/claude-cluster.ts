@@ -4,12 +4,16 @@
 import { onTestFinished } from 'vitest'
 import { costOf } from '../../src/budget/prices.js'
 import type { SessionType } from '../../src/protocol/session.js'
+import type { AgentMemory } from '../../src/runtimes/agent-memory.js'
 import { type ClaudeParts, ClaudeSessions } from '../../src/runtimes/claude/claude-sessions.js'
 import type { Transcripts } from '../../src/runtimes/claude/transcript.js'
 import { ClaudeCode } from '../../src/runtimes/claude-code.js'
+import { ClaudeFlow } from '../../src/runtimes/claude-flow.js'
 import { Runtimes } from '../../src/runtimes/select.js'
+import type { SwarmStore } from '../../src/runtimes/swarm/swarm.js'
 import { detectSandbox } from '../../src/runtimes/tools/sandbox.js'
 import { Supervisor } from '../../src/runtimes/tools/supervisor.js'
+import { Swarms } from '../../src/storage/swarms.js'
 import { Transcripts as StoredTranscripts } from '../../src/storage/transcripts.js'
 import {
   type Asked,
@@ -29,19 +33,24 @@ export interface ClaudeCluster {
 export interface ClaudeClusterOptions extends ClaudeVendorOptions {
   readonly parts?: Partial<ClaudeParts>
   readonly worker?: Partial<WorkerClusterOptions>
+  readonly memory?: AgentMemory
 }
 
 /** Ends with the test. */
 export async function claudeCluster(
   script: (asked: Asked) => Says,
-  { parts, worker, ...pace }: ClaudeClusterOptions = {},
+  { parts, worker, memory, ...pace }: ClaudeClusterOptions = {},
 ): Promise<ClaudeCluster> {
   const vendor = await startClaudeVendor(script, pace)
   const supervisor = new Supervisor({ relayBeats: () => 0 })
-  const stored: { transcripts?: Transcripts } = {}
+  const stored: { transcripts?: Transcripts; swarms?: SwarmStore } = {}
   const transcripts = (): Transcripts => {
     if (!stored.transcripts) throw new Error('the cluster has not started')
     return stored.transcripts
+  }
+  const swarms = (): SwarmStore => {
+    if (!stored.swarms) throw new Error('the cluster has not started')
+    return stored.swarms
   }
   const sessions = new ClaudeSessions({
     model: 'claude-sonnet-4-6',
@@ -65,8 +74,18 @@ export async function claudeCluster(
     await supervisor.stop()
     await vendor.stop()
   })
-  const runtimes = new Runtimes({ 'claude-code': new ClaudeCode(sessions) })
+  const store: SwarmStore = {
+    load: (id) => swarms().load(id),
+    save: (id, epoch, body) => swarms().save(id, epoch, body),
+  }
+  const flow = { sessions, swarms: store, memory }
+  const runtimes = new Runtimes({
+    'claude-code': new ClaudeCode(sessions),
+    'claude-flow': new ClaudeFlow(flow, 'claude-flow'),
+    ruflo: new ClaudeFlow(flow, 'ruflo'),
+  })
   const cluster = await WorkerCluster.start({ runtimeOf: (type: SessionType) => runtimes.of(type), ...worker })
+  stored.swarms = new Swarms(cluster.database)
   stored.transcripts = new StoredTranscripts(cluster.database)
   return { cluster, vendor, sessions }
 }

@@ -23,7 +23,7 @@ import {
   newTaskId,
   parseEventId,
 } from '../../src/protocol/ids.js'
-import { newTask, type SessionType, type Task } from '../../src/protocol/session.js'
+import { newTask, type SessionOptions, type SessionType, type Task } from '../../src/protocol/session.js'
 import type { Gate } from '../../src/runtimes/gate.js'
 import type { Runtime } from '../../src/runtimes/runtime.js'
 import type { Database } from '../../src/storage/database.js'
@@ -228,7 +228,11 @@ export class WorkerCluster {
     }
   }
 
-  async spawn(type: SessionType, task: Partial<Task> & { description: string }): Promise<TestSession> {
+  async spawn(
+    type: SessionType,
+    task: Partial<Task> & { description: string },
+    options?: SessionOptions,
+  ): Promise<TestSession> {
     const id = newSessionId(SHARD)
     const session = this.#session(id)
     const command: Command = {
@@ -236,6 +240,7 @@ export class WorkerCluster {
       id,
       orchestratorId: 'test',
       sessionType: type,
+      ...(options && { options }),
       task: taskOf(task),
       createdAt: new Date().toISOString(),
     }

@@ -57,9 +57,13 @@ export interface ClaudeParts {
 /** What makes one session type different from another. */
 export interface ClaudeKind {
   readonly type: SessionType
-  effectOf(tool: string): EffectClass
-  /** What it adds to the options of every process, such as tools, agents and words. */
-  options(sdk: Sdk): Partial<Options>
+  effectOf(tool: string, input: ToolRequest['input']): EffectClass
+  /** Said to the model beside what every session is told. */
+  readonly instructions?: string
+  /** What its processes see beside what all see. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** What it adds to the options of a process that starts, such as tools and agents. */
+  options(): Partial<Options>
 }
 
 export class ClaudeSessions {
@@ -152,11 +156,11 @@ export class ClaudeSessions {
           sdk.query({
             prompt,
             options: {
-              ...baseOptions(turn, this.#parts.model),
-              ...kind.options(sdk),
+              ...baseOptions(turn, kind, this.#parts.model),
+              ...kind.options(),
               ...hooks,
               ...(transcript.isBegun ? { resume: id } : { sessionId: id }),
-              env: environment(home, address, pass.key),
+              env: { ...environment(home, address, pass.key), ...kind.environment },
               sessionStore: transcript.store,
               spawnClaudeCodeProcess: (options) => {
                 const child = spawnGuarded({ sandbox, watch }, options)
@@ -180,7 +184,7 @@ export class ClaudeSessions {
     const roots: [string, ...string[]] = [turn.workspace, ...(scratch === undefined ? [] : [scratch])]
     return new TurnRecorder(turn, {
       costOf,
-      effectOf: (tool) => kind.effectOf(tool),
+      effectOf: (tool, input) => kind.effectOf(tool, input),
       refusalOf: (call, effect) => refusalOf(turn, roots, call, effect),
       onToolEnded: (tool, seconds, outcome) => {
         const name = /^[A-Z][A-Za-z]+$|^mcp__/.test(tool) ? tool : UNKNOWN_TOOL
@@ -190,10 +194,14 @@ export class ClaudeSessions {
   }
 }
 
-const baseOptions = (turn: Turn, model: string): Options => ({
+const baseOptions = (turn: Turn, { instructions }: ClaudeKind, model: string): Options => ({
   cwd: turn.workspace,
   model: turn.options.model ?? model,
-  systemPrompt: { type: 'preset', preset: 'claude_code', append: UNATTENDED },
+  systemPrompt: {
+    type: 'preset',
+    preset: 'claude_code',
+    append: instructions ? `${UNATTENDED}\n\n${instructions}` : UNATTENDED,
+  },
   // Nothing of this machine's user, nor of a project, changes what a session may do.
   settingSources: [],
   strictMcpConfig: true,

@@ -18,7 +18,7 @@ const MAX_REASON_CHARS = 500
 
 export interface RecorderOptions {
   readonly costOf: (model: string, usage: Usage) => number
-  readonly effectOf: (tool: string) => EffectClass
+  readonly effectOf: (tool: string, input: ToolRequest['input']) => EffectClass
   /** Why a call must not run; see Turn.permit. */
   readonly refusalOf: (call: ToolRequest, effect: EffectClass) => Promise<ToolOutcome | undefined>
   /** Told of every tool call that ended. */
@@ -245,7 +245,7 @@ export class TurnRecorder implements Listener {
     this.#turn.signal.throwIfAborted()
     // What Claude Code is about to do, which may be more exact than what the model wrote.
     const call: ToolRequest = { ...open.call, input: use.input }
-    const effect = this.#options.effectOf(call.name)
+    const effect = this.#options.effectOf(call.name, call.input)
     const refused = await this.#options.refusalOf(call, effect)
     open.startedAt = performance.now()
     // A call that is refused does nothing: that is what `read` says to whoever reads the journal.
