@@ -25,8 +25,8 @@ export interface Progress {
    */
   readonly messages: readonly ModelMessage[]
   readonly openMessage: OpenMessage | undefined
-  /** Tool calls that the last answer asked for and that have no result yet, with whether each was started. */
-  readonly openCalls: readonly (ToolRequest & { readonly started: boolean })[]
+  /** Tool calls that the last answer asked for and that have no result yet, with whether each was started, and as what. */
+  readonly openCalls: readonly (ToolRequest & { readonly started: boolean; readonly effect?: EffectClass })[]
   /** Model calls finished in this turn. */
   readonly steps: number
 }
@@ -114,6 +114,8 @@ export interface Turn extends MemoryHolder {
    * @throws ServiceError `budget_exceeded`
    */
   reserve(call: PlannedCall): Promise<Allowance>
+  /** What names a call of this turn's last answer for ever: the same after a takeover. */
+  keyOf(callId: string): string
   /** Throws when this process may no longer start effects. Call it directly before each model call and tool call. */
   beforeEffect(): void
 }

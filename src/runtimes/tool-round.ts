@@ -6,26 +6,32 @@ import { OUTCOME_UNKNOWN, toolMessage } from './prompt.js'
 import { type EffectClass, isRepeatable, type ToolOutcome, type Turn } from './runtime.js'
 import type { Toolbox } from './tools/toolbox.js'
 
-/** Reads run side by side; more would only queue at the disk. */
-const MAX_PARALLEL_READS = 8
+/** Calls that run side by side; more would only queue at the disk, or at one server. */
+const MAX_PARALLEL_CALLS = 8
 
-/** A call to run; `started` when the last owner had begun it and nobody knows how far it came. */
-export type Call = ToolRequest & { readonly started?: boolean }
+/** A call to run; `started` when the last owner had begun it and nobody knows how far it came, `effect` as what. */
+export type Call = ToolRequest & { readonly started?: boolean; readonly effect?: EffectClass }
 
 /**
- * Runs `calls` and returns their results in order. Neighbouring `read` calls run together, everything else alone. A
- * started call that may not be repeated ends as failed, outcome unknown.
+ * Runs `calls` and returns their results, both in the order of `calls`. Neighbours that may be repeated run together,
+ * everything else alone. A started call that may not be repeated ends as failed, outcome unknown.
  */
 export async function runCalls(turn: Turn, tools: Toolbox, calls: readonly Call[]): Promise<ModelMessage[]> {
   const results: ModelMessage[] = []
-  for (const batch of batches(calls, (call) => tools.effectOf(call.name, call.input))) {
+  for (const batch of batches(calls, tools)) {
     turn.signal.throwIfAborted()
-    const begun: Begun[] = []
-    for (const planned of batch) begun.push({ ...planned, refusal: await begin(turn, planned) })
-    const outcomes = await Promise.all(begun.map((each) => outcomeOf(turn, tools, each)))
-    for (const { call, outcome } of outcomes) {
-      await turn.journal.toolEnded(requestOf(call), outcome)
-      results.push(toolMessage(call.callId, outcome))
+    const begun = await beginAll(turn, batch)
+    const running = begun.map((each) => outcomeOf(turn, tools, each))
+    // Where one ends the turn, the others are waited for: they may be at work in the workspace.
+    const settled = Promise.allSettled(running)
+    try {
+      for (const each of running) {
+        const { call, outcome } = await each
+        await turn.journal.toolEnded(requestOf(call), outcome)
+        results.push(toolMessage(call.callId, outcome))
+      }
+    } finally {
+      await settled
     }
   }
   return results
@@ -41,32 +47,53 @@ interface Begun extends Planned {
   readonly refusal: ToolOutcome | undefined
 }
 
-async function begin({ journal, permit }: Turn, { call, effect }: Planned): Promise<ToolOutcome | undefined> {
-  if (call.started && !isRepeatable(effect)) return OUTCOME_UNKNOWN
-  const request = requestOf(call)
-  const refusal = await permit(request, effect)
+/** One after the other where a human may be asked; all intents at once. */
+async function beginAll(turn: Turn, batch: readonly Planned[]): Promise<Begun[]> {
+  const judged: Begun[] = []
+  for (const planned of batch) judged.push({ ...planned, refusal: await refusalOf(turn, planned) })
+  return await Promise.all(judged.map(async (each) => ({ ...each, refusal: await noted(turn, each) })))
+}
+
+async function refusalOf({ permit }: Turn, { call, effect }: Planned): Promise<ToolOutcome | undefined> {
+  // As it began, and as it would begin now: what a server says of its tools may have changed.
+  const isKnown = isRepeatable(effect) && isRepeatable(call.effect ?? effect)
+  if (call.started && !isKnown) return OUTCOME_UNKNOWN
+  return await permit(requestOf(call), effect)
+}
+
+/** Notes the intent; a started call has one. */
+async function noted({ journal }: Turn, { call, effect, refusal }: Begun): Promise<ToolOutcome | undefined> {
   if (call.started) return refusal
   // A call that is refused does nothing: that is what `read` says to whoever reads the journal.
-  const begun = await journal.toolStarted(request, refusal ? 'read' : effect)
+  const begun = await journal.toolStarted(requestOf(call), refusal ? 'read' : effect)
   return refusal ?? begun
 }
 
-function batches(calls: readonly Call[], effectOf: (call: Call) => EffectClass): Planned[][] {
+function batches(calls: readonly Call[], tools: Toolbox): Planned[][] {
   const groups: Planned[][] = []
   for (const call of calls) {
-    const planned = { call, effect: effectOf(call) }
+    const planned = { call, effect: tools.effectOf(call.name, call.input) }
     const last = groups.at(-1)
-    const bothRead = planned.effect === 'read' && last?.[0]?.effect === 'read'
-    if (bothRead && last.length < MAX_PARALLEL_READS) last.push(planned)
+    if (last && last.length < MAX_PARALLEL_CALLS && fits(last, planned, tools)) last.push(planned)
     else groups.push([planned])
   }
   return groups
 }
 
-async function outcomeOf(turn: Turn, tools: Toolbox, { call, refusal }: Begun) {
+/** Whether nobody can tell in which order they run. */
+function fits(batch: readonly Planned[], planned: Planned, tools: Toolbox): boolean {
+  if (!isRepeatable(planned.effect) || !batch.every(({ effect }) => isRepeatable(effect))) return false
+  const shared = tools.sharedBy(planned.call.name)
+  if (shared === undefined) return true
+  const others = batch.filter(({ call }) => tools.sharedBy(call.name) === shared)
+  return others.length === 0 || [planned, ...others].every(({ effect }) => effect === 'read')
+}
+
+async function outcomeOf(turn: Turn, tools: Toolbox, { call, effect, refusal }: Begun) {
   if (refusal) return { call, outcome: refusal }
   turn.beforeEffect()
-  return { call, outcome: await tools.run(requestOf(call), turn) }
+  const context = effect === 'idempotent' ? { ...turn, idempotencyKey: turn.keyOf(call.callId) } : turn
+  return { call, outcome: await tools.run(requestOf(call), context) }
 }
 
 const requestOf = ({ callId, name, input }: Call): ToolRequest => ({ callId, name, input })

@@ -4,10 +4,20 @@
  */
 import type { Part } from '../bus/bus.js'
 import type { ModelMessage, ToolRequest } from '../models/model.js'
-import type { LoggedEvent, NewEvent, StreamEnd, StreamStart, TaskUsage, ToolCallResult } from '../protocol/events.js'
+import type {
+  LoggedEvent,
+  NewEvent,
+  StreamEnd,
+  StreamStart,
+  TaskUsage,
+  ToolCallResult,
+  ToolCallStart,
+} from '../protocol/events.js'
 import type { Task } from '../protocol/session.js'
 import { taskPrompt, toolMessage } from '../runtimes/prompt.js'
-import type { Progress, ToolOutcome } from '../runtimes/runtime.js'
+import type { EffectClass, Progress, ToolOutcome } from '../runtimes/runtime.js'
+
+type OpenCall = ToolRequest & { started: boolean; effect?: EffectClass }
 
 /** A turn that has begun and not ended. */
 export interface OpenTurn {
@@ -20,7 +30,7 @@ export interface OpenTurn {
   attempts: number
   openMessage: { readonly messageId: string; readonly agent?: string } | undefined
   /** Tool calls without a result, by call id. */
-  readonly openCalls: Map<string, ToolRequest & { started: boolean }>
+  readonly openCalls: Map<string, OpenCall>
   promptTokens: number
   completionTokens: number
   cost: number
@@ -52,7 +62,7 @@ export class Conversation {
         this.#endMessage(event)
         break
       case 'tool_call_start':
-        this.#startCall(event.data.callId)
+        this.#startCall(event.data)
         break
       case 'tool_call_result':
         this.#endCall(event.data, event.agent)
@@ -107,9 +117,11 @@ export class Conversation {
     for (const call of toolCalls) open.openCalls.set(call.callId, { ...call, started: false })
   }
 
-  #startCall(callId: string): void {
+  #startCall({ callId, effect }: ToolCallStart['data']): void {
     const call = this.#open?.openCalls.get(callId)
-    if (call) call.started = true
+    if (!call) return
+    call.started = true
+    call.effect = effect
   }
 
   #endCall({ callId, status, result, error }: ToolCallResult['data'], agent: string | undefined): void {

@@ -113,8 +113,13 @@ export class StepJournal implements Journal {
     return refusal
   }
 
+  /** Where the call stands in the turn: its step, and its position in that answer. */
+  placeOf(callId: string): Pick<CallPlace, 'step' | 'position'> {
+    return { step: this.#step, position: this.#asked.indexOf(callId) }
+  }
+
   async #beginOnce({ callId, name: tool }: ToolRequest): Promise<ToolOutcome | undefined> {
-    const place = { step: this.#step, position: this.#asked.indexOf(callId), callId, tool }
+    const place = { ...this.placeOf(callId), callId, tool }
     try {
       return (await this.#options.beginOnce(place)) ? undefined : OUTCOME_UNKNOWN
     } catch (error) {

@@ -12,7 +12,7 @@ import { throughOutage } from '../storage/outage.js'
 import { permission } from './permission.js'
 import type { SessionServices } from './session-services.js'
 import type { SessionWriter } from './session-writer.js'
-import { StepJournal } from './step-journal.js'
+import { type CallPlace, StepJournal } from './step-journal.js'
 import { TurnBudget } from './turn-budget.js'
 import { WriterLost } from './writer-lost.js'
 
@@ -155,6 +155,7 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
       signal,
       reserve: (call) => budget.reserve(call),
       permit: async (call) => permission(services.gate, workspace, call),
+      keyOf: (callId) => keyOf(host, journal.placeOf(callId)),
       beforeEffect: () => {
         signal.throwIfAborted()
         services.beforeEffect()
@@ -168,6 +169,10 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
     release?.()
   }
 }
+
+/** For whoever is asked to do something twice at most once: the same for every owner of the turn. */
+const keyOf = ({ id, writer }: TurnHost, { step, position }: Pick<CallPlace, 'step' | 'position'>): string =>
+  `${id}:${writer.state.turn}:${step}.${position}`
 
 const prepareWorkspace = ({ id, services }: TurnHost, restore: boolean, signal: AbortSignal): Promise<string> =>
   throughOutage(() => services.workspaces.prepare(id, restore), { signal })

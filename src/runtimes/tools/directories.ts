@@ -29,6 +29,7 @@ export const fileList: Tool = defineTool({
     path: pathSchema.describe('relative to the workspace; "." is the workspace'),
     recursive: z.boolean().default(false),
   }),
+  shared: 'workspace',
   effect: () => 'read',
   async run({ path, recursive }, { workspace, signal }) {
     const place = await locate(workspace, path)
@@ -72,6 +73,7 @@ export const fileDelete: Tool = defineTool({
   name: 'file_delete',
   description: 'Deletes a file, or with recursive a directory and what it holds. Nothing there is no failure.',
   input: z.object({ path: pathSchema.describe('relative to the workspace'), recursive: z.boolean().default(false) }),
+  shared: 'workspace',
   effect: () => 'idempotent',
   async run({ path, recursive }, { workspace }) {
     const place = await locateEntry(workspace, path)

@@ -24,6 +24,7 @@ export const fileRead: Tool = defineTool({
   name: 'file_read',
   description: `Reads a file of the workspace. At most ${MAX_READ_BYTES} bytes are returned.`,
   input: z.object({ path: pathSchema.describe('relative to the workspace'), encoding: encodingSchema }),
+  shared: 'workspace',
   effect: () => 'read',
   async run({ path, encoding }, { workspace }) {
     const place = await locate(workspace, path)
@@ -54,6 +55,7 @@ export const fileWrite: Tool = defineTool({
     encoding: encodingSchema,
     createDirectories: z.boolean().default(true),
   }),
+  shared: 'workspace',
   effect: () => 'idempotent',
   async run({ path, content, encoding, createDirectories }, { workspace }) {
     const bytes = Buffer.from(content, encoding)

@@ -44,6 +44,7 @@ const memoryStore = (memory: AgentMemory): Tool =>
       tags: z.array(nameSchema).max(MAX_MEMORY_TAGS).optional(),
       ttlSeconds: z.number().int().min(1).max(MAX_TTL_SECONDS).optional(),
     }),
+    shared: 'memory',
     // The same note once more is the same note.
     effect: () => 'idempotent',
     async run({ content, key, tier, namespace, tags, ttlSeconds }, holder) {
@@ -71,6 +72,7 @@ const memorySearch = (memory: AgentMemory): Tool =>
       namespace: nameSchema.optional(),
       minScore: z.number().min(0).max(1).optional(),
     }),
+    shared: 'memory',
     effect: () => 'read',
     async run({ query, limit, tiers, namespace, minScore }, holder) {
       const found = await memory.search(holder, {
@@ -89,6 +91,7 @@ const memoryForget = (memory: AgentMemory): Tool =>
     name: 'memory_forget',
     description: 'Forgets a note by its id, or all notes of a key.',
     input: z.object({ id: nameSchema.optional(), key: nameSchema.optional(), namespace: nameSchema.optional() }),
+    shared: 'memory',
     effect: () => 'idempotent',
     async run({ id, key, namespace }, holder) {
       if (id !== undefined) return { forgotten: await memory.forget(holder, { id }) }

@@ -12,6 +12,8 @@ export interface ToolContext extends MemoryHolder {
   /** Absolute path of the session's own directory; it exists. */
   readonly workspace: string
   readonly signal: AbortSignal
+  /** Of an `idempotent` call: whoever takes part in its effect knows by it that a second one is the first one again. */
+  readonly idempotencyKey?: string
 }
 
 export type ToolResult = Readonly<Record<string, unknown>>
@@ -26,6 +28,10 @@ export interface Tool {
   readonly spec: ToolSpec
   /** What running `input` may do to the world; input that would be refused does nothing, so it counts as `read`. */
   effectOf(input: ToolRequest['input']): EffectClass
+  /** What all calls with the same word work on: where one of them changes it, they keep the model's order. */
+  readonly shared?: 'workspace' | 'memory'
+  /** How metrics name it where there are too many names; default its own. */
+  readonly metricName?: string
   /** Failures of the call itself are outcomes. Throws only on abort, or for a bug of ours. */
   run(input: ToolRequest['input'], context: ToolContext): Promise<ToolOutcome>
 }
@@ -34,14 +40,16 @@ interface Definition<Schema extends z.ZodObject> {
   readonly name: string
   readonly description: string
   readonly input: Schema
+  readonly shared?: 'workspace' | 'memory'
   effect(input: z.output<Schema>): EffectClass
   /** Throws `ToolFailure`, `ServiceError`, or a file system error as Node gives it, for what the model should hear. */
   run(input: z.output<Schema>, context: ToolContext): Promise<ToolResult>
 }
 
 export function defineTool<Schema extends z.ZodObject>(definition: Definition<Schema>): Tool {
-  const { name, description, input: schema } = definition
+  const { name, description, input: schema, shared } = definition
   return {
+    ...(shared && { shared }),
     spec: { name, description, parameters: parametersOf(schema) },
     effectOf(input) {
       const parsed = schema.safeParse(input)

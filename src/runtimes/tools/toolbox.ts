@@ -25,37 +25,59 @@ const UNKNOWN_TOOL = 'unknown'
 
 export class Toolbox {
   readonly #tools: ReadonlyMap<string, Tool>
+  readonly #attached: () => readonly Tool[]
   readonly #onCall: (call: ToolCall) => void
 
-  /** `onCall` is told of every call that ended; an aborted one has not. */
-  constructor(tools: readonly Tool[], onCall: (call: ToolCall) => void = () => undefined) {
+  /**
+   * `onCall` is told of every call that ended; an aborted one has not. `attached` are tools that come and go; none of them
+   * takes the place of one in `tools`.
+   */
+  constructor(
+    tools: readonly Tool[],
+    onCall: (call: ToolCall) => void = () => undefined,
+    attached: () => readonly Tool[] = () => [],
+  ) {
     this.#tools = new Map(tools.map((tool) => [tool.spec.name, tool]))
     this.#onCall = onCall
+    this.#attached = attached
+  }
+
+  /** These tools and some that come and go. */
+  with(attached: () => readonly Tool[]): Toolbox {
+    return new Toolbox([...this.#tools.values()], this.#onCall, attached)
   }
 
   get specs(): readonly ToolSpec[] {
-    return [...this.#tools.values()].map((tool) => tool.spec)
+    return [...this.#tools.values(), ...this.#attached()].map((tool) => tool.spec)
   }
 
   /** What the call may do to the world; an unknown tool is `once`, because it may have been known to the last owner. */
   effectOf(name: string, input: ToolRequest['input']): EffectClass {
-    return this.#tools.get(name)?.effectOf(input) ?? 'once'
+    return this.#find(name)?.effectOf(input) ?? 'once'
+  }
+
+  /** What calls of this tool work on together with others. */
+  sharedBy(name: string): Tool['shared'] {
+    return this.#find(name)?.shared
   }
 
   /** Runs a call. Whatever is wrong with the call is a failed outcome; throws `AbortError` when aborted. */
   async run(call: ToolRequest, context: ToolContext): Promise<ToolOutcome> {
     const startedAt = performance.now()
-    const outcome = await this.#outcomeOf(call, context)
+    const tool = this.#find(call.name)
+    const outcome = tool ? await tool.run(call.input, context) : this.#unknown(call)
     const seconds = (performance.now() - startedAt) / MS_PER_SECOND
-    const name = this.#tools.has(call.name) ? call.name : UNKNOWN_TOOL
+    const name = tool ? (tool.metricName ?? call.name) : UNKNOWN_TOOL
     this.#onCall({ name, seconds, status: statusOfTool(outcome) })
     return outcome
   }
 
-  async #outcomeOf(call: ToolRequest, context: ToolContext): Promise<ToolOutcome> {
-    const tool = this.#tools.get(call.name)
-    if (tool !== undefined) return tool.run(call.input, context)
-    const known = [...this.#tools.keys()].join(', ')
+  #find(name: string): Tool | undefined {
+    return this.#tools.get(name) ?? this.#attached().find(({ spec }) => spec.name === name)
+  }
+
+  #unknown(call: ToolRequest): ToolOutcome {
+    const known = this.specs.map(({ name }) => name).join(', ')
     return { status: 'failed', error: `There is no tool ${call.name}; there are: ${known}` }
   }
 }

@@ -49,11 +49,16 @@ export function webFetch({ allowPrivateNetwork = false }: WebOptions = {}): Tool
       method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']).default('GET'),
       headers: z.record(z.string(), z.string()).optional(),
       timeout: z.number().int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS).describe('milliseconds'),
+      idempotent: z
+        .boolean()
+        .optional()
+        .describe('the server knows Idempotency-Key: an interrupted request may be sent once more under the same key'),
     }),
-    effect: ({ method }) => (method === 'GET' || method === 'HEAD' ? 'read' : 'once'),
-    async run({ url, method, headers = {}, timeout }, { signal }) {
+    effect: ({ method, idempotent }) => (isRead(method) ? 'read' : idempotent ? 'idempotent' : 'once'),
+    async run({ url, method, headers = {}, timeout, idempotent = false }, { signal, idempotencyKey }) {
       const deadline = AbortSignal.timeout(timeout)
-      const hop = { url: parseUrl(url), method, headers: ownHeadersOut(headers) }
+      const key = idempotent && !isRead(method) && idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }
+      const hop = { url: parseUrl(url), method, headers: { ...ownHeadersOut(headers), ...key } }
       try {
         return await follow(hop, allowPrivateNetwork, AbortSignal.any([signal, deadline]))
       } catch (thrown) {
@@ -63,6 +68,8 @@ export function webFetch({ allowPrivateNetwork = false }: WebOptions = {}): Tool
     },
   })
 }
+
+const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
 async function follow(first: Hop, allowPrivate: boolean, signal: AbortSignal): Promise<ToolResult> {
   let hop = first

@@ -90,9 +90,9 @@ export const MUTANTS = {
     patches: [
       {
         file: 'runtimes/tool-round.js',
-        find: 'return { call, outcome: await tools.run(requestOf(call), turn) };',
-        replace: `if (tools.effectOf(call.name, call.input) === 'once') await tools.run(requestOf(call), turn);
-    return { call, outcome: await tools.run(requestOf(call), turn) };`,
+        find: 'return { call, outcome: await tools.run(requestOf(call), context) };',
+        replace: `if (tools.effectOf(call.name, call.input) === 'once') await tools.run(requestOf(call), context);
+    return { call, outcome: await tools.run(requestOf(call), context) };`,
       },
     ],
   },
@@ -105,7 +105,7 @@ export const MUTANTS = {
     patches: [
       {
         file: 'runtimes/tool-round.js',
-        find: 'call.started && !isRepeatable(effect)',
+        find: 'call.started && !isKnown',
         replace: 'false',
       },
     ],

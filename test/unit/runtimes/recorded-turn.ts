@@ -74,6 +74,7 @@ export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> 
     signal: abort.signal,
     permit: async (call) => options.permit?.(call),
     reserve: options.reserve ?? (async ({ maxTokens }) => ({ maxTokens, settle: async () => undefined })),
+    keyOf: (callId) => `session_000_test:1:${callId}`,
     beforeEffect() {
       effects++
       options.beforeEffect?.()

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { isPublicAddress } from '../../../src/runtimes/tools/public-address.js'
 import { standardTools } from '../../../src/runtimes/tools/toolbox.js'
-import { caller, temporaryWorkspace } from './tool-call.js'
+import { caller, HOLDER, temporaryWorkspace } from './tool-call.js'
 
 const closers: (() => void)[] = []
 afterEach(() => {
@@ -170,4 +170,25 @@ test('cancelling ends a fetch', async () => {
   const run = call.outcome('web_fetch', { url })
   setTimeout(() => abort.abort(), 20)
   await expect(run).rejects.toMatchObject({ name: 'AbortError' })
+})
+
+test.each([
+  ['PUT', { idempotent: true }, 'the-key'],
+  ['PUT', {}, undefined],
+  ['GET', { idempotent: true }, undefined],
+])('a %s with %j carries the key of its call: %s', async (method, more, expected) => {
+  let key: unknown
+  const url = await serve((request, response) => {
+    key = request.headers['idempotency-key']
+    response.end()
+  })
+  const tools = standardTools({ allowPrivateNetwork: true })
+  const context = { ...HOLDER, workspace: await temporaryWorkspace(), signal: new AbortController().signal }
+
+  await tools.run(
+    { callId: 'c', name: 'web_fetch', input: { url, method, ...more } },
+    { ...context, idempotencyKey: 'the-key' },
+  )
+
+  expect(key).toBe(expected)
 })

@@ -214,12 +214,13 @@ test('the effect of a call decides what a crash may repeat', () => {
     tools.effectOf('bash_execute', { command: 'ls' }),
     tools.effectOf('web_fetch', { url: 'https://example.org' }),
     tools.effectOf('web_fetch', { url: 'https://example.org', method: 'POST' }),
+    tools.effectOf('web_fetch', { url: 'https://example.org', method: 'PUT', idempotent: true }),
     tools.effectOf('bash_execute', {}),
     tools.effectOf('unknown', {}),
-  ]).toEqual(['read', 'read', 'idempotent', 'idempotent', 'once', 'read', 'once', 'read', 'once'])
+  ]).toEqual(['read', 'read', 'idempotent', 'idempotent', 'once', 'read', 'once', 'idempotent', 'read', 'once'])
 })
 
-test('the six tools are offered with the input schemas of the reference', () => {
+test('the six tools are offered with the input schemas of the reference, and a word about repetition', () => {
   const shape = standardTools().specs.map(({ name, parameters }) => {
     const { properties = {}, required = [] } = parameters as { properties?: object; required?: string[] }
     return `${name} ${Object.keys(properties).map((key) => (required.includes(key) ? `${key}*` : key))}`
@@ -230,6 +231,6 @@ test('the six tools are offered with the input schemas of the reference', () => 
     'file_list path*,recursive',
     'file_delete path*,recursive',
     'bash_execute command*,cwd,timeout',
-    'web_fetch url*,method,headers,timeout',
+    'web_fetch url*,method,headers,timeout,idempotent',
   ])
 })

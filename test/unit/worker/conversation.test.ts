@@ -73,7 +73,7 @@ test('an answer that was cut is open with the text that was shown, and only with
 
 test.each([
   ['asked for', [began, started, asked], [{ ...call, started: false }]],
-  ['started', [began, started, asked, called], [{ ...call, started: true }]],
+  ['started', [began, started, asked, called], [{ ...call, started: true, effect: 'read' }]],
   ['answered', [began, started, asked, called, answered], []],
 ])('a tool call that was %s is open accordingly', (_what, events, open) => {
   expect(after(...events).progress(undefined).openCalls).toEqual(open)

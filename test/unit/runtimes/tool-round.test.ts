@@ -1,0 +1,157 @@
+/**
+ * Which calls of one answer run side by side, and what a next owner does with those that had begun.
+ */
+import { expect, test } from 'vitest'
+import type { ModelMessage } from '../../../src/models/model.js'
+import { OUTCOME_UNKNOWN } from '../../../src/runtimes/prompt.js'
+import type { EffectClass } from '../../../src/runtimes/runtime.js'
+import { type Call, runCalls } from '../../../src/runtimes/tool-round.js'
+import type { Tool, ToolContext } from '../../../src/runtimes/tools/tool.js'
+import { Toolbox } from '../../../src/runtimes/tools/toolbox.js'
+import { type Entry, type RecordedTurn, recordedTurn } from './recorded-turn.js'
+
+/** Tools named after their class, which end when they are told to. */
+function heldTools() {
+  const running = new Map<string, { readonly context: ToolContext; readonly end: (failure?: Error) => void }>()
+  const tool = (name: EffectClass, shared?: Tool['shared']): Tool => ({
+    spec: { name: shared ? `${name} ${shared}` : name, description: '', parameters: {} },
+    ...(shared && { shared }),
+    effectOf: () => name,
+    run: (input, context) =>
+      new Promise((resolve, reject) => {
+        const id = String(input.id)
+        const end = (failure?: Error) => {
+          running.delete(id)
+          if (failure) reject(failure)
+          else resolve({ status: 'completed', result: { of: id } })
+        }
+        running.set(id, { context, end })
+      }),
+  })
+  const tools = new Toolbox([
+    ...(['read', 'idempotent', 'once', 'ask'] as const).map((name) => tool(name)),
+    ...[tool('read', 'workspace'), tool('idempotent', 'workspace')],
+  ])
+  const named = (names: readonly string[]): Call[] =>
+    names.map((name, index) => ({ callId: `${index + 1}`, name, input: { id: `${index + 1}` } }))
+  return { tools, running, named }
+}
+
+const resultsOf = (messages: readonly ModelMessage[]) =>
+  messages.map((message) => (message.role === 'tool' ? `${message.callId} ${message.text}` : '?'))
+const endedOf = ({ entries }: RecordedTurn) =>
+  entries.flatMap((entry: Entry) => (entry.type === 'toolEnded' ? [entry.call.callId] : []))
+
+test.each([
+  [['read', 'idempotent', 'read'], [['1', '2', '3']]],
+  [
+    ['read', 'once', 'idempotent', 'read'],
+    [['1'], ['2'], ['3', '4']],
+  ],
+  [
+    ['once', 'once', 'ask'],
+    [['1'], ['2'], ['3']],
+  ],
+  [
+    ['read workspace', 'idempotent workspace', 'read workspace'],
+    [['1'], ['2'], ['3']],
+  ],
+  [['read workspace', 'read workspace', 'idempotent'], [['1', '2', '3']]],
+  [
+    Array.from({ length: 10 }, () => 'read'),
+    [
+      ['1', '2', '3', '4', '5', '6', '7', '8'],
+      ['9', '10'],
+    ],
+  ],
+])('of %j these run together: %j', async (names, together) => {
+  const { tools, running, named } = heldTools()
+  const recorded = await recordedTurn({ task: 'go' })
+  const run = runCalls(recorded.turn, tools, named(names))
+  const seen: string[][] = []
+  for (const group of together) {
+    await expect.poll(() => [...running.keys()]).toEqual(group)
+    seen.push([...running.keys()])
+    for (const { end } of [...running.values()]) end()
+  }
+
+  const results = await run
+
+  expect(seen).toEqual(together)
+  expect(resultsOf(results)).toEqual(names.map((_name, index) => `${index + 1} {"of":"${index + 1}"}`))
+})
+
+test('results are recorded in the order of the calls, each as soon as those before it are', async () => {
+  const { tools, running, named } = heldTools()
+  const recorded = await recordedTurn({ task: 'go' })
+  const run = runCalls(recorded.turn, tools, named(['read', 'read', 'read']))
+  await expect.poll(() => running.size).toBe(3)
+
+  running.get('3')?.end()
+  running.get('1')?.end()
+  await expect.poll(() => endedOf(recorded)).toEqual(['1'])
+  running.get('2')?.end()
+  await run
+
+  expect(endedOf(recorded)).toEqual(['1', '2', '3'])
+})
+
+test('a call that ends the turn waits for those beside it, and nothing after it is recorded', async () => {
+  const { tools, running, named } = heldTools()
+  const recorded = await recordedTurn({ task: 'go' })
+  let hasEnded = false
+  const run = runCalls(recorded.turn, tools, named(['read', 'read'])).finally(() => {
+    hasEnded = true
+  })
+  const rejected = expect(run).rejects.toThrow('a bug')
+  await expect.poll(() => running.size).toBe(2)
+
+  running.get('1')?.end(new Error('a bug'))
+  await Promise.resolve()
+  expect(hasEnded).toBe(false)
+  running.get('2')?.end()
+
+  await rejected
+  expect(endedOf(recorded)).toEqual([])
+})
+
+test('an idempotent call carries a key of its own, others none', async () => {
+  const { tools, running, named } = heldTools()
+  const { turn } = await recordedTurn({ task: 'go' })
+  const run = runCalls(turn, tools, named(['idempotent', 'read', 'idempotent']))
+  await expect.poll(() => running.size).toBe(3)
+
+  const keys = ['1', '2', '3'].map((id) => running.get(id)?.context.idempotencyKey)
+  for (const { end } of [...running.values()]) end()
+  await run
+
+  expect(keys).toEqual(['session_000_test:1:1', undefined, 'session_000_test:1:3'])
+})
+
+test.each<[EffectClass, EffectClass, boolean]>([
+  ['read', 'read', true],
+  ['idempotent', 'idempotent', true],
+  ['once', 'once', false],
+  // What a server says of its tool has changed meanwhile: the stricter word counts.
+  ['once', 'read', false],
+  ['read', 'once', false],
+])('a call that began as %s and is %s now is repeated: %s', async (began, now, isRepeated) => {
+  let runs = 0
+  const tool: Tool = {
+    spec: { name: 'it', description: '', parameters: {} },
+    effectOf: () => now,
+    run: async () => {
+      runs += 1
+      return { status: 'completed', result: {} }
+    },
+  }
+  const recorded = await recordedTurn({ task: 'go' })
+
+  await runCalls(recorded.turn, new Toolbox([tool]), [
+    { callId: '1', name: 'it', input: {}, started: true, effect: began },
+  ])
+
+  const [end] = recorded.entries
+  expect(runs).toBe(isRepeated ? 1 : 0)
+  expect(end).toMatchObject({ outcome: isRepeated ? { status: 'completed' } : OUTCOME_UNKNOWN })
+})
