@@ -229,6 +229,7 @@ export class Daemon {
       storage: workerStorage(database, node),
       workspaces: workspaceKeeper(config, database),
       gate: gateOf(config, this.#charter),
+      approvalTimeoutMs: config.charter.approvalTimeoutMs,
       budgets: unlimitedBudgets,
       runtimeOf: (type) => kinds.of(type),
       maxSessions: config.server.maxSessions,

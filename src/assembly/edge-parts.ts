@@ -8,6 +8,7 @@ import { MAX_CONNECTIONS_PER_EDGE } from '../edge/connection-limit.js'
 import type { EdgeDependencies, SessionRows, TaskFederation } from '../edge/dependencies.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
+import { Approvals } from '../storage/approvals.js'
 import type { Database } from '../storage/database.js'
 import { Events } from '../storage/events.js'
 import { throughOutage, unavailable } from '../storage/outage.js'
@@ -40,6 +41,7 @@ export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
     settings: edgeSettings(config),
     bus,
     view,
+    approvals: approvalDecisions(database),
     sessions: sessionRows(database),
     events: new Events(database),
     status: statusSource({ config, bus, database, view }),
@@ -98,6 +100,11 @@ function sessionRows(database: Database): SessionRows {
     listByTenant: (tenant, page) => orUnavailable(sessions.listByTenant(tenant, page)),
     markSubmitted: (id) => sessions.markSubmitted(id),
   }
+}
+
+function approvalDecisions(database: Database): EdgeDependencies['approvals'] {
+  const approvals = new Approvals(database)
+  return { decide: (decision) => throughOutage(() => approvals.decide(decision)) }
 }
 
 /** A database that does not answer is nobody's bug: the client is told, and may try again. */

@@ -17,6 +17,8 @@ import { Runtimes } from '../runtimes/select.js'
 import { detectSandbox } from '../runtimes/tools/sandbox.js'
 import { Supervisor } from '../runtimes/tools/supervisor.js'
 import { standardTools } from '../runtimes/tools/toolbox.js'
+import { Approvals } from '../storage/approvals.js'
+import { AuditLog } from '../storage/audit-log.js'
 import type { Database } from '../storage/database.js'
 import { DeadLetters } from '../storage/dead-letters.js'
 import { DormantSessions } from '../storage/dormant-sessions.js'
@@ -42,6 +44,8 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
   const events = new Events(database)
   const nodes = new Nodes(database)
   const deadLetters = new DeadLetters(database)
+  const approvals = new Approvals(database)
+  const audit = new AuditLog(database)
   const intents = new ToolIntents(database)
   const leader = new LeaderLease(database)
   const projection = new Projection(database)
@@ -57,6 +61,10 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
     lastEvent: (id) => events.last(id),
     pageEvents: (id, after, upTo, limit) => events.page(id, after, upTo, limit),
     beginOnce: (call, signal) => throughOutage(() => intents.begin(call), { signal }),
+    requestApproval: (asked, signal) => throughOutage(() => approvals.request(asked), { signal }),
+    settledApprovals: (ids) => approvals.settled(ids),
+    cancelApprovals: (id, command) => throughOutage(() => approvals.cancel(id, command)),
+    audit: (entry) => throughOutage(() => audit.add(entry)),
     recordDeadLetter: async (letter) => {
       const id = newDeadLetterId()
       await throughOutage(() => deadLetters.record({ ...letter, id, command: JSON.stringify(letter.command) }))

@@ -28,17 +28,18 @@ export interface ExecuteCommand extends Identified {
   readonly context?: Readonly<Record<string, unknown>>
 }
 
-/** `cancel` without a task id means the running task. */
+/** `cancel` without a task id means the running task. `approval` says that one has been decided: Postgres knows how. */
 export interface ControlCommand extends Identified {
-  readonly type: 'stop' | 'pause' | 'resume' | 'cancel'
+  readonly type: 'stop' | 'pause' | 'resume' | 'cancel' | 'approval'
   readonly taskId?: string
+  readonly approvalId?: string
 }
 
 /** What the session works through, in order of acceptance; control commands overtake a running turn. */
 export type Command = SpawnCommand | ExecuteCommand | ControlCommand
 
 export const isControl = (type: Submission['type']): boolean =>
-  type === 'stop' || type === 'pause' || type === 'resume' || type === 'cancel'
+  type === 'stop' || type === 'pause' || type === 'resume' || type === 'cancel' || type === 'approval'
 
 /**
  * An edge asks for a session that the store does not hold, because a client watches it. It travels as a command so that it

@@ -67,6 +67,10 @@ export class Transcript {
         return this.#callStart(message)
       case 'tool_call_result':
         return this.#callResult(message)
+      case 'approval_request':
+        return magenta(`  ? ${message.approvalId} ${shortened(message.reason, SHOWN_CHARS)}`)
+      case 'approval_resolved':
+        return dim(`  ${message.approvalId} ${message.status}`)
       case 'session_takeover':
         return magenta(`  ⇄ ${message.worker} goes on, ${duration(message.afterMs)} after the last sign of life`)
       case 'task_failed':

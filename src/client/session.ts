@@ -128,6 +128,12 @@ export class SessionHandle implements AsyncIterable<ServerMessage> {
     await this.#link.command({ type: 'resume_session', commandId: newId('cmd'), payload: { sessionId: this.id } })
   }
 
+  /** Answers an `approval_request` of this session. @throws ClientError `approval_closed` when somebody has */
+  async decide(approvalId: string, decision: 'approve' | 'reject', comment?: string): Promise<void> {
+    const payload = { sessionId: this.id, approvalId, decision, ...(comment !== undefined && { comment }) }
+    await this.#link.command({ type: 'approval_decision', commandId: newId('cmd'), payload })
+  }
+
   /** The session as it stands now. */
   status(): Promise<Session> {
     return this.#link.status(this.id)

@@ -4,6 +4,7 @@
 import type { CommandStream, EdgeStream, SessionLog, StoredEvent } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
 import type { Federation } from '../federation/federation.js'
+import type { ApprovalDecision, ApprovalState } from '../protocol/approvals.js'
 import type { DaemonStatus } from '../protocol/events.js'
 import type { EventId, NodeId, SessionId } from '../protocol/ids.js'
 import type { Session, SessionStatus, SessionType } from '../protocol/session.js'
@@ -77,6 +78,26 @@ export interface SessionSummary {
   /** As of the last projection; null before the first. */
   readonly snapshot: Session | null
   readonly createdAt: Date
+}
+
+/** What an edge asks of the approvals. */
+export interface ApprovalDecisions {
+  /** Answers one that is pending; of many answers exactly one counts. @throws ServiceError `unavailable` */
+  decide(decision: {
+    readonly id: string
+    readonly tenant: string
+    readonly sessionId: SessionId
+    readonly decision: ApprovalDecision
+    readonly comment: string | undefined
+    readonly by: string
+    /** Whether the one who decides may answer what is escalated. */
+    readonly isAdmin: boolean
+    /** Id of the command: the same one may be sent again. */
+    readonly decisionId: string
+  }): Promise<
+    | { readonly status: 'decided' | 'missing' | 'forbidden' }
+    | { readonly status: 'closed'; readonly state: ApprovalState }
+  >
 }
 
 /** A session's row, as far as an edge needs it. */
@@ -194,6 +215,7 @@ export interface EdgeDependencies {
   readonly settings: EdgeSettings
   readonly bus: EdgeBus
   readonly view: ClusterView
+  readonly approvals: ApprovalDecisions
   readonly sessions: SessionRows
   readonly events: EventRows
   readonly status: StatusSource

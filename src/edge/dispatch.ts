@@ -14,7 +14,7 @@ import { maySend } from '../protocol/permissions.js'
 import { newTask } from '../protocol/session.js'
 import type { Authenticator, Principal } from './auth.js'
 import type { Connection } from './connection.js'
-import type { EdgeLog } from './dependencies.js'
+import type { ApprovalDecisions, EdgeLog } from './dependencies.js'
 import { echo, type Queries } from './queries.js'
 import type { Routing } from './routing.js'
 import type { SessionDirectory } from './session-directory.js'
@@ -30,6 +30,7 @@ export interface DispatchDependencies {
   readonly submissions: Submissions
   readonly spawn: Spawn
   readonly queries: Queries
+  readonly approvals: ApprovalDecisions
   readonly routing: Routing
   readonly trace: EdgeLog
   /** The principal of a connection has changed: its right ends at another time. */
@@ -74,6 +75,8 @@ export class Dispatch {
       case 'resume_session':
       case 'cancel_task':
         return this.#command(connection, message)
+      case 'approval_decision':
+        return this.#decide(connection, message)
       case 'subscribe':
         return this.#subscribe(connection, message)
       case 'unsubscribe':
@@ -112,10 +115,10 @@ export class Dispatch {
     const { sessionId } = message.payload
     const known = this.#deps.directory.isKnownTo(connection.principal, sessionId)
     if (known && this.#deps.subscriptions.isSubscribed(sessionId, connection)) {
-      this.#submit(connection, message)
+      this.#submit(connection, message, commandOf(message))
       return undefined
     }
-    return this.#watch(connection, sessionId).then(() => this.#submit(connection, message))
+    return this.#watch(connection, sessionId).then(() => this.#submit(connection, message, commandOf(message)))
   }
 
   /** Whoever gives a session work sees what comes of it. */
@@ -125,9 +128,25 @@ export class Dispatch {
     await this.#deps.subscriptions.subscribe(sessionId, connection, 'now')
   }
 
-  #submit(connection: Connection, message: CommandMessage): void {
+  /** Decided in Postgres first, once; the command only tells the worker, and may be repeated. */
+  async #decide(connection: Connection, message: Message<'approval_decision'>): Promise<void> {
+    const { principal } = connection
+    const { sessionId, approvalId, decision, comment } = message.payload
+    await this.#watch(connection, sessionId)
+    const command = { ...identified(message), type: 'approval', approvalId } as const
+    const result = await this.#deps.approvals.decide({
+      ...{ id: approvalId, tenant: principal.tenant, sessionId, decision, comment },
+      ...{ by: principal.subject, isAdmin: principal.role === 'admin', decisionId: command.id },
+    })
+    if (result.status === 'missing') throw new ServiceError('approval_not_found', { approvalId })
+    if (result.status === 'closed') throw new ServiceError('approval_closed', { approvalId, status: result.state })
+    if (result.status === 'forbidden')
+      throw new ServiceError('forbidden', { action: 'answer what the charter escalates' })
+    this.#submit(connection, message, command)
+  }
+
+  #submit(connection: Connection, message: CommandMessage | Message<'approval_decision'>, command: Command): void {
     const { sessionId } = message.payload
-    const command = commandOf(message)
     const { tenant } = connection.principal
     const body = JSON.stringify(command)
     this.#deps.submissions.submit(
@@ -218,23 +237,28 @@ function placeOf(from: NonNullable<Message<'subscribe'>['payload']['from']>): Pl
     : START
 }
 
-function commandOf(message: CommandMessage): Command {
+/** The client's own id, or one of ours. */
+function identified(message: ClientMessage): { readonly id: string; readonly requestId?: RequestId } {
   const requestId = requestIdOf(message)
-  const identified = { id: message.commandId ?? newCommandId(), ...(requestId !== undefined && { requestId }) }
+  return { id: message.commandId ?? newCommandId(), ...(requestId !== undefined && { requestId }) }
+}
+
+function commandOf(message: CommandMessage): Command {
+  const about = identified(message)
   switch (message.type) {
     case 'execute_task': {
       const { task, context } = message.payload
-      return { ...identified, type: 'execute', task: newTask(task, new Date()), ...(context && { context }) }
+      return { ...about, type: 'execute', task: newTask(task, new Date()), ...(context && { context }) }
     }
     case 'cancel_task': {
       const { taskId } = message.payload
-      return { ...identified, type: 'cancel', ...(taskId !== undefined && { taskId }) }
+      return { ...about, type: 'cancel', ...(taskId !== undefined && { taskId }) }
     }
     case 'stop_session':
-      return { ...identified, type: 'stop' }
+      return { ...about, type: 'stop' }
     case 'pause_session':
-      return { ...identified, type: 'pause' }
+      return { ...about, type: 'pause' }
     case 'resume_session':
-      return { ...identified, type: 'resume' }
+      return { ...about, type: 'resume' }
   }
 }

@@ -81,6 +81,7 @@ export class Edge {
       submissions,
       spawn,
       queries,
+      approvals: deps.approvals,
       routing,
       trace,
       onRenewed: (connection) => this.#connections.watchExpiry(connection),

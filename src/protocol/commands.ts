@@ -3,11 +3,14 @@
  * reference's README and of what its code accepted (rows W-10 to W-20 of docs/compatibility.md).
  */
 import { z } from 'zod'
+import { APPROVAL_DECISIONS } from './approvals.js'
 import { delegationIdSchema, delegationSchema } from './federation.js'
 import { eventIdSchema } from './ids.js'
 import { freeFormSchema, SESSION_TYPES, sessionOptionsSchema, taskInputSchema } from './session.js'
 
 const MAX_ID_CHARS = 128
+/** A sentence or two: the model reads it, and the audit log keeps it. */
+const MAX_COMMENT_CHARS = 1_000
 /** A list page; larger answers are paged with `cursor`. */
 const MAX_PAGE = 200
 
@@ -67,6 +70,16 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
     type: z.literal('cancel_task'),
     ...envelope,
     payload: z.object({ sessionId, taskId: z.string().min(1).max(MAX_ID_CHARS).optional() }),
+  }),
+  z.object({
+    type: z.literal('approval_decision'),
+    ...envelope,
+    payload: z.object({
+      sessionId,
+      approvalId: z.string().min(1).max(MAX_ID_CHARS),
+      decision: z.enum(APPROVAL_DECISIONS),
+      comment: z.string().max(MAX_COMMENT_CHARS).optional(),
+    }),
   }),
   z.object({
     type: z.literal('subscribe'),

@@ -44,6 +44,16 @@ export const ERRORS = {
     http: 503,
     retryable: true,
   },
+  approval_not_found: {
+    text: 'There is no approval {approvalId} in this session',
+    http: 404,
+    retryable: false,
+  },
+  approval_closed: {
+    text: 'The approval {approvalId} is no longer open: {status}',
+    http: 409,
+    retryable: false,
+  },
   idempotency_conflict: {
     text: 'The idempotency key {key} was used before with another body; use a new key',
     http: 409,

@@ -4,6 +4,7 @@
  * Shapes are a superset of the reference's README (rows W-30 to W-45 of docs/compatibility.md).
  */
 
+import type { ApprovalLevel, ApprovalOutcome } from './approvals.js'
 import type { RequestId } from './commands.js'
 import type { Session, Task } from './session.js'
 
@@ -125,6 +126,34 @@ export interface ToolCallResult extends Logged {
   }
 }
 
+/** The charter leaves a tool call to a person: the turn waits for `approval_decision`. */
+export interface ApprovalRequest extends Logged {
+  readonly type: 'approval_request'
+  readonly taskId: string
+  readonly approvalId: string
+  readonly callId: string
+  readonly toolName: string
+  /** Long texts are cut. */
+  readonly toolInput: object
+  /** What the call does and which entry of the charter asks, in a sentence. */
+  readonly reason: string
+  readonly level: ApprovalLevel
+  /** Nobody's answer is a refusal then. */
+  readonly expiresAt: string
+}
+
+/** How it ended; the turn goes on. */
+export interface ApprovalResolved extends Logged {
+  readonly type: 'approval_resolved'
+  readonly taskId: string
+  readonly approvalId: string
+  readonly callId: string
+  readonly toolName: string
+  readonly status: ApprovalOutcome
+  readonly decidedBy?: string
+  readonly comment?: string
+}
+
 /** Another worker goes on with an unfinished turn. `attempt` counts takeovers since the last finished step. */
 export interface SessionTakeover extends Logged {
   readonly type: 'session_takeover'
@@ -147,6 +176,8 @@ export type LoggedEvent =
   | StreamEnd
   | ToolCallStart
   | ToolCallResult
+  | ApprovalRequest
+  | ApprovalResolved
   | SessionTakeover
 export type LoggedEventType = LoggedEvent['type']
 

@@ -43,6 +43,7 @@ export const newCommandId = (): string => `cmd_${ulid()}`
 export const newMessageId = (): string => `msg_${ulid()}`
 export const newWriterId = (): string => ulid()
 export const newDeadLetterId = (): string => `dead_${ulid()}`
+export const newApprovalId = (): string => `approval_${ulid()}`
 export const newTaskId = (): string => `task_${ulid()}`
 
 /**

@@ -9,7 +9,7 @@ export const CLIENT_ROLES = ['admin', 'user', 'readonly'] as const
 export type ClientRole = (typeof CLIENT_ROLES)[number]
 
 /** Names that a credential's `scopes` may hold, beside `*` and the names of single message types. */
-export const SCOPES = ['sessions:read', 'sessions:write', 'daemon:read'] as const
+export const SCOPES = ['sessions:read', 'sessions:write', 'sessions:approve', 'daemon:read'] as const
 export type Scope = (typeof SCOPES)[number]
 
 interface Permission {
@@ -29,6 +29,7 @@ export const PERMISSIONS = {
   pause_session: { roles: WHO_WORKS, scope: 'sessions:write' },
   resume_session: { roles: WHO_WORKS, scope: 'sessions:write' },
   cancel_task: { roles: WHO_WORKS, scope: 'sessions:write' },
+  approval_decision: { roles: WHO_WORKS, scope: 'sessions:approve' },
   route_task: { roles: WHO_WORKS, scope: 'sessions:write' },
   session_status: { roles: EVERYBODY, scope: 'sessions:read' },
   list_sessions: { roles: EVERYBODY, scope: 'sessions:read' },

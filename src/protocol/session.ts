@@ -2,6 +2,7 @@
  * The two nouns that clients see: a session and the tasks given to it.
  */
 import { z } from 'zod'
+import type { PendingApproval } from './approvals.js'
 import { newTaskId } from './ids.js'
 
 export const SESSION_TYPES = ['llm', 'echo', 'claude-code', 'claude-flow', 'ruflo'] as const
@@ -116,6 +117,8 @@ export interface Session {
   }
   readonly metrics: SessionMetrics
   readonly cost: number
+  /** Tool calls that wait for a person, the newest; absent when there is none. */
+  readonly pendingApprovals?: readonly PendingApproval[]
 }
 
 /** Terminal states are final: nothing leads out of them. */

@@ -28,6 +28,7 @@ export interface Schema {
   steps: StepsTable
   tool_intents: ToolIntentsTable
   dead_letters: DeadLettersTable
+  audit_log: AuditLogTable
   transcripts: { session_id: string; epoch: number; entries: Generated<number>; bytes: Generated<number> }
   transcript_entries: { session_id: string; seq: number; path: string; uuid: string | null; body: string }
   swarms: { session_id: string; epoch: number; body: string }
@@ -37,6 +38,17 @@ export interface Schema {
   federation_delegations: FederationDelegationsTable
   federation_context: FederationContextTable
   federation_inbox: FederationInboxTable
+}
+
+interface AuditLogTable {
+  id: Generated<number>
+  at: FilledTimestamp
+  tenant: string
+  actor: string
+  action: string
+  session_id: string | null
+  subject: string
+  detail: JsonText
 }
 
 interface NodesTable {

@@ -2,6 +2,7 @@
  * What a worker counts: its sessions, their turns, its writes, and what waits.
  */
 import { Gauge, Histogram, type Registry } from 'prom-client'
+import { type GovernanceMetrics, governanceMetrics } from './governance-metrics.js'
 import { LabelLimit, MAX_ORCHESTRATORS } from './label-limit.js'
 import type { Queues } from './queue-metrics.js'
 import { type MeteredSession, type ProviderOf, type SessionMeter, sessionMetrics } from './session-metrics.js'
@@ -26,7 +27,7 @@ export interface WorkerNow {
   readonly load: () => number
 }
 
-export interface WorkerMetrics {
+export interface WorkerMetrics extends GovernanceMetrics {
   commit(outcome: CommitOutcome): void
   /** An unfinished turn of a lost owner was taken over, so long after that owner's last sign of life. */
   takeover(seconds: number): void
@@ -47,6 +48,7 @@ export function workerMetrics(registry: Registry, queues: Queues, providerOf: Pr
   const turns = queues('turns')
   return {
     ...turnMetrics(registry),
+    ...governanceMetrics(registry),
     turnBegan: (seconds) => {
       turns.enqueued()
       turns.dequeued(seconds)

@@ -31,6 +31,8 @@ export interface OpenTurn {
   openMessage: { readonly messageId: string; readonly agent?: string } | undefined
   /** Tool calls without a result, by call id. */
   readonly openCalls: Map<string, OpenCall>
+  /** Approvals that this turn has asked for, and how far each is. */
+  readonly approvals: Map<string, 'asked' | 'resolved'>
   promptTokens: number
   completionTokens: number
   cost: number
@@ -66,6 +68,12 @@ export class Conversation {
         break
       case 'tool_call_result':
         this.#endCall(event.data, event.agent)
+        break
+      case 'approval_request':
+        this.#open?.approvals.set(event.approvalId, 'asked')
+        break
+      case 'approval_resolved':
+        this.#open?.approvals.set(event.approvalId, 'resolved')
         break
       case 'session_takeover':
         if (this.#open) this.#open.attempts = event.attempt
@@ -152,6 +160,7 @@ function beginTurn(task: Task, turn: number, startedAt: number): OpenTurn {
     attempts: 0,
     openMessage: undefined,
     openCalls: new Map(),
+    approvals: new Map(),
     promptTokens: 0,
     completionTokens: 0,
     cost: 0,

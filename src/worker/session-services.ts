@@ -3,6 +3,7 @@
  */
 import type { Budgets } from '../budget/budgets.js'
 import type { Claim, SessionRecord } from '../bus/bus.js'
+import type { ApprovalLevel, ApprovalOutcome, ApprovalState } from '../protocol/approvals.js'
 import type { LoggedEvent } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Gate } from '../runtimes/gate.js'
@@ -50,6 +51,56 @@ export interface LoadedSession extends SessionRecord {
   readonly ended?: readonly string[]
 }
 
+/** A tool call that a person is asked about. */
+export interface ApprovalAsked {
+  readonly id: string
+  readonly tenant: string
+  readonly sessionId: string
+  readonly commandId: string
+  readonly callId: string
+  readonly tool: string
+  /** Of tool and input: an agent that was started anew asks for the same under another call id. */
+  readonly requestHash: string
+  readonly input: string
+  readonly reason: string
+  readonly rule: string
+  readonly level: ApprovalLevel
+}
+
+export interface Approval {
+  readonly id: string
+  readonly state: ApprovalState
+  readonly expiresAt: Date
+  readonly decidedBy: string | null
+  readonly comment: string | null
+}
+
+export type Decided = Approval & { readonly state: ApprovalOutcome }
+
+export interface SessionApprovals {
+  /**
+   * Asks, or finds what was asked before for the same call. Waits through an outage.
+   * @throws ServiceError `unavailable` after a minute, or the signal's reason when aborted
+   */
+  request(asked: ApprovalAsked, signal: AbortSignal): Promise<Approval>
+  /** Resolves when it is decided. @throws the signal's reason when aborted */
+  decided(approval: Approval, signal: AbortSignal): Promise<Decided>
+  /** Looks now whether these are decided. Never rejects. */
+  look(ids: readonly string[]): Promise<void>
+  /** Withdraws what a task still asks for. Never rejects: what is left expires. */
+  cancel(sessionId: string, commandId: string): Promise<void>
+}
+
+/** Something that somebody may ask about later. */
+export interface Audited {
+  readonly tenant: string
+  readonly actor: string
+  readonly action: string
+  readonly sessionId: string
+  readonly subject: string
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
 export interface SessionServices {
   readonly log: WriterLog
   /** Reads a session whole, as far as all that was written of it can be found. */
@@ -61,6 +112,12 @@ export interface SessionServices {
   now(): Date
   /** What every tool call passes. */
   readonly gate: Gate
+  readonly approvals: SessionApprovals
+  /** Written behind; what a dead database does not take is in the log of this process. */
+  audit(entry: Audited): void
+  onVerdict(decision: 'allow' | 'deny' | 'ask'): void
+  /** A person was waited for. */
+  onApproval(outcome: ApprovalOutcome | 'aborted', waitedSeconds: number): void
   /** What every model call asks. */
   readonly budgets: Budgets
   /** @throws ServiceError `runtime_missing` */

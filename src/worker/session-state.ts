@@ -3,7 +3,7 @@
  */
 import type { SmallState } from '../bus/bus.js'
 import type { SpawnCommand } from '../bus/command.js'
-import type { LoggedEvent, NewEvent, TaskUsage } from '../protocol/events.js'
+import type { ApprovalRequest, LoggedEvent, NewEvent, TaskUsage } from '../protocol/events.js'
 import type { Session, SessionStatus, Task, TaskStatus } from '../protocol/session.js'
 
 export type SessionTrigger = 'spawn' | 'pause' | 'resume' | 'complete' | 'stop' | 'fail'
@@ -70,9 +70,29 @@ export function stateAfter(state: SmallState, event: NewEvent | LoggedEvent): Sm
       return { ...state, session: afterTask(state.session, event.usage, 'fail') }
     case 'task_cancelled':
       return { ...state, session: afterTask(state.session, event.usage, 'cancel') }
+    case 'approval_request':
+      return { ...state, session: withApproval(state.session, event) }
+    case 'approval_resolved':
+      return { ...state, session: withoutApproval(state.session, event.approvalId) }
     default:
       return state
   }
+}
+
+/** What is shown of a reason, and how many approvals: the small state is small. The log has all of it. */
+const SHOWN_REASON_CHARS = 200
+const SHOWN_APPROVALS = 8
+
+function withApproval(session: Session, event: Omit<ApprovalRequest, 'eventId'>): Session {
+  const { approvalId, toolName, level, expiresAt } = event
+  const reason = event.reason.slice(0, SHOWN_REASON_CHARS)
+  const pending = [...(session.pendingApprovals ?? []), { approvalId, toolName, reason, level, expiresAt }]
+  return { ...session, pendingApprovals: pending.slice(-SHOWN_APPROVALS) }
+}
+
+function withoutApproval({ pendingApprovals = [], ...session }: Session, approvalId?: string): Session {
+  const left = pendingApprovals.filter((each) => approvalId !== undefined && each.approvalId !== approvalId)
+  return left.length > 0 ? { ...session, pendingApprovals: left } : session
 }
 
 function withStatus(task: Task, trigger: TaskTrigger): Task {
@@ -84,7 +104,7 @@ function afterTask(session: Session, usage: TaskUsage, trigger: TaskTrigger): Se
   const tasksCompleted = metrics.tasksCompleted + (trigger === 'complete' ? 1 : 0)
   const duration = metrics.duration + usage.duration
   return {
-    ...session,
+    ...withoutApproval(session),
     task: session.task && withStatus(session.task, trigger),
     cost: session.cost + usage.cost,
     metrics: {

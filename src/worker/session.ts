@@ -39,6 +39,7 @@ export class LiveSession implements TurnHost {
   #obeying: Promise<void> = Promise.resolve()
   #working = false
   #stopping = false
+  #isPaused = false
   #retiring = false
   #closed = false
   #takeover: Takeover | undefined
@@ -106,6 +107,7 @@ export class LiveSession implements TurnHost {
   /** Begins no other turn; resolves when the running one has ended and nothing is written here any more. */
   async finishTurn(): Promise<void> {
     this.#retiring = true
+    this.#leaveWhileWaiting()
     await this.#turnEnded
     await this.#obeying
     await this.close('closed')
@@ -116,6 +118,21 @@ export class LiveSession implements TurnHost {
     const takeover = this.#takeover
     this.#takeover = undefined
     return takeover
+  }
+
+  /** A turn in which a person is waited for, and nothing runs, moves at once: the next owner waits on. */
+  pausedForApproval(): void {
+    this.#isPaused = true
+    if (this.#retiring) this.#leaveWhileWaiting()
+  }
+
+  resumedAfterApproval(): void {
+    this.#isPaused = false
+  }
+
+  #leaveWhileWaiting(): void {
+    const calls = [...(this.writer.conversation.open?.openCalls.values() ?? [])]
+    if (this.#isPaused && !calls.some(({ started }) => started)) void this.close('draining')
   }
 
   #enqueue(command: TaskCommand): void {
@@ -200,9 +217,16 @@ export class LiveSession implements TurnHost {
     if (first?.type === 'spawn') this.writer.spawn(first)
     if (command.type === 'stop') return await this.#stop(command)
     if (command.type === 'cancel') return await this.#cancel(command)
+    if (command.type === 'approval') return await this.#approval(command)
     this.writer.trigger(command.type)
     await this.#recordStatus(command)
     if (command.type === 'resume') this.#work()
+  }
+
+  /** The turn that waits sees the answer in Postgres, and records it. */
+  async #approval(command: ControlCommand): Promise<void> {
+    if (command.approvalId !== undefined) await this.services.approvals.look([command.approvalId])
+    await this.#recordStatus(command)
   }
 
   async #complete(): Promise<boolean> {

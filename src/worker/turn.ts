@@ -9,7 +9,7 @@ import type { NewEvent } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Progress, Stopping, Turn } from '../runtimes/runtime.js'
 import { throughOutage } from '../storage/outage.js'
-import { permission } from './permission.js'
+import { Permission } from './permission.js'
 import type { SessionServices } from './session-services.js'
 import type { SessionWriter } from './session-writer.js'
 import { type CallPlace, StepJournal } from './step-journal.js'
@@ -38,6 +38,9 @@ export interface TurnHost {
   readonly services: SessionServices
   readonly writer: SessionWriter
   takeTakeover(): Takeover | undefined
+  /** A person is waited for: the turn may move to another worker meanwhile. */
+  pausedForApproval(): void
+  resumedAfterApproval(): void
 }
 
 type TaskCommand = SpawnCommand | ExecuteCommand
@@ -105,7 +108,9 @@ async function announceTakeover(host: TurnHost, command: TaskCommand): Promise<n
   const attempts = host.writer.conversation.open?.attempts ?? 0
   const takeover = host.takeTakeover()
   if (!takeover) return attempts
-  const attempt = attempts + (takeover.planned ? 0 : 1)
+  // Nothing ran while a person was waited for: that is no attempt.
+  const waited = [...(host.writer.conversation.open?.approvals.values() ?? [])].includes('asked')
+  const attempt = attempts + (takeover.planned || waited ? 0 : 1)
   const { fromWorker, afterMs } = takeover
   const who = { fromWorker, worker: host.claim.owner, afterMs }
   host.services.onTakeover(afterMs / 1_000)
@@ -140,6 +145,13 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
     const workspace = type === 'echo' ? '' : await prepareWorkspace(host, restoreWorkspace, signal)
     const budget = openBudget(host, signal)
     if (callsModelItself(type)) await budget.check()
+    const permission = openPermission(host, command, course, workspace, () => {
+      release?.()
+      release = undefined
+      return async () => {
+        release ??= await services.slots.acquire(applicant, signal)
+      }
+    })
     const turn: Turn = {
       sessionId: host.id,
       tenant: host.tenant,
@@ -154,7 +166,7 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
       epoch: host.claim.epoch,
       signal,
       reserve: (call) => budget.reserve(call),
-      permit: async (call) => permission(services.gate, workspace, call),
+      permit: (call, effect) => permission.permit(call, effect),
       keyOf: (callId) => keyOf(host, journal.placeOf(callId)),
       beforeEffect: () => {
         signal.throwIfAborted()
@@ -173,6 +185,35 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
 /** For whoever is asked to do something twice at most once: the same for every owner of the turn. */
 const keyOf = ({ id, writer }: TurnHost, { step, position }: Pick<CallPlace, 'step' | 'position'>): string =>
   `${id}:${writer.state.turn}:${step}.${position}`
+
+/** While a person is waited for, the turn has no slot, is suspected of nothing, and may move. */
+function openPermission(
+  host: TurnHost,
+  command: TaskCommand,
+  { signal, onStep }: Course,
+  workspace: string,
+  leaveSlot: () => () => Promise<void>,
+): Permission {
+  const { services, writer, id: sessionId, tenant } = host
+  let waiting = 0
+  let takeSlot = async (): Promise<void> => undefined
+  return new Permission({
+    ...{ sessionId, tenant, commandId: command.id, taskId: command.task.id, workspace, signal, services },
+    base: () => writer.base(command),
+    record: (event) => writer.record([event]),
+    onRecord: (approvalId) => writer.conversation.open?.approvals.get(approvalId),
+    pause: () => {
+      if (waiting++ === 0) takeSlot = leaveSlot()
+      onStep()
+      host.pausedForApproval()
+      return async () => {
+        if (--waiting > 0) return
+        host.resumedAfterApproval()
+        if (!signal.aborted) await takeSlot()
+      }
+    },
+  })
+}
 
 const prepareWorkspace = ({ id, services }: TurnHost, restore: boolean, signal: AbortSignal): Promise<string> =>
   throughOutage(() => services.workspaces.prepare(id, restore), { signal })
@@ -245,6 +286,7 @@ function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): void {
       : end.kind === 'failed'
         ? { type: 'task_failed', ...base, error: end.error, code: end.code, usage }
         : { type: 'task_cancelled', ...base, reason: end.reason, usage }
+  if (host.writer.conversation.open?.approvals.size) void host.services.approvals.cancel(host.id, command.id)
   host.services.onTurnEnded(end.kind, usage.duration / 1_000)
   // Losing the writer is told to the session, which is then loaded anew.
   host.writer.record([event], { popInbox: 1, ended: [command.id], clearPart: true }).catch(() => undefined)

@@ -30,6 +30,8 @@ export interface WorkerOptions {
   readonly storage: WorkerStorage
   readonly workspaces: Workspaces
   readonly gate: Gate
+  /** For a person to answer what the charter asks. */
+  readonly approvalTimeoutMs: number
   readonly budgets: Budgets
   readonly runtimeOf: (type: SessionType) => Runtime
   /** Turns that may run at once. */

@@ -7,7 +7,7 @@ import type { EventId, NodeId } from '../protocol/ids.js'
 import type { Reservation } from './forgotten-spawns.js'
 import type { DormantStorage } from './hibernation.js'
 import type { Project } from './projector.js'
-import type { DeadLetter, OnceCall } from './session-services.js'
+import type { Approval, ApprovalAsked, Audited, DeadLetter, Decided, OnceCall } from './session-services.js'
 import type { OwnedShard } from './shard-owner.js'
 
 export interface WorkerStorage {
@@ -23,6 +23,12 @@ export interface WorkerStorage {
   pageEvents(sessionId: string, after: EventId, upTo: EventId, limit: number): Promise<readonly StoredEvent[]>
   /** See `SessionServices.beginOnce`. */
   beginOnce(call: OnceCall, signal: AbortSignal): Promise<boolean>
+  /** Asks for an approval, or finds the one that was asked for before. See `SessionApprovals`. */
+  requestApproval(asked: ApprovalAsked & { readonly timeoutMs: number }, signal: AbortSignal): Promise<Approval>
+  /** Which approvals are not pending any more; those whose time is over expire now. */
+  settledApprovals(ids: readonly string[]): Promise<readonly Decided[]>
+  cancelApprovals(sessionId: string, commandId: string): Promise<void>
+  audit(entry: Audited): Promise<void>
   recordDeadLetter(letter: DeadLetter): Promise<string>
   /** What is known of a session that the bus does not hold. */
   whereabouts(sessionId: string): Promise<Whereabouts>

@@ -15,6 +15,7 @@ import {
   StoreRefusal,
 } from '../bus/bus.js'
 import type { ControlChannel, ControlMessage } from '../cluster/cluster.js'
+import { ApprovalWatch } from './approval-watch.js'
 import { ColdSessions } from './cold-sessions.js'
 import { CommandReader } from './command-reader.js'
 import { ForgottenSpawns } from './forgotten-spawns.js'
@@ -29,7 +30,7 @@ import { PinWatch } from './pin-watch.js'
 import { Projector } from './projector.js'
 import { SessionHost } from './session-host.js'
 import { SessionLoader } from './session-loader.js'
-import type { SessionServices } from './session-services.js'
+import type { Audited, SessionApprovals, SessionServices } from './session-services.js'
 import { SessionTimeout } from './session-timeout.js'
 import { ShardOwner } from './shard-owner.js'
 import { ShardRelease } from './shard-release.js'
@@ -56,6 +57,7 @@ export class Worker {
   readonly #pins: PinWatch
   readonly #holder: PinHolder
   readonly #slots: TurnSlots
+  readonly #approvals: ApprovalWatch
   readonly #loader: SessionLoader
   /** Undefined on a bus that loses nothing. */
   #recovery: StoreRecovery | undefined
@@ -73,6 +75,7 @@ export class Worker {
     this.#options = options
     this.#slots = new TurnSlots(options.maxSessions)
     const { bus, storage, logger, member, control } = options
+    this.#approvals = new ApprovalWatch({ settled: (ids) => storage.settledApprovals(ids), logger })
     this.#projector = new Projector({
       ...{ log: bus.log, project: storage.project, logger },
       onFull: (full) => bus.commands.admitWork(!full),
@@ -163,6 +166,8 @@ export class Worker {
       waitingTurns: () => this.#slots.waiting,
       load: () => this.#host.load.busy / this.#options.maxSessions,
     })
+    this.#options.metrics.watchApprovals(() => this.#approvals.waiting)
+    this.#approvals.start()
     this.#host.start()
     this.#projector.start()
     this.#timeout.start()
@@ -205,6 +210,7 @@ export class Worker {
     await this.#stopReceiving?.()
     await this.#pins.stop()
     this.#host.stop()
+    this.#approvals.stop()
     await this.#projector.stop()
   }
 
@@ -251,6 +257,10 @@ export class Worker {
       logger,
       now,
       gate,
+      approvals: this.#sessionApprovals(),
+      audit: (entry) => this.#audit(entry),
+      onVerdict: (decision) => metrics.verdict(decision),
+      onApproval: (outcome, waitedSeconds) => metrics.approval(outcome, waitedSeconds),
       budgets,
       runtimeOf,
       beforeEffect: () => {
@@ -269,6 +279,26 @@ export class Worker {
       onTurnEnded: (outcome, seconds) => metrics.turnEnded(outcome, seconds),
       onTakeover: (seconds) => metrics.takeover(seconds),
     }
+  }
+
+  #sessionApprovals(): SessionApprovals {
+    const { storage, approvalTimeoutMs: timeoutMs, logger } = this.#options
+    return {
+      request: (asked, signal) => storage.requestApproval({ ...asked, timeoutMs }, signal),
+      decided: (approval, signal) => this.#approvals.decided(approval, signal),
+      look: (ids) => this.#approvals.look(ids),
+      cancel: async (sessionId, commandId) => {
+        await storage.cancelApprovals(sessionId, commandId).catch((error: unknown) => {
+          logger.warn({ err: error, sessionId }, 'what a task asked for could not be withdrawn; it expires')
+        })
+      },
+    }
+  }
+
+  #audit(entry: Audited): void {
+    this.#options.storage.audit(entry).catch((error: unknown) => {
+      this.#options.logger.error({ err: error, audit: entry }, 'the audit log could not be written')
+    })
   }
 
   #openTimeout(): SessionTimeout {

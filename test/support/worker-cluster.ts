@@ -60,6 +60,8 @@ export interface TestSession {
   readonly texts: Map<string, string>
   execute(task: Partial<Task> & { description: string }, commandId?: string): Promise<Task>
   control(type: 'stop' | 'pause' | 'resume' | 'cancel', taskId?: string): Promise<void>
+  /** Tells the owner that an approval has been decided, as an edge does after it has. */
+  announce(approvalId: string): Promise<void>
   /** The client goes: it sees nothing more. */
   unwatch(): Promise<void>
   /** The first event of a type that has been seen, or comes. */
@@ -71,6 +73,7 @@ export interface TestSession {
 export interface WorkerClusterOptions {
   /** Allows everything when left out. */
   readonly gate?: Gate
+  readonly approvalTimeoutMs?: number
   /** Grants everything when left out. */
   readonly budgets?: Budgets
   readonly runtimeOf: (type: SessionType) => Runtime
@@ -170,6 +173,7 @@ export class WorkerCluster {
       lastBeatOf: async () => undefined,
       storage: workerStorage(this.database, worker.id),
       workspaces: new WorkspaceKeeper(join(this.root, name), this.workspaces, false),
+      approvalTimeoutMs: this.options.approvalTimeoutMs ?? 3_600_000,
       gate: this.options.gate ?? { judge: () => ({ decision: 'allow' }) },
       budgets: this.options.budgets ?? unlimitedBudgets,
       runtimeOf: this.options.runtimeOf,
@@ -264,6 +268,7 @@ export class WorkerCluster {
       control: async (type, taskId) => {
         await this.#submit(id, { type, id: newCommandId(), ...(taskId !== undefined && { taskId }) }, false)
       },
+      announce: (approvalId) => this.#submit(id, { type: 'approval', id: newCommandId(), approvalId }, false),
       unwatch: () => this.bus.log.unsubscribe(id, this.#outbox.name),
       event: async (type, which = 0) => {
         const found = () => session.events.filter((event) => event.type === type)[which]

@@ -16,7 +16,7 @@ local mostInbox, mostControl = string.match(ARGV[3], '^(%d+) (%d+)$')
 local MOST = { inbox = tonumber(mostInbox), control = tonumber(mostControl) }
 local mostCold, mostColdBytes, FIRST = tonumber(ARGV[7]), tonumber(ARGV[8]), 9
 local FINAL = { completed = true, terminated = true, failed = true }
-local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control' }
+local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control', approval = 'control' }
 local DAY, TRIM_AFTER = 86400, 32
 local call, outs, time = redis.call, {}, redis.call('TIME')
 local now = tonumber(time[1])

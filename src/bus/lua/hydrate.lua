@@ -12,7 +12,7 @@ local mostInbox, mostBytes, mostSeen = tonumber(ARGV[5]), tonumber(ARGV[6]), ton
 local shard, session, call, DAY = KEYS[1], base .. 's:' .. sid, redis.call, 86400
 local seenKey, beforeKey, coldKey = session .. ':seen', session .. ':seen-before', session .. ':cold'
 local FINAL = { completed = true, terminated = true, failed = true }
-local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control' }
+local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control', approval = 'control' }
 local FIRST = 18
 
 local stored = tonumber(call('HGET', shard, 'epoch') or '0')

@@ -6,7 +6,7 @@
 local call, epoch, base, mostSeen = redis.call, tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local stored = tonumber(call('HGET', KEYS[1], 'epoch') or '0')
 if stored ~= epoch then return { stored > epoch and 'fenced' or 'rollback', tostring(stored) } end
-local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control' }
+local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control', approval = 'control' }
 local DAY = 86400
 
 -- True when the command was put back. Of a session that is gone only the spawn can be.

@@ -72,8 +72,8 @@ eachBus((fixture) => {
   test('commands keep their order, and control commands have a list of their own', async () => {
     const { bus, edge, owner } = await begin()
     const sessionId = await owner.spawn(edge.name)
-    const commands = (['execute', 'stop', 'execute', 'pause', 'resume', 'cancel', 'execute'] as const).map((type) =>
-      submission(sessionId, edge.name, { type }),
+    const commands = (['execute', 'stop', 'execute', 'pause', 'resume', 'cancel', 'approval', 'execute'] as const).map(
+      (type) => submission(sessionId, edge.name, { type }),
     )
 
     await owner.acceptances(...commands)

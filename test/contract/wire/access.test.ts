@@ -18,6 +18,7 @@ const PAYLOADS: Readonly<Record<ClientMessageType, ((sessionId: string) => Frame
   pause_session: (sessionId) => ({ sessionId }),
   resume_session: (sessionId) => ({ sessionId }),
   cancel_task: (sessionId) => ({ sessionId }),
+  approval_decision: (sessionId) => ({ sessionId, approvalId: 'a', decision: 'approve' }),
   subscribe: (sessionId) => ({ sessionId }),
   unsubscribe: (sessionId) => ({ sessionId }),
   list_sessions: undefined,

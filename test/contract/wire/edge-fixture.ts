@@ -9,6 +9,7 @@ import type { Bus, StoredEvent } from '../../../src/bus/bus.js'
 import { createMemoryBus } from '../../../src/bus/memory-bus.js'
 import type { LiveNode } from '../../../src/cluster/cluster.js'
 import type {
+  ApprovalDecisions,
   AuthSettings,
   EdgeLog,
   EdgeSettings,
@@ -130,6 +131,8 @@ export interface EdgeOptions {
   readonly sharedLimits?: SharedLimits
   readonly log?: Partial<EdgeLog>
   readonly federation?: TaskFederation
+  /** Everything may be answered when left out. */
+  readonly approvals?: ApprovalDecisions
   /** Ids of edges that live beside this one. */
   readonly others?: () => readonly NodeId[]
   /** A cluster that stands already; default a new one. */
@@ -147,6 +150,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
     settings: settingsWith(options.settings, options.auth),
     bus,
     view: { nodes: () => (options.others?.() ?? []).map(liveEdge), owners: () => new Map(), shardCount: SHARDS },
+    approvals: options.approvals ?? { decide: async () => ({ status: 'decided' }) },
     sessions: rows,
     events,
     status: {

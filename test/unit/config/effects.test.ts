@@ -11,6 +11,7 @@ const TESTS = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Tested for effect beside what uses them, in files that name the setting or the option that carries it. */
 const ELSEWHERE: Readonly<Record<string, readonly [file: string, named: string]>> = {
+  APPROVAL_TIMEOUT: ['integration/approvals.test.ts', 'approvalTimeoutMs'],
   DAEMON_ROLE: ['cluster/command-line.test.ts', '--role'],
   DAEMON_SHUTDOWN_TIMEOUT: ['unit/lifecycle.test.ts', 'DAEMON_SHUTDOWN_TIMEOUT'],
   DRAIN_TIMEOUT: ['integration/planned-move.test.ts', 'drainTimeoutMs'],

@@ -48,7 +48,7 @@ test('a context of ordinary depth passes unchanged', () => {
 
 test('every sentence of the table is filled from the details that it names', () => {
   const details = { limit: 1, sessionId: 's', status: 'x', taskId: 't', key: 'k', retryAfterMs: 5, reason: 'r' }
-  const more = { action: 'a', provider: 'p', type: 'y', attempts: 3, id: 'd', incident: 'i' }
+  const more = { action: 'a', provider: 'p', type: 'y', attempts: 3, id: 'd', incident: 'i', approvalId: 'v' }
   const budget = { used: 9, period: 'day', scope: 'z', relief: 'l' }
   const left = Object.keys(ERRORS).filter((code) =>
     /[{}]|unknown/.test(
