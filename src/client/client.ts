@@ -15,7 +15,7 @@ import type {
   ServerMessage,
 } from '../protocol/events.js'
 import type { DelegationInput } from '../protocol/federation.js'
-import type { Session, SessionType, TaskInput } from '../protocol/session.js'
+import type { Session, SessionOptions, SessionType, TaskInput } from '../protocol/session.js'
 import { ClientError } from './client-error.js'
 import { FROM_START } from './continuity.js'
 import { newId } from './new-id.js'
@@ -54,6 +54,8 @@ export interface SpawnRequest {
   readonly orchestratorId?: string
   /** The same key gives the same session, for ever; default a new one. */
   readonly idempotencyKey?: string
+  /** Model, and how agents work together; see the session's type. */
+  readonly options?: SessionOptions
 }
 
 export interface SessionList {
@@ -134,12 +136,13 @@ export class Client implements SessionLink {
   /** Creates a session. However often the connection is lost meanwhile, it is one. */
   spawn(request: SpawnRequest): Promise<SessionHandle> {
     const idempotencyKey = request.idempotencyKey ?? newId('spawn')
-    const { sessionType, orchestratorId } = request
+    const { sessionType, orchestratorId, options } = request
     const payload = {
       task: request.task,
       idempotencyKey,
       ...(sessionType !== undefined && { sessionType }),
       ...(orchestratorId !== undefined && { orchestratorId }),
+      ...(options !== undefined && { options }),
     }
     return this.#requests.ask(
       { type: 'spawn_session', commandId: idempotencyKey, payload },
