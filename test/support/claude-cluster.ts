@@ -9,6 +9,7 @@ import { type ClaudeParts, ClaudeSessions } from '../../src/runtimes/claude/clau
 import type { Transcripts } from '../../src/runtimes/claude/transcript.js'
 import { ClaudeCode } from '../../src/runtimes/claude-code.js'
 import { ClaudeFlow } from '../../src/runtimes/claude-flow.js'
+import type { Runtime } from '../../src/runtimes/runtime.js'
 import { Runtimes } from '../../src/runtimes/select.js'
 import type { SwarmStore } from '../../src/runtimes/swarm/swarm.js'
 import { detectSandbox } from '../../src/runtimes/tools/sandbox.js'
@@ -34,12 +35,14 @@ export interface ClaudeClusterOptions extends ClaudeVendorOptions {
   readonly parts?: Partial<ClaudeParts>
   readonly worker?: Partial<WorkerClusterOptions>
   readonly memory?: AgentMemory
+  /** Runtimes of other types, for a vendor at this address. */
+  readonly extra?: (url: string) => Partial<Record<SessionType, Runtime>>
 }
 
 /** Ends with the test. */
 export async function claudeCluster(
   script: (asked: Asked) => Says,
-  { parts, worker, memory, ...pace }: ClaudeClusterOptions = {},
+  { parts, worker, memory, extra, ...pace }: ClaudeClusterOptions = {},
 ): Promise<ClaudeCluster> {
   const vendor = await startClaudeVendor(script, pace)
   const supervisor = new Supervisor({ relayBeats: () => 0 })
@@ -83,6 +86,7 @@ export async function claudeCluster(
     'claude-code': new ClaudeCode(sessions),
     'claude-flow': new ClaudeFlow(flow, 'claude-flow'),
     ruflo: new ClaudeFlow(flow, 'ruflo'),
+    ...extra?.(vendor.url),
   })
   const cluster = await WorkerCluster.start({ runtimeOf: (type: SessionType) => runtimes.of(type), ...worker })
   stored.swarms = new Swarms(cluster.database)
