@@ -42,3 +42,5 @@ export const rateLimitPrefix = (cluster: string): string => `${cluster}:rl`
 /** Hash of connections by edge. */
 export const connectionCountsKey = (cluster: string, principal: string): string => `${cluster}:conn:${principal}`
 export const fullPrincipalsKey = (cluster: string): string => `${cluster}:conn-full`
+/** Hash of open reservations of a tenant, whose hash tag all its counts share (budget/lua). Tenants have no braces in their name. */
+export const budgetKey = (cluster: string, tenant: string): string => `${cluster}:budget:{${tenant}}`
