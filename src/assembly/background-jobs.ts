@@ -10,6 +10,7 @@ import { rollupJob } from '../coordinator/jobs/rollup.js'
 import type { Job, JobsOptions } from '../coordinator/jobs.js'
 import { connectPatient, disconnect } from '../redis/connect.js'
 import { jobsPrefix } from '../redis/keys.js'
+import { BudgetLedger } from '../storage/budget-ledger.js'
 import type { Database } from '../storage/database.js'
 import { LeaderLease, type Leadership } from '../storage/leader.js'
 import { Retention } from '../storage/retention.js'
@@ -79,6 +80,7 @@ const options = ({ log }: Foundation, metrics: JobMetrics, jobs: readonly Job[])
 function keeping({ config }: Foundation, database: Database): Job[] {
   const { retentionDays } = config.database
   const olderThanMs = retentionDays === 0 ? undefined : retentionDays * MS_PER_DAY
-  const parts = { retention: new Retention(database), workspaces: new Workspaces(database), olderThanMs }
+  const [retention, workspaces] = [new Retention(database), new Workspaces(database)]
+  const parts = { retention, workspaces, ledger: new BudgetLedger(database), olderThanMs }
   return [retentionJob(parts), rollupJob(new Usage(database))]
 }

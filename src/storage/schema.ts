@@ -34,6 +34,8 @@ export interface Schema {
   swarms: { session_id: string; epoch: number; body: string }
   workspace_blobs: { hash: string; bytes: Buffer; size: number }
   workspace_files: { session_id: string; path: string; hash: string; mode: number; changed_at: FilledTimestamp }
+  budget_ledger: BudgetLedgerTable
+  budget_overrides: BudgetOverridesTable
   federation_orchestrators: FederationOrchestratorsTable
   federation_delegations: FederationDelegationsTable
   federation_context: FederationContextTable
@@ -165,6 +167,36 @@ interface DeadLettersTable {
   attempts: number
   reason: string
   at: FilledTimestamp
+}
+
+interface BudgetLedgerTable {
+  step_id: string
+  at: Timestamp
+  tenant: string
+  orchestrator_id: string
+  session_id: string
+  model: string
+  tools: string[]
+  prompt_tokens: number
+  cached_tokens: number
+  completion_tokens: number
+  tokens: ColumnType<number, never, never>
+  cost: number
+}
+
+interface BudgetOverridesTable {
+  id: Generated<number>
+  tenant: string
+  scope: 'session' | 'orchestrator' | 'tenant'
+  scope_id: string
+  period: 'hourly' | 'daily' | 'weekly' | 'monthly' | 'session'
+  tokens: number
+  reason: string
+  created_by: string
+  created_at: FilledTimestamp
+  expires_at: Timestamp
+  revoked_by: string | null
+  revoked_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
 }
 
 interface FederationOrchestratorsTable {

@@ -1,6 +1,7 @@
 /**
  * Removes what nobody needs any more, a batch at a time, so that no statement holds up a table for long.
  */
+import type { BudgetLedger } from '../../storage/budget-ledger.js'
 import type { Retention } from '../../storage/retention.js'
 import type { Workspaces } from '../../storage/workspaces.js'
 import type { Job } from '../jobs.js'
@@ -14,6 +15,8 @@ const CONTENTS_BATCH = 50
 const MAX_BATCHES = 500
 /** Nodes that ended and requests that were answered interest people for a while, whatever the setting says. */
 const RECORDS_MS = 7 * 86_400_000
+/** Reports look back so far, and no budget does: its longest period is a month. */
+const LEDGER_MS = 90 * 86_400_000
 
 export interface RetentionDependencies {
   readonly retention: Pick<
@@ -21,11 +24,12 @@ export interface RetentionDependencies {
     'purgeSessions' | 'purgeDeadLetters' | 'purgeToolIntents' | 'purgeNodes' | 'purgeRequests'
   >
   readonly workspaces: Pick<Workspaces, 'sweepContents'>
+  readonly ledger: Pick<BudgetLedger, 'purge'>
   /** Age of what is removed; undefined keeps sessions, dead letters and notes of tool calls for ever. */
   readonly olderThanMs: number | undefined
 }
 
-export function retentionJob({ retention, workspaces, olderThanMs }: RetentionDependencies): Job {
+export function retentionJob({ retention, workspaces, ledger, olderThanMs }: RetentionDependencies): Job {
   return {
     name: 'retention',
     everyMs: EVERY_MS,
@@ -37,6 +41,7 @@ export function retentionJob({ retention, workspaces, olderThanMs }: RetentionDe
       }
       await inBatches(signal, BATCH, (limit) => retention.purgeNodes(RECORDS_MS, limit))
       await inBatches(signal, BATCH, (limit) => retention.purgeRequests(RECORDS_MS, limit))
+      await inBatches(signal, BATCH, (limit) => ledger.purge(LEDGER_MS, limit))
       await inBatches(signal, CONTENTS_BATCH, (limit) => workspaces.sweepContents(limit))
     },
   }

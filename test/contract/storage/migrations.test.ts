@@ -34,7 +34,7 @@ eachEmptyDatabase((open) => {
 
     const [one, other] = await Promise.all([migrate(database), migrate(database)])
 
-    const versions = [...one, ...other].map(({ version }) => version).sort()
+    const versions = [...one, ...other].map(({ version }) => version).sort((a, b) => a - b)
     const stored = await database.sql.selectFrom('schema_migrations').select('version').orderBy('version').execute()
     expect(versions).toEqual(stored.map(({ version }) => version))
     expect(versions).toContain(1)

@@ -5,6 +5,7 @@ import { sql } from 'kysely'
 import { beforeEach, expect, test } from 'vitest'
 import { retentionJob } from '../../../src/coordinator/jobs/retention.js'
 import { newSessionId } from '../../../src/protocol/ids.js'
+import { BudgetLedger } from '../../../src/storage/budget-ledger.js'
 import type { Database } from '../../../src/storage/database.js'
 import { DeadLetters } from '../../../src/storage/dead-letters.js'
 import { Events } from '../../../src/storage/events.js'
@@ -168,13 +169,17 @@ eachDatabase((open) => {
       ).rows[0]?.n
     expect(await contents()).toBeGreaterThan(0)
 
-    await retentionJob({ retention, workspaces, olderThanMs: undefined }).run(new AbortController().signal)
+    await retentionJob({ retention, workspaces, ledger: new BudgetLedger(database), olderThanMs: undefined }).run(
+      new AbortController().signal,
+    )
 
     expect(await contents()).toBe(0)
     expect(await eventsOf(old)).toHaveLength(5)
     expect(await intentsOf(old)).toHaveLength(1)
 
-    await retentionJob({ retention, workspaces, olderThanMs: MONTH_MS }).run(new AbortController().signal)
+    await retentionJob({ retention, workspaces, ledger: new BudgetLedger(database), olderThanMs: MONTH_MS }).run(
+      new AbortController().signal,
+    )
 
     expect(await eventsOf(old)).toHaveLength(1)
     expect(await intentsOf(old)).toEqual([])
