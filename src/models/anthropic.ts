@@ -119,7 +119,7 @@ class MessageAnswer {
   take(event: RawMessageStreamEvent): string {
     switch (event.type) {
       case 'message_start':
-        this.#usage = { ...this.#usage, promptTokens: promptTokens(event.message.usage) }
+        this.#usage = { ...this.#usage, ...promptUsage(event.message.usage) }
         return ''
       case 'content_block_start':
         if (event.content_block.type === 'tool_use') {
@@ -160,5 +160,12 @@ class MessageAnswer {
 }
 
 /** Cached parts of a prompt are counted apart by the vendor; they are prompt all the same. */
-const promptTokens = (usage: Anthropic.Usage): number =>
-  usage.input_tokens + (usage.cache_creation_input_tokens ?? 0) + (usage.cache_read_input_tokens ?? 0)
+function promptUsage(usage: Anthropic.Usage): Omit<Usage, 'completionTokens'> {
+  const cachedTokens = usage.cache_read_input_tokens ?? 0
+  const cacheWriteTokens = usage.cache_creation_input_tokens ?? 0
+  return {
+    promptTokens: usage.input_tokens + cacheWriteTokens + cachedTokens,
+    ...(cachedTokens > 0 && { cachedTokens }),
+    ...(cacheWriteTokens > 0 && { cacheWriteTokens }),
+  }
+}

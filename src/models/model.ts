@@ -31,6 +31,10 @@ export type ModelMessage =
 export interface Usage {
   readonly promptTokens: number
   readonly completionTokens: number
+  /** Of the prompt's tokens: those that the vendor read from its cache, which costs less. */
+  readonly cachedTokens?: number
+  /** Of the prompt's tokens: those that it wrote into its cache, which may cost more. */
+  readonly cacheWriteTokens?: number
 }
 
 export type FinishReason = 'stop' | 'tool_calls' | 'length' | 'refused'

@@ -112,7 +112,9 @@ class ChatAnswer {
   take(chunk: ChatCompletionChunk): string {
     // The usage comes in a chunk of its own; servers that do not count leave it at zero.
     if (chunk.usage) {
-      this.#usage = { promptTokens: chunk.usage.prompt_tokens, completionTokens: chunk.usage.completion_tokens }
+      const { prompt_tokens: promptTokens, completion_tokens: completionTokens, prompt_tokens_details } = chunk.usage
+      const cachedTokens = prompt_tokens_details?.cached_tokens ?? 0
+      this.#usage = { promptTokens, completionTokens, ...(cachedTokens > 0 && { cachedTokens }) }
     }
     const choice = chunk.choices?.[0]
     if (choice === undefined) return ''

@@ -25,11 +25,16 @@ interface VendorUsage {
 }
 
 /** Cached parts of a prompt are counted apart by the vendor; they are prompt all the same. */
-export const usageOf = (usage: VendorUsage): Usage => ({
-  promptTokens:
-    (usage.input_tokens ?? 0) + (usage.cache_creation_input_tokens ?? 0) + (usage.cache_read_input_tokens ?? 0),
-  completionTokens: usage.output_tokens ?? 0,
-})
+export function usageOf(usage: VendorUsage): Usage {
+  const cachedTokens = usage.cache_read_input_tokens ?? 0
+  const cacheWriteTokens = usage.cache_creation_input_tokens ?? 0
+  return {
+    promptTokens: (usage.input_tokens ?? 0) + cacheWriteTokens + cachedTokens,
+    completionTokens: usage.output_tokens ?? 0,
+    ...(cachedTokens > 0 && { cachedTokens }),
+    ...(cacheWriteTokens > 0 && { cacheWriteTokens }),
+  }
+}
 
 export class SpokenMessage {
   readonly #calls = new Map<number, { readonly callId: string; readonly name: string; json: string }>()
