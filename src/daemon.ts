@@ -17,7 +17,6 @@ import {
   usesRedis,
 } from './assembly/planes.js'
 import { sharedLimits } from './assembly/shared-limits.js'
-import { unlimitedBudgets } from './budget/budgets.js'
 import type { Bus } from './bus/bus.js'
 import type { Charter } from './charter/schema.js'
 import type { ControlChannel, LiveNode, Role } from './cluster/cluster.js'
@@ -210,13 +209,27 @@ export class Daemon {
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
   async #startWorker({ database, bus, member, view, beats, control, shardLoads }: Planes): Promise<void> {
-    const [{ Worker }, { runtimes, workerStorage, workspaceKeeper }, { gateOf }] = await Promise.all([
-      import('./worker/worker.js'),
-      import('./assembly/worker-parts.js'),
-      import('./assembly/charter-parts.js'),
-    ])
+    const [{ Worker }, { runtimes, workerStorage, workspaceKeeper }, { gateOf }, { openBudgets, pricesOf }] =
+      await Promise.all([
+        import('./worker/worker.js'),
+        import('./assembly/worker-parts.js'),
+        import('./assembly/charter-parts.js'),
+        import('./assembly/budget-parts.js'),
+      ])
     const { config, node, log } = this.#foundation
-    const kinds = await runtimes({ config, member, metrics: this.#metrics, lifecycle: this.#lifecycle, database })
+    const prices = pricesOf(config)
+    const budgets = await openBudgets(this.#foundation, {
+      ...{ database, view, control, prices, charter: this.#charter, metrics: this.#metrics.budgets },
+      tell: (tenant, alert) => worker.tellBudget(tenant, alert),
+    })
+    const kinds = await runtimes({
+      prices,
+      config,
+      member,
+      metrics: this.#metrics,
+      lifecycle: this.#lifecycle,
+      database,
+    })
     const worker = new Worker({
       bus,
       member,
@@ -230,7 +243,7 @@ export class Daemon {
       workspaces: workspaceKeeper(config, database),
       gate: gateOf(config, this.#charter),
       approvalTimeoutMs: config.charter.approvalTimeoutMs,
-      budgets: unlimitedBudgets,
+      budgets,
       runtimeOf: (type) => kinds.of(type),
       maxSessions: config.server.maxSessions,
       sessionTimeoutMs: config.session.timeoutMs,

@@ -2,7 +2,7 @@
  * Fits storage, runtimes and models to what a worker asks for.
  */
 import { resolve } from 'node:path'
-import { costOf } from '../budget/prices.js'
+import type { PriceList } from '../budget/prices.js'
 import type { Member } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
 import { metered } from '../models/metered.js'
@@ -82,6 +82,7 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
 }
 
 export interface RuntimeParts {
+  readonly prices: PriceList
   readonly config: Config
   readonly metrics: Metrics
   readonly member: Pick<Member, 'relayBeats'>
@@ -89,8 +90,10 @@ export interface RuntimeParts {
   readonly database: Database
 }
 
-export async function runtimes({ config, metrics, member, lifecycle, database }: RuntimeParts): Promise<Runtimes> {
+export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
+  const { config, metrics, member, lifecycle, database } = parts
   const { openai, anthropic, worker } = config
+  const { costOf } = parts.prices
   const select = () =>
     selectModel({
       openaiModel: openai.model,

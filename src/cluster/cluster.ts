@@ -2,6 +2,7 @@
  * The control plane as its users see it: who is alive, and which worker owns which shard. Over Redis and Postgres
  * `membership`, `node-directory` and `control-channel` implement it; for one process `solo` does.
  */
+import type { BudgetAlert } from '../protocol/events.js'
 import type { NodeId, SessionId } from '../protocol/ids.js'
 import type { OwnedShard } from '../storage/shard-assignments.js'
 
@@ -78,6 +79,7 @@ export interface GrantedShard extends OwnedShard {
  *   replayed   former → owner    that is done; `whole` when nothing of it is missing
  *   buried     leader → workers  this node is dead: its pins end
  *   drain      operator → node   give everything away and end
+ *   budget     worker → workers  a budget has come to a threshold: sessions are told
  *   hibernate  leader → workers  let sessions at rest leave Redis, and answer the asker `hibernated`
  */
 export type ControlMessage =
@@ -95,6 +97,7 @@ export type ControlMessage =
     }
   | { readonly type: 'buried'; readonly node: NodeId }
   | { readonly type: 'drain' }
+  | { readonly type: 'budget'; readonly tenant: string; readonly alert: BudgetAlert }
   | { readonly type: 'hibernate'; readonly request: string; readonly asker: NodeId }
   | { readonly type: 'hibernated'; readonly request: string; readonly node: NodeId }
 

@@ -89,6 +89,7 @@ const SHAPES: Readonly<Record<ControlMessage['type'], (message: Readonly<Record<
     isShardEpoch(message) && typeof message.node === 'string' && typeof message.whole === 'boolean',
   buried: ({ node }) => typeof node === 'string',
   drain: () => true,
+  budget: ({ tenant, alert }) => typeof tenant === 'string' && isAlert(alert),
   hibernate: ({ request, asker }) => typeof request === 'string' && typeof asker === 'string',
   hibernated: ({ request, node }) => typeof request === 'string' && typeof node === 'string',
 }
@@ -97,6 +98,12 @@ function isControlMessage(message: unknown): message is ControlMessage {
   const fields = Object(message) as Readonly<Record<string, unknown>>
   const type = String(fields.type)
   return Object.hasOwn(SHAPES, type) && SHAPES[type as ControlMessage['type']](fields)
+}
+
+/** Sessions record it as it is. */
+function isAlert(value: unknown): boolean {
+  const { alert, scope, id, threshold } = Object(value) as Readonly<Record<string, unknown>>
+  return [alert, scope, id].every((it) => typeof it === 'string') && typeof threshold === 'number'
 }
 
 const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every((it) => typeof it === 'string')

@@ -54,6 +54,8 @@ export interface TaskFailed extends Logged {
   readonly taskId: string
   readonly error: string
   readonly code: string
+  /** When a spent budget begins anew; with `budget_exceeded`. */
+  readonly resetsAt?: string
   readonly usage: TaskUsage
 }
 
@@ -165,6 +167,29 @@ export interface SessionTakeover extends Logged {
   readonly afterMs: number
 }
 
+/** A budget has come to a share of its limit. Each share is told once in each of its windows. */
+export interface BudgetAlerted extends Logged {
+  readonly type: 'budget_alert'
+  readonly data: BudgetAlert
+}
+
+export interface BudgetAlert {
+  readonly alert: `threshold:${number}` | 'budget:exceeded'
+  readonly level: 'info' | 'warning' | 'critical' | 'emergency'
+  /** Whose budget: of the session, of its orchestrator, or of all sessions of its tenant. */
+  readonly scope: 'session' | 'orchestrator' | 'tenant'
+  readonly id: string
+  readonly period: 'hourly' | 'daily' | 'weekly' | 'monthly' | 'session'
+  /** In percent. */
+  readonly threshold: number
+  /** In tokens. */
+  readonly used: number
+  readonly limit: number
+  /** When the period began and when the next one does; null for a session's own budget, which lasts as long as it does. */
+  readonly since: string
+  readonly resetsAt: string | null
+}
+
 export type LoggedEvent =
   | SessionSpawned
   | SessionStatusUpdate
@@ -179,6 +204,7 @@ export type LoggedEvent =
   | ApprovalRequest
   | ApprovalResolved
   | SessionTakeover
+  | BudgetAlerted
 export type LoggedEventType = LoggedEvent['type']
 
 /** An event before the log has numbered it. */

@@ -41,6 +41,7 @@ const SERVER: Readonly<Record<ServerMessage['type'], true>> = {
   approval_request: true,
   approval_resolved: true,
   session_takeover: true,
+  budget_alert: true,
   error: true,
   command_accepted: true,
   subscribed: true,

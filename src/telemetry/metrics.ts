@@ -3,6 +3,7 @@
  * them, so that a worker's page is silent about WebSockets.
  */
 import { Registry, Summary } from 'prom-client'
+import { type BudgetMetrics, budgetMetrics } from './budget-metrics.js'
 import { type EdgeMetrics, edgeMetrics } from './edge-metrics.js'
 import { type FederationMetrics, federationMetrics } from './federation-metrics.js'
 import { type JobMetrics, jobMetrics } from './job-metrics.js'
@@ -11,6 +12,7 @@ import { processMetrics } from './process-metrics.js'
 import { type Queues, queueMetrics } from './queue-metrics.js'
 import { type WorkerMetrics, workerMetrics } from './worker-metrics.js'
 
+export type { BudgetMetrics } from './budget-metrics.js'
 export type { EdgeMetrics } from './edge-metrics.js'
 export type { FederationMetrics } from './federation-metrics.js'
 export type { JobMetrics } from './job-metrics.js'
@@ -22,6 +24,7 @@ export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'> {
   readonly edge: EdgeMetrics
   readonly worker: WorkerMetrics
   readonly jobs: JobMetrics
+  readonly budgets: BudgetMetrics
   readonly federation: FederationMetrics
   /** A page was answered; `endpoint` is one of a few paths, never what a stranger asked for. */
   pageServed(method: string, endpoint: string, seconds: number): void
@@ -47,6 +50,7 @@ export function createMetrics(node = 'node'): Metrics {
   )
   const federation = once<FederationMetrics>(() => federationMetrics(registry))
   const jobs = once<JobMetrics>(() => jobMetrics(registry))
+  const budgets = once<BudgetMetrics>(() => budgetMetrics(registry))
   return {
     get federation() {
       return federation()
@@ -59,6 +63,9 @@ export function createMetrics(node = 'node'): Metrics {
     },
     get jobs() {
       return jobs()
+    },
+    get budgets() {
+      return budgets()
     },
     modelCall: (call) => calls().modelCall(call),
     toolCall: (call) => calls().toolCall(call),

@@ -89,6 +89,11 @@ export class SessionHost {
     }
   }
 
+  /** Sessions in memory. */
+  live(): Iterable<LiveSession> {
+    return this.#live()
+  }
+
   *#live(): Iterable<LiveSession> {
     for (const { live } of this.#held.values()) if (live) yield live
     yield* this.#retired

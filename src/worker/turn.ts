@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
-import type { NewEvent } from '../protocol/events.js'
+import type { NewEvent, TaskUsage } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Progress, Stopping, Turn } from '../runtimes/runtime.js'
 import { throughOutage } from '../storage/outage.js'
@@ -47,7 +47,7 @@ type TaskCommand = SpawnCommand | ExecuteCommand
 
 type TurnEnd =
   | { readonly kind: 'completed'; readonly output: string }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly error: string }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly error: string; readonly resetsAt?: string }
   | { readonly kind: 'cancelled'; readonly reason: string }
 
 /**
@@ -269,12 +269,22 @@ function failedBy(error: unknown, { logger }: SessionServices, sessionId: string
   return failure(new ServiceError('internal', { incident }))
 }
 
-const failure = (error: ServiceError): TurnEnd => ({ kind: 'failed', code: error.code, error: error.message })
+function failure({ code, message: error, details: { resetsAt } }: ServiceError): TurnEnd {
+  return { kind: 'failed', code, error, ...(typeof resetsAt === 'string' && { resetsAt }) }
+}
 
 async function quarantined(host: TurnHost, command: TaskCommand, attempts: number): Promise<TurnEnd> {
   const reason = `interrupted ${attempts} times at the same step`
   const id = await host.services.quarantine({ sessionId: host.id, tenant: host.tenant, command, attempts, reason })
   return failure(new ServiceError('quarantined', { attempts, id }))
+}
+
+function failedEvent<Base extends object>(
+  base: Base,
+  { error, code, resetsAt }: Extract<TurnEnd, { kind: 'failed' }>,
+  usage: TaskUsage,
+) {
+  return { type: 'task_failed', ...base, error, code, ...(resetsAt !== undefined && { resetsAt }), usage } as const
 }
 
 function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): void {
@@ -284,7 +294,7 @@ function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): void {
     end.kind === 'completed'
       ? { type: 'task_completed', ...base, result: { success: true, output: end.output }, usage }
       : end.kind === 'failed'
-        ? { type: 'task_failed', ...base, error: end.error, code: end.code, usage }
+        ? failedEvent(base, end, usage)
         : { type: 'task_cancelled', ...base, reason: end.reason, usage }
   if (host.writer.conversation.open?.approvals.size) void host.services.approvals.cancel(host.id, command.id)
   host.services.onTurnEnded(end.kind, usage.duration / 1_000)

@@ -15,7 +15,9 @@ import {
   StoreRefusal,
 } from '../bus/bus.js'
 import type { ControlChannel, ControlMessage } from '../cluster/cluster.js'
+import type { BudgetAlert } from '../protocol/events.js'
 import { ApprovalWatch } from './approval-watch.js'
+import { tellBudget } from './budget-news.js'
 import { ColdSessions } from './cold-sessions.js'
 import { CommandReader } from './command-reader.js'
 import { ForgottenSpawns } from './forgotten-spawns.js'
@@ -179,6 +181,11 @@ export class Worker {
     this.#goneEdges.start()
   }
 
+  /** Tells the sessions here that a budget has come to a threshold. */
+  tellBudget(tenant: string, alert: BudgetAlert): void {
+    tellBudget(this.#host.live(), tenant, alert)
+  }
+
   /** Lets sessions at rest leave the bus now, as it happens from time to time anyway. Never rejects. */
   hibernateIdle(): Promise<void> {
     return this.#hibernation.sweep()
@@ -216,6 +223,7 @@ export class Worker {
 
   #obey(message: ControlMessage): void {
     if (message.type === 'pinned') this.#holder.obey(message.sessions)
+    else if (message.type === 'budget') this.tellBudget(message.tenant, message.alert)
     else if (message.type === 'replay') void this.#putBackFor(message)
     else if (message.type === 'replayed') this.#formerOwners.answered(message)
     else if (message.type === 'unpinned' || message.type === 'buried') this.#pins.look()

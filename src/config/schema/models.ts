@@ -8,12 +8,13 @@ const MAX_TOKENS = 1_000_000_000_000
 const MAX_CONTEXT_TOKENS = 10_000_000
 const MAX_CLAUDE_PROCESSES = 1_000
 const MEMORY = { pending: 'memory' } as const
-const BUDGET = { pending: 'token budgets' } as const
 const NEOLITH = { pending: 'Neolith' } as const
 
+const tokens = wholeNumber(1, MAX_TOKENS)
 const tokenBudget = (env: string, fallback: string, period: string) =>
-  setting(env, wholeNumber(1, MAX_TOKENS), fallback, `Tokens that may be used in a ${period}`, {
-    ...BUDGET,
+  setting(env, tokens, fallback, `Tokens that an orchestrator may use in a ${period}`, { unit: 'tokens' })
+const tenantBudget = (env: string, period: string, instead: string) =>
+  optional(env, tokens, `Tokens that all of a tenant may use in a ${period}; without it as ${instead}`, {
     unit: 'tokens',
   })
 
@@ -84,14 +85,22 @@ export const budget = {
   daily: tokenBudget('TOKEN_BUDGET_DAILY', '1000000', 'day'),
   weekly: tokenBudget('TOKEN_BUDGET_WEEKLY', '5000000', 'week'),
   monthly: tokenBudget('TOKEN_BUDGET_MONTHLY', '20000000', 'month'),
-  alertsEnabled: setting('TOKEN_BUDGET_ALERTS_ENABLED', flag, 'true', 'Tell clients when a budget runs low', BUDGET),
+  session: setting('TOKEN_BUDGET_SESSION', tokens, '2000000', 'Tokens that one session may use', { unit: 'tokens' }),
+  tenantDaily: tenantBudget('TOKEN_BUDGET_TENANT_DAILY', 'day', 'TOKEN_BUDGET_DAILY'),
+  tenantWeekly: tenantBudget('TOKEN_BUDGET_TENANT_WEEKLY', 'week', 'TOKEN_BUDGET_WEEKLY'),
+  tenantMonthly: tenantBudget('TOKEN_BUDGET_TENANT_MONTHLY', 'month', 'TOKEN_BUDGET_MONTHLY'),
+  alertsEnabled: setting('TOKEN_BUDGET_ALERTS_ENABLED', flag, 'true', 'Tell clients when a budget runs low'),
   alertThreshold: setting(
     'TOKEN_BUDGET_ALERT_THRESHOLD',
     fraction,
     '0.8',
-    'How much of a budget is used when clients are told',
-    BUDGET,
+    'How much of a budget is used when clients are told, besides 0.5, 0.75, 0.9 and 1',
   ),
+  webhookUrl: optional('TOKEN_BUDGET_WEBHOOK_URL', url('http', 'https'), 'Server that is told when a budget runs low'),
+  webhookSecret: optional('TOKEN_BUDGET_WEBHOOK_SECRET', text, 'Secret that signs what that server is told', {
+    secret: true,
+  }),
+  pricesFile: optional('TOKEN_PRICES_FILE', text, 'Prices of models (.yaml or .json) in place of the built-in table'),
 }
 
 export const neolith = {

@@ -102,8 +102,8 @@ describe('a setting', () => {
 
   test('that nothing uses yet is said to be so when it is set, and only then', () => {
     expect(load().warnings).toEqual([])
-    expect(load({ TOKEN_BUDGET_DAILY: '5' }).warnings).toEqual([
-      'TOKEN_BUDGET_DAILY is not used by this version yet: it has no token budgets',
+    expect(load({ NEOLITH_API_KEY: 'vp_5' }).warnings).toEqual([
+      'NEOLITH_API_KEY is not used by this version yet: it has no Neolith',
     ])
   })
 

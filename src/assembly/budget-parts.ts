@@ -1,0 +1,141 @@
+/**
+ * The budgets of a worker's sessions: counted in Redis where there is one, else in this process, with the ledger in the
+ * database of either.
+ */
+import { resolve } from 'node:path'
+import { alertOf, thresholdsWith } from '../budget/alerts.js'
+import type { Spender } from '../budget/budgets.js'
+import { Ledger } from '../budget/ledger.js'
+import { type CharterLimits, LimitBook, type LimitSettings, type PeriodLimits } from '../budget/limits.js'
+import { MemoryMeter } from '../budget/memory-meter.js'
+import type { Crossing, Meter } from '../budget/meter.js'
+import { type PriceList, priceList } from '../budget/prices.js'
+import { RedisMeter } from '../budget/redis-meter.js'
+import { TokenBudgets } from '../budget/token-budgets.js'
+import { Webhook } from '../budget/webhook.js'
+import type { Charter } from '../charter/schema.js'
+import type { ClusterView, ControlChannel } from '../cluster/cluster.js'
+import type { Config } from '../config/load.js'
+import { readPriceFile } from '../config/price-file.js'
+import type { BudgetAlert } from '../protocol/events.js'
+import { connectCommands, disconnect } from '../redis/connect.js'
+import { BudgetLedger } from '../storage/budget-ledger.js'
+import { BudgetOverrides } from '../storage/budget-overrides.js'
+import type { Database } from '../storage/database.js'
+import type { BudgetMetrics } from '../telemetry/metrics.js'
+import { type Foundation, redisConfig, usesRedis } from './planes.js'
+
+export interface BudgetParts {
+  readonly database: Database
+  readonly view: Pick<ClusterView, 'nodes'>
+  readonly control: Pick<ControlChannel, 'send'>
+  readonly charter: Charter | undefined
+  readonly metrics: BudgetMetrics
+  readonly prices: PriceList
+  /** Tells the sessions of this worker. */
+  readonly tell: (tenant: string, alert: BudgetAlert) => void
+}
+
+/** The built-in table, or the file in its place. @throws Error that names file, line and field */
+export function pricesOf({ budget }: Config): PriceList {
+  return priceList(budget.pricesFile === undefined ? undefined : readPriceFile(resolve(budget.pricesFile)).models)
+}
+
+export async function openBudgets(foundation: Foundation, parts: BudgetParts): Promise<TokenBudgets> {
+  const { config, log, lifecycle } = foundation
+  const { metrics, prices } = parts
+  const meter = await openMeter(foundation)
+  const ledger = openLedger(foundation, parts)
+  const budgets = new TokenBudgets({
+    ...{ meter, ledger, metrics, limits: limitBook(foundation, parts), costOf: prices.costOf },
+    thresholds: thresholdsWith(config.budget.alertThreshold),
+    onCrossing: herald(foundation, parts),
+    onError: (err, what) => log.error({ err }, what),
+    writesThrough: !usesRedis(config),
+  })
+  lifecycle.started('budgets', () => budgets.stop())
+  return budgets
+}
+
+async function openMeter({ config, log, lifecycle }: Foundation): Promise<Meter> {
+  if (!usesRedis(config)) return new MemoryMeter()
+  const onError = (err: Error) => log.warn({ err }, 'Redis connection failed; connecting again')
+  const redis = await connectCommands(redisConfig(config), onError)
+  lifecycle.started('budgets connection', async () => disconnect(redis))
+  return new RedisMeter(redis, config.cluster.name)
+}
+
+function openLedger({ log, lifecycle }: Foundation, { database, metrics }: BudgetParts): Ledger {
+  const ledger = new Ledger({
+    store: new BudgetLedger(database),
+    onError: (err, waiting) => log.warn({ err, waiting }, 'the ledger of budgets cannot be reached; asking again'),
+    onDropped: (calls) => metrics.unwritten(calls),
+  })
+  lifecycle.started('ledger of budgets', () => ledger.stop())
+  return ledger
+}
+
+function limitBook({ config, log }: Foundation, { database, charter }: BudgetParts): LimitBook {
+  const overrides = new BudgetOverrides(database)
+  return new LimitBook({
+    settings: limitsOf(config),
+    charter: charterLimits(charter),
+    findOverrides: (tenant) => overrides.findHolding(tenant),
+    onError: (err) => log.warn({ err }, 'overrides of budgets cannot be read; those known last hold on'),
+  })
+}
+
+function limitsOf({ budget }: Config): LimitSettings {
+  const { daily, weekly, monthly } = budget
+  return {
+    session: { session: budget.session },
+    orchestrator: { daily, weekly, monthly },
+    // An orchestrator is a name that clients choose: without a limit of its own a tenant has that of one.
+    tenant: {
+      daily: budget.tenantDaily ?? daily,
+      weekly: budget.tenantWeekly ?? weekly,
+      monthly: budget.tenantMonthly ?? monthly,
+    },
+  }
+}
+
+function charterLimits(charter: Charter | undefined): CharterLimits {
+  const { tokenBudget, maxTokensPerSession: session } = charter?.resourceLimits ?? {}
+  const { hourly, daily, weekly, monthly } = tokenBudget ?? {}
+  const given = Object.entries({ hourly, daily, weekly, monthly, session }).filter(([, tokens]) => tokens !== undefined)
+  const limits: PeriodLimits = Object.fromEntries(given)
+  return { of: () => limits }
+}
+
+/** Spreads the word of a threshold: metrics, the sessions of all workers, the webhook. */
+function herald(foundation: Foundation, parts: BudgetParts): (spender: Spender, crossing: Crossing) => void {
+  const { config, node, log } = foundation
+  const { metrics, tell, view, control } = parts
+  const webhook = openWebhook(foundation, metrics)
+  return ({ tenant }, crossing) => {
+    const alert = alertOf(crossing)
+    metrics.alerted(alert.scope, alert.threshold)
+    log.warn({ tenant, alert }, 'a budget has come to a threshold')
+    if (!config.budget.alertsEnabled) return
+    webhook?.send(tenant, alert)
+    tell(tenant, alert)
+    if (alert.scope === 'session') return
+    for (const { id, role } of view.nodes()) {
+      if (id === node || (role !== 'worker' && role !== 'all')) continue
+      // One that does not hear it has sessions that are not told; the budget holds all the same.
+      control.send(id, { type: 'budget', tenant, alert }).catch(() => undefined)
+    }
+  }
+}
+
+function openWebhook({ config, log, lifecycle }: Foundation, metrics: BudgetMetrics): Webhook | undefined {
+  const { webhookUrl: url, webhookSecret: secret, alertsEnabled } = config.budget
+  if (url === undefined || !alertsEnabled) return undefined
+  const webhook = new Webhook({
+    ...{ url, secret },
+    onOutcome: (outcome) => metrics.webhook(outcome),
+    onError: (err, alert) => log.error({ err, alert }, 'an alert of a budget was not heard by the webhook'),
+  })
+  lifecycle.started('webhook of budgets', () => webhook.stop())
+  return webhook
+}
