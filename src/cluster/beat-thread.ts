@@ -88,8 +88,6 @@ class BeatThread {
       return true
     } catch (error) {
       this.#report(String(error))
-      // A connection that lets commands time out may be half dead for minutes; a new one tells.
-      if (isTimeout(error)) client.disconnect(true)
       return false
     }
   }
@@ -164,8 +162,6 @@ class BeatThread {
     this.port.postMessage(message)
   }
 }
-
-const isTimeout = (error: unknown): boolean => error instanceof Error && error.message.includes('timed out')
 
 // This file is the thread's whole program: nobody imports it, so it may run at once.
 if (parentPort) await new BeatThread(workerData as BeatSetup, parentPort).run()

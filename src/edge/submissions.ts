@@ -12,6 +12,7 @@ import { errorReply } from '../protocol/codec.js'
 import type { RequestId } from '../protocol/commands.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
 import type { CommandAccepted } from '../protocol/events.js'
+import { SeldomLog } from '../telemetry/seldom-log.js'
 import type { EdgeLog, EdgeMetrics } from './dependencies.js'
 
 const RESEND_AFTER_MS = 2_000
@@ -50,6 +51,8 @@ interface Waiting {
   readonly askers: Asker[]
   readonly since: number
   sentAt: number
+  /** Sendings that the store has not answered yet. */
+  onTheWay: number
   giveUpAfterMs: number
 }
 
@@ -79,9 +82,11 @@ export class Submissions {
   #recentChars = 0
   #outbox: Outbox | undefined
   #sweeper: NodeJS.Timeout | undefined
+  readonly #trouble: SeldomLog
 
   constructor(deps: SubmissionDependencies) {
     this.#deps = deps
+    this.#trouble = new SeldomLog(deps.trace)
   }
 
   /** Commands that no worker has accepted yet. */
@@ -114,7 +119,7 @@ export class Submissions {
     }
     const now = performance.now()
     const waiting: Waiting = {
-      ...{ submission, askers: [asker], since: now, sentAt: now },
+      ...{ submission, askers: [asker], since: now, sentAt: now, onTheWay: 0 },
       giveUpAfterMs: GIVE_UP_AFTER_MS,
     }
     this.#waiting.set(key, waiting)
@@ -166,8 +171,10 @@ export class Submissions {
   }
 
   #send(key: string, waiting: Waiting, first: boolean): void {
+    waiting.onTheWay += 1
     this.#deliver(waiting.submission, first).then(
       (submitted) => {
+        waiting.onTheWay -= 1
         // Only a command that no stream has seen can be refused; a resent one may have been accepted already. A spawn
         // cannot either: its row stands, and a worker will find it there.
         if (submitted.status !== 'busy' || !first || waiting.submission.type === 'spawn') return
@@ -176,8 +183,8 @@ export class Submissions {
         this.#refuse(waiting, new ServiceError('busy', { retryAfterMs: submitted.retryAfterMs }))
       },
       (error: unknown) => {
-        const { sessionId } = waiting.submission
-        this.#deps.trace.warn({ err: error, sessionId }, 'a command could not be sent; it will be sent again')
+        waiting.onTheWay -= 1
+        this.#trouble.warn({ err: error }, 'commands could not be sent; they will be sent again')
       },
     )
   }
@@ -206,8 +213,7 @@ export class Submissions {
         },
         (error: unknown) => {
           recent.state = 'doubted'
-          const { sessionId } = recent.submission
-          this.#deps.trace.warn({ err: error, sessionId }, 'a recently accepted command could not be sent again yet')
+          this.#trouble.warn({ err: error }, 'recently accepted commands could not be sent again yet')
         },
       )
     }
@@ -218,7 +224,8 @@ export class Submissions {
     for (const [key, waiting] of this.#waiting) {
       if (now - waiting.sentAt < RESEND_AFTER_MS) break
       if (now - waiting.since < waiting.giveUpAfterMs) {
-        this.#resend(key, waiting)
+        // A store that is slow is not asked twice: this only makes it slower.
+        if (waiting.onTheWay === 0) this.#resend(key, waiting)
         continue
       }
       this.#waiting.delete(key)

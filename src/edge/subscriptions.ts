@@ -9,6 +9,7 @@ import type { RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { SessionId } from '../protocol/ids.js'
 import { isTerminal } from '../protocol/session.js'
+import { SeldomLog } from '../telemetry/seldom-log.js'
 import type { EdgeLog } from './dependencies.js'
 import { LiveBuffer, type LiveEntry } from './live-buffer.js'
 import { Replay, type ReplayOutcome, type ReplaySources } from './replay.js'
@@ -52,10 +53,12 @@ export class Subscriptions {
   readonly #leaving = new Set<SessionId>()
   readonly #slots = new Slots(RESUMES_AT_ONCE)
   readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #trouble: SeldomLog
   #outbox: Outbox | undefined
 
   constructor(deps: SubscriptionDependencies) {
     this.#deps = deps
+    this.#trouble = new SeldomLog(deps.trace)
   }
 
   start(outbox: Outbox): void {
@@ -195,7 +198,7 @@ export class Subscriptions {
       if (subscription.ticket === ticket) this.#arrive(subscription, outcome, buffer)
     } catch (error) {
       if (subscription.ticket !== ticket) return
-      this.#deps.trace.warn({ err: error, sessionId: subscription.sessionId }, 'a resume failed; trying again')
+      this.#trouble.warn({ err: error, sessionId: subscription.sessionId }, 'a resume failed; trying again')
       this.#later(subscription, RETRY_MS)
     }
   }

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { disconnect, type RedisClient } from './connect.js'
+import { received } from './half-dead.js'
 
 const BLOCK_MS = 1_000
 /** How long a reply may be late before the socket is given up. */
@@ -66,18 +67,35 @@ export class BlockingRead {
   async #read(): Promise<readonly StreamBatch[]> {
     const { client, cursors, count } = this.#options
     const positions = cursors()
-    const deadline = setTimeout(() => this.#giveUp(), BLOCK_MS + GRACE_MS)
+    const ended = this.#watch()
     try {
       const keys = [...positions.keys(), ...positions.values()]
       const reply = await client.xread('COUNT', count, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys)
       return (reply ?? []) as readonly StreamBatch[]
     } finally {
-      clearTimeout(deadline)
+      ended()
     }
   }
 
-  /** Destroys the socket: ioredis rejects the pending read and connects anew by itself. */
-  #giveUp(): void {
-    if (!this.#stopped) this.#options.client.disconnect(true)
+  /**
+   * Gives the read up when nothing comes any more: ioredis rejects it and connects anew by itself. What came while this
+   * process had no time to look is read before that, and a large reply may take long. Returns how to end the watch.
+   */
+  #watch(): () => void {
+    const { client } = this.#options
+    let before = received(client)
+    let timer = setTimeout(() => setImmediate(look), BLOCK_MS + GRACE_MS)
+    let ended = false
+    const look = (): void => {
+      if (ended || this.#stopped) return
+      const bytes = received(client)
+      if (bytes === before) client.disconnect(true)
+      else timer = setTimeout(() => setImmediate(look), GRACE_MS)
+      before = bytes
+    }
+    return () => {
+      ended = true
+      clearTimeout(timer)
+    }
   }
 }

@@ -1,8 +1,10 @@
 /**
  * Connections to Redis, with the settings that correctness needs (design: docs/guarantees.md): nothing is queued while
- * offline, nothing is resent behind our back, every command has a deadline. What to retry is decided by the caller.
+ * offline, nothing is resent behind our back, a connection that does not answer is ended. What to retry is decided by the
+ * caller.
  */
 import { Cluster, Redis } from 'ioredis'
+import { watch } from './half-dead.js'
 
 export interface SentinelConfig {
   /** `host:port` of the Sentinels. */
@@ -25,8 +27,8 @@ export interface RedisConfig {
 
 export type RedisClient = Redis | Cluster
 
-/** Longer than any healthy command takes, shorter than the time after which a silent worker is declared dead. */
-const COMMAND_TIMEOUT_MS = 2_000
+/** A connection that is ended need not say goodbye: the other side may be out of reach. */
+const GOODBYE_MS = 100
 const RECONNECT_FIRST_MS = 20
 const RECONNECT_MAX_MS = 500
 
@@ -35,8 +37,6 @@ const reconnectDelay = (attempt: number): number => Math.min(RECONNECT_FIRST_MS 
 interface Purpose {
   /** Gathers the commands of one tick into one write. */
   readonly pipelined: boolean
-  /** Blocking reads bring their own deadline. */
-  readonly blocking: boolean
   /** Waits for Redis as long as it takes. */
   readonly patient?: true
 }
@@ -44,6 +44,7 @@ interface Purpose {
 const options = (config: RedisConfig, purpose: Purpose) => ({
   db: config.db,
   connectTimeout: config.connectTimeoutMs,
+  disconnectTimeout: GOODBYE_MS,
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
@@ -54,7 +55,6 @@ const options = (config: RedisConfig, purpose: Purpose) => ({
   reconnectOnError: isDemoted,
   lazyConnect: true,
   ...(config.password !== undefined && { password: config.password }),
-  ...(!purpose.blocking && { commandTimeout: COMMAND_TIMEOUT_MS }),
   ...(purpose.patient && { enableOfflineQueue: true, maxRetriesPerRequest: null }),
 })
 
@@ -98,17 +98,19 @@ export function leaveDemoted(client: RedisClient): void {
  * @throws the connection's error when the first attempt fails.
  */
 export async function connectCommands(config: RedisConfig, onError: (error: Error) => void): Promise<RedisClient> {
-  return await connect(createClient(config, { pipelined: true, blocking: false }), onError)
+  const client = createClient(config, { pipelined: true })
+  watch(client)
+  return await connect(client, onError)
 }
 
 /** Connects a client of its own for blocking reads, which would hold up everything behind them. */
 export async function connectBlocking(config: RedisConfig, onError: (error: Error) => void): Promise<RedisClient> {
-  return await connect(createClient(config, { pipelined: false, blocking: true }), onError)
+  return await connect(createClient(config, { pipelined: false }), onError)
 }
 
 /** Connects a client for BullMQ, which repeats what it must and wants to be kept waiting while Redis is away. */
 export async function connectPatient(config: RedisConfig, onError: (error: Error) => void): Promise<RedisClient> {
-  return await connect(createClient(config, { pipelined: false, blocking: true, patient: true }), onError)
+  return await connect(createClient(config, { pipelined: false, patient: true }), onError)
 }
 
 async function connect(client: RedisClient, onError: (error: Error) => void): Promise<RedisClient> {

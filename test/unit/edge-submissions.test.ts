@@ -68,11 +68,11 @@ const acceptance = (status: Acceptance['status'], detail = ''): Acceptance => ({
   detail,
 })
 
-test('a command without an acceptance is sent again every two seconds with the same id', () => {
+test('a command without an acceptance is sent again every two seconds with the same id', async () => {
   const { submissions, sent } = fixture()
   submissions.submit(command({ fresh: true }), asker(client()))
 
-  vi.advanceTimersByTime(6_500)
+  await vi.advanceTimersByTimeAsync(6_500)
 
   expect(sent.map(({ commandId, fresh }) => ({ commandId, fresh }))).toEqual([
     { commandId: 'c', fresh: true },
@@ -80,6 +80,19 @@ test('a command without an acceptance is sent again every two seconds with the s
     { commandId: 'c', fresh: false },
     { commandId: 'c', fresh: false },
   ])
+})
+
+test('a store that has not answered yet is not asked once more, and is when it has answered', async () => {
+  let answer = (_: Submitted): void => undefined
+  const { submissions, sent } = fixture(() => new Promise((resolve) => (answer = resolve)))
+  submissions.submit(command(), asker(client()))
+
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(sent).toHaveLength(1)
+  answer({ status: 'ok' })
+  await vi.advanceTimersByTimeAsync(250)
+
+  expect(sent).toHaveLength(2)
 })
 
 test('after thirty seconds the client hears that the outcome is unknown, and nothing more is sent', () => {
@@ -96,13 +109,13 @@ test('after thirty seconds the client hears that the outcome is unknown, and not
   expect(user.pendingCommands).toBe(0)
 })
 
-test('a command whose session is fetched from the database is sent on and waited for longer', () => {
+test('a command whose session is fetched from the database is sent on and waited for longer', async () => {
   const { submissions, sent } = fixture()
   const user = client()
   submissions.submit(command(), asker(user))
 
   submissions.settle(acceptance('cold'))
-  vi.advanceTimersByTime(69_000)
+  await vi.advanceTimersByTimeAsync(69_000)
   expect([user.frames, user.pendingCommands]).toEqual([[], 1])
   expect(sent.length).toBeGreaterThan(20)
   vi.advanceTimersByTime(3_000)
