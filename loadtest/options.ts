@@ -3,7 +3,7 @@
  */
 import { parseArgs } from 'node:util'
 
-export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions', 'moves', 'rest', 'cost'] as const
+export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions', 'moves', 'rest', 'cost', 'agents'] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
 const MAX_SECONDS = 3_600
@@ -23,6 +23,7 @@ export const USAGE = `npm run load -- <scenario> [options]     starts a cluster,
   moves      200 planned moves of shards under load: for how long is each not read, and what do its clients see?
   rest       bytes of Redis and of a worker's heap for each of 1,000 sessions: at work, idle for a minute, and at rest
   cost       CPU of all processes for one message, on clusters of 2, 4 and 8 workers that get the same load
+  agents     first text of sessions of Claude Code, new and warm; memory of a session of each type that streams
 
 npm run bench [-- options]               the same load on the bare parts, on this service, and on Socket.IO
 

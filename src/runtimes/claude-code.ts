@@ -17,4 +17,8 @@ export class ClaudeCode implements Runtime {
   run(turn: Turn): Promise<TaskResult> {
     return this.sessions.run(turn, KIND)
   }
+
+  forget(sessionId: string): void {
+    this.sessions.forget(sessionId)
+  }
 }

@@ -46,6 +46,10 @@ export class ClaudeFlow implements Runtime {
     return this.parts.sessions.run(turn, this.#kind(turn))
   }
 
+  forget(sessionId: string): void {
+    this.parts.sessions.forget(sessionId)
+  }
+
   #kind(turn: Turn): ClaudeKind {
     const { sessionId, epoch, options } = turn
     const { topology = DEFAULT_TOPOLOGY, maxAgents = DEFAULT_MAX_AGENTS } = options

@@ -127,6 +127,8 @@ export interface TaskResult {
 export interface Runtime {
   /** Runs the task to its end. A failure for the user is thrown as `ServiceError`. Rejects soon after `turn.signal` is aborted. */
   run(turn: Turn): Promise<TaskResult>
+  /** The session has no next task here: what was kept for one may go. Called after the last turn, or without one. */
+  forget?(sessionId: string): void
 }
 
 /** The text of an answer that ended the turn before the last owner could say so. */

@@ -141,7 +141,13 @@ export class SessionHost {
   async drop(shards: ReadonlySet<number>, reason: 'closed' | 'draining'): Promise<void> {
     const dropped = [...this.#held].filter(([, held]) => shards.has(held.claim.shard))
     for (const [id] of dropped) this.#held.delete(id)
-    await Promise.all(dropped.map(async ([, held]) => (await held.session.catch(() => undefined))?.close(reason)))
+    await Promise.all(
+      dropped.map(async ([, held]) => {
+        const live = await held.session.catch(() => undefined)
+        await live?.close(reason)
+        live?.forget()
+      }),
+    )
   }
 
   /**
@@ -160,6 +166,7 @@ export class SessionHost {
     if (!session) return []
     if (!session.inTurn) {
       await session.close('closed')
+      session.forget()
       return []
     }
     const ended = session.finishTurn().then(() => true)

@@ -104,6 +104,17 @@ export class LiveSession implements TurnHost {
     return await completed
   }
 
+  /** There is no next task here: the session has ended, or another worker has it. */
+  forget(): void {
+    const type = this.writer.session?.type
+    if (type === undefined) return
+    try {
+      this.services.runtimeOf(type).forget?.(this.id)
+    } catch {
+      // `runtime_missing`: then it kept nothing either.
+    }
+  }
+
   /** Begins no other turn; resolves when the running one has ended and nothing is written here any more. */
   async finishTurn(): Promise<void> {
     this.#retiring = true
@@ -111,6 +122,7 @@ export class LiveSession implements TurnHost {
     await this.#turnEnded
     await this.#obeying
     await this.close('closed')
+    this.forget()
   }
 
   /** The takeover to announce, once. */
@@ -236,6 +248,7 @@ export class LiveSession implements TurnHost {
     this.writer.trigger('complete')
     const { session } = this.writer.state
     await this.writer.record([{ type: 'session_status_update', ...this.writer.base(undefined), session }])
+    this.forget()
     return true
   }
 
@@ -249,6 +262,7 @@ export class LiveSession implements TurnHost {
     const cancelled = waiting.map((it) => this.#taskCancelled(it, 'the session was stopped'))
     const ended = [...waiting.map((it) => it.id), command.id]
     await this.#recordStatus(command, cancelled, { popInbox: waiting.length, ended })
+    this.forget()
   }
 
   async #cancel(command: ControlCommand): Promise<void> {

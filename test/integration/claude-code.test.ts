@@ -79,6 +79,18 @@ test('the second task is taken up by the same process', async () => {
   expect(vendor.asked.at(-1)?.last).toContain('second words')
 })
 
+test('a session that has ended keeps no process', async () => {
+  const { cluster, sessions } = await claudeCluster(script)
+  await cluster.takeOver('worker-1')
+  const session = await cluster.spawn('claude-code', { description: 'first words' })
+  await session.event('task_completed')
+  expect(sessions.pids()).toHaveLength(1)
+
+  await session.control('stop')
+
+  await vi.waitFor(() => expect(sessions.pids()).toEqual([]), { timeout: 10_000 })
+})
+
 test('a cancelled task stops at once, and its process takes the next one', async () => {
   const { cluster, sessions } = await claudeCluster(script, { tokensPerSecond: 50 })
   await cluster.takeOver('worker-1')

@@ -83,6 +83,11 @@ export class ClaudeSessions {
     return this.#live.pids()
   }
 
+  /** Ends the process that was kept for a next task; see Runtime.forget. */
+  forget(sessionId: string): void {
+    this.#live.forget(sessionId)
+  }
+
   /** Ends all processes; may be called twice. */
   async stop(): Promise<void> {
     await this.#live.stop()

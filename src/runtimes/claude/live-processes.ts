@@ -15,6 +15,7 @@ interface Live {
   /** What it was started with: another version of the same session cannot use it. */
   readonly version: string
   busy: boolean
+  isForgotten: boolean
   idle: NodeJS.Timeout | undefined
 }
 
@@ -60,7 +61,7 @@ export class LiveProcesses {
         await process.close('kill')
         throw new Error('the worker stops')
       }
-      this.#live.set(sessionId, { process, version, busy: true, idle: undefined })
+      this.#live.set(sessionId, { process, version, busy: true, isForgotten: false, idle: undefined })
       return process
     } finally {
       this.#starting -= 1
@@ -73,10 +74,18 @@ export class LiveProcesses {
     const live = this.#live.get(sessionId)
     if (live?.process !== process) return await process.close('kill')
     live.busy = false
-    if (!keep || !process.isUsable) return await this.#end(sessionId, live, 'kill')
+    if (!keep || live.isForgotten || !process.isUsable) return await this.#end(sessionId, live, 'kill')
     live.idle = setTimeout(() => void this.#end(sessionId, live, 'gently'), this.limits.idleMs)
     live.idle.unref()
     this.#wakeNext()
+  }
+
+  /** Ends the process of a session that has no next task here. */
+  forget(sessionId: string): void {
+    const live = this.#live.get(sessionId)
+    if (!live) return
+    live.isForgotten = true
+    if (!live.busy) void this.#end(sessionId, live, 'gently')
   }
 
   /** Ends all of them; may be called twice. */

@@ -87,6 +87,20 @@ test('a process without work ends after a while', async () => {
   expect(live.count).toBe(0)
 })
 
+test('a session without a next task keeps no process: now, or when its turn has ended', async () => {
+  const { live, take, ended } = fixture()
+  await live.release('a', await take('a'), true)
+  const b = await take('b')
+  live.forget('a')
+  live.forget('b')
+  live.forget('never seen')
+  await vi.waitFor(() => expect(ended).toEqual(['a gently']))
+
+  await live.release('b', b, true)
+
+  expect(ended).toEqual(['a gently', 'b kill'])
+})
+
 test('a process that failed its turn is not kept, and none outlives the stop', async () => {
   const { live, take, ended } = fixture()
   await live.release('a', await take('a'), false)
