@@ -17,6 +17,7 @@ import {
   usesRedis,
 } from './assembly/planes.js'
 import { sharedLimits } from './assembly/shared-limits.js'
+import type { BudgetDesk } from './budget/budget-desk.js'
 import type { Bus } from './bus/bus.js'
 import type { Charter } from './charter/schema.js'
 import type { ControlChannel, LiveNode, Role } from './cluster/cluster.js'
@@ -81,6 +82,7 @@ export class Daemon {
   #hibernateJob: HibernateJob | undefined
   #edge: Edge | undefined
   #federation: Federation | undefined
+  #budgets: BudgetDesk | undefined
   #admin: AdminServer | undefined
 
   constructor(private readonly options: DaemonOptions) {
@@ -109,6 +111,11 @@ export class Daemon {
   /** Known after `start` in roles that listen, unless the settings keep this node out of it. */
   get federation(): Federation | undefined {
     return this.#federation
+  }
+
+  /** Known after `start` in roles that run sessions. */
+  get budgets(): BudgetDesk | undefined {
+    return this.#budgets
   }
 
   get metricsPort(): number | undefined {
@@ -218,7 +225,7 @@ export class Daemon {
       ])
     const { config, node, log } = this.#foundation
     const prices = pricesOf(config)
-    const budgets = await openBudgets(this.#foundation, {
+    const { budgets, desk } = await openBudgets(this.#foundation, {
       ...{ database, view, control, prices, charter: this.#charter, metrics: this.#metrics.budgets },
       tell: (tenant, alert) => worker.tellBudget(tenant, alert),
     })
@@ -254,6 +261,7 @@ export class Daemon {
     })
     await worker.start()
     this.#worker = worker
+    this.#budgets = desk
     const withinMs = config.cluster.migrationTimeoutMs + config.worker.drainTimeoutMs + config.server.shutdownTimeoutMs
     this.#lifecycle.started('worker', () => worker.stop(), withinMs)
   }

@@ -18,7 +18,27 @@ export {
 } from './library/orchestrator-daemon.js'
 export type { SessionEvents } from './library/session-events.js'
 export { SessionManager } from './library/session-manager.js'
+export {
+  type BudgetCheck,
+  type BudgetPeriod,
+  type OverrideRequest,
+  type TokenReservation,
+  TokenTracker,
+  TokenTracker as TokenBudgetTracker,
+  type TokenTrackerEvents,
+} from './library/token-tracker.js'
 export { OrchestratorWebSocketServer } from './library/web-socket-server.js'
+export type {
+  BudgetStatus,
+  BudgetUse,
+  CostEstimate,
+  UsageAnomaly,
+  UsageBreakdown,
+  UsageInput,
+  UsageReport,
+  UsageReportInput,
+  UsageSums,
+} from './protocol/budgets.js'
 export type { ClientMessage, ClientMessageInput, Position } from './protocol/commands.js'
 export { ERRORS, type ErrorCode, type ErrorEntry, ServiceError } from './protocol/errors.js'
 export type {

@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { alertOf, thresholdsWith } from '../budget/alerts.js'
+import { BudgetDesk } from '../budget/budget-desk.js'
 import type { Spender } from '../budget/budgets.js'
 import { Ledger } from '../budget/ledger.js'
 import { type CharterLimits, LimitBook, type LimitSettings, type PeriodLimits } from '../budget/limits.js'
@@ -12,6 +13,7 @@ import type { Crossing, Meter } from '../budget/meter.js'
 import { type PriceList, priceList } from '../budget/prices.js'
 import { RedisMeter } from '../budget/redis-meter.js'
 import { TokenBudgets } from '../budget/token-budgets.js'
+import { UsageReporter } from '../budget/usage-reporter.js'
 import { Webhook } from '../budget/webhook.js'
 import type { Charter } from '../charter/schema.js'
 import type { ClusterView, ControlChannel } from '../cluster/cluster.js'
@@ -22,6 +24,7 @@ import { connectCommands, disconnect } from '../redis/connect.js'
 import { BudgetLedger } from '../storage/budget-ledger.js'
 import { BudgetOverrides } from '../storage/budget-overrides.js'
 import type { Database } from '../storage/database.js'
+import { UsageReports } from '../storage/usage-report.js'
 import type { BudgetMetrics } from '../telemetry/metrics.js'
 import { type Foundation, redisConfig, usesRedis } from './planes.js'
 
@@ -41,20 +44,29 @@ export function pricesOf({ budget }: Config): PriceList {
   return priceList(budget.pricesFile === undefined ? undefined : readPriceFile(resolve(budget.pricesFile)).models)
 }
 
-export async function openBudgets(foundation: Foundation, parts: BudgetParts): Promise<TokenBudgets> {
+export interface OpenBudgets {
+  /** For sessions. */
+  readonly budgets: TokenBudgets
+  /** For people and programs. */
+  readonly desk: BudgetDesk
+}
+
+export async function openBudgets(foundation: Foundation, parts: BudgetParts): Promise<OpenBudgets> {
   const { config, log, lifecycle } = foundation
-  const { metrics, prices } = parts
+  const { metrics, prices, database } = parts
   const meter = await openMeter(foundation)
   const ledger = openLedger(foundation, parts)
+  const limits = limitBook(foundation, parts)
   const budgets = new TokenBudgets({
-    ...{ meter, ledger, metrics, limits: limitBook(foundation, parts), costOf: prices.costOf },
+    ...{ meter, ledger, metrics, limits, costOf: prices.costOf },
     thresholds: thresholdsWith(config.budget.alertThreshold),
     onCrossing: herald(foundation, parts),
     onError: (err, what) => log.error({ err }, what),
     writesThrough: !usesRedis(config),
   })
   lifecycle.started('budgets', () => budgets.stop())
-  return budgets
+  const reporter = new UsageReporter(new UsageReports(database))
+  return { budgets, desk: new BudgetDesk({ budgets, limits, overrides: new BudgetOverrides(database), reporter }) }
 }
 
 async function openMeter({ config, log, lifecycle }: Foundation): Promise<Meter> {

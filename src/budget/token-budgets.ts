@@ -52,10 +52,24 @@ const STORE_PATIENCE_MS = 15_000
 /** The ledger is asked, and a window may begin meanwhile. */
 const MAX_QUESTIONS = 4
 
+type Place = Pick<BudgetedCall, 'place' | 'attempt'>
 type Granted = Extract<Reserved, { status: 'granted' }>
 interface Wish {
   readonly want: number
   readonly least: number
+  readonly ttlMs?: number
+}
+
+/** Tokens that somebody has put aside. */
+export interface Held {
+  readonly expiresAt: Date
+  /** Counts what was used and gives back the rest; only the first word counts. */
+  settle(spent: Spent): Promise<readonly WindowState[]>
+}
+
+interface Counted {
+  readonly windows: readonly WindowState[]
+  readonly at: number
 }
 
 export class TokenBudgets implements Budgets {
@@ -82,14 +96,40 @@ export class TokenBudgets implements Budgets {
     await this.#grant(spender, nameOf(spender, { place: 'check', attempt: '' }), { want: 0, least: 1 }, signal)
   }
 
-  async record(spender: Spender, call: Pick<BudgetedCall, 'place' | 'attempt'>, spent: Spent): Promise<void> {
+  async record(spender: Spender, call: Place, spent: Spent): Promise<void> {
+    const { windows, at } = await this.count(spender, call, spent, await this.#options.limits.of(spender))
+    const full = windows.find(({ used, tokens }) => used >= tokens)
+    if (full) throw this.#refuse(full, 'spent', at)
+  }
+
+  /** The windows that are open now. */
+  async look(spender: Spender, limits: readonly Limit[]): Promise<readonly WindowState[]> {
+    const name = nameOf(spender, { place: 'look', attempt: '' })
+    return (await this.#windows(name, limits)).windows
+  }
+
+  /** Counts a call that was made without asking. */
+  async count(spender: Spender, call: Place, spent: Spent, limits: readonly Limit[]): Promise<Counted> {
     const name = nameOf(spender, call)
-    const limits = await this.#options.limits.of(spender)
-    const reply = await this.#ask(name, limits, { want: 0, least: WHATEVER })
-    if (reply.status !== 'granted') return
-    const windows = await this.#settle(spender, name, reply, spent)
-    const full = windows?.find(({ used, tokens }) => used >= tokens)
-    if (full) throw this.#refuse(full, 'spent', reply.at)
+    const open = await this.#windows(name, limits)
+    return { windows: (await this.#settle(spender, name, open, spent)) ?? open.windows, at: open.at }
+  }
+
+  /**
+   * Holds so many tokens, all or none, for somebody who makes the call elsewhere.
+   * @throws ServiceError `budget_exceeded`, without waiting
+   */
+  async hold(spender: Spender, call: Place, tokens: number, ttlMs: number, limits: readonly Limit[]): Promise<Held> {
+    const name = nameOf(spender, call)
+    const reply = await this.#ask(name, limits, { want: tokens, least: tokens, ttlMs })
+    if (reply.status !== 'granted') {
+      for (const crossing of reply.crossed) this.#options.onCrossing(spender, crossing)
+      throw this.#refuse(reply.window, reply.status, reply.at)
+    }
+    return {
+      expiresAt: new Date(reply.at + ttlMs),
+      settle: async (spent) => (await this.#settle(spender, name, reply, spent)) ?? reply.windows,
+    }
   }
 
   /** Waits for what is still being counted. */
@@ -123,6 +163,12 @@ export class TokenBudgets implements Budgets {
     return exceeded(window, status, at)
   }
 
+  async #windows(name: CallName, limits: readonly Limit[]): Promise<Granted> {
+    const reply = await this.#ask(name, limits, { want: 0, least: WHATEVER })
+    if (reply.status !== 'granted') throw new Error('a meter refused to say what was used')
+    return reply
+  }
+
   /** Asks the meter, and the ledger where the meter does not know. */
   async #ask(
     name: CallName,
@@ -134,7 +180,7 @@ export class TokenBudgets implements Budgets {
     for (let questions = 0; questions < MAX_QUESTIONS; questions++) {
       const known = ledger
       const ask = () =>
-        this.#options.meter.reserve({ ...name, ...wish, ttlMs: CALL_DEADLINE_MS, limits, ledger: known })
+        this.#options.meter.reserve({ ttlMs: CALL_DEADLINE_MS, ...name, ...wish, limits, ledger: known })
       const reply = await patiently(ask, signal)
       if (reply.status !== 'missing') return this.#heard(reply)
       ledger = new Map([...ledger, ...(await this.#options.ledger.sums(name.tenant, reply.windows))])

@@ -10,6 +10,7 @@
 import { EventEmitter } from 'node:events'
 import { inProcessSocket } from '../assembly/in-process-socket.js'
 import { logLevelOf, openNodeLog } from '../assembly/node-log.js'
+import type { BudgetDesk } from '../budget/budget-desk.js'
 import { type Client, connect, type RoutedTask, type TaskEnd } from '../client/client.js'
 import type { Config } from '../config/load.js'
 import { Daemon } from '../daemon.js'
@@ -131,6 +132,14 @@ export class OrchestratorDaemon extends EventEmitter<OrchestratorDaemonEvents> {
     if (this.#running?.client)
       throw new ServiceError('unavailable', { reason: 'this node has ENABLE_FEDERATION=false' })
     throw this.#unavailable()
+  }
+
+  /** What a `TokenTracker` speaks through. @throws ServiceError `unavailable` while there is none. */
+  get budgets(): BudgetDesk {
+    const budgets = this.#running?.daemon.budgets
+    if (budgets) return budgets
+    const reason = this.#running ? 'a node that runs no sessions has no budgets' : 'the daemon is not started'
+    throw new ServiceError('unavailable', { reason })
   }
 
   /** Creates a session, which starts on its task at once. @throws ClientError when it is refused. */
