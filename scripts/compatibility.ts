@@ -64,7 +64,8 @@ Answers are supersets of the README's: a client must ignore fields and message t
 
 - **Additional fields and messages.** Every logged event carries \`eventId\` and \`timestamp\`, text carries \`messageId\` and
   \`offset\`, errors carry \`code\` and \`retryable\`, ends of tasks carry \`usage\`. New messages: \`command_accepted\`,
-  \`subscribed\`, \`unsubscribed\`, \`task_cancelled\`, \`session_takeover\`, \`token_refreshed\`.
+  \`subscribed\`, \`unsubscribed\`, \`task_cancelled\`, \`session_takeover\`, \`token_refreshed\`,
+  \`approval_request\`, \`approval_resolved\`.
 - **The spawn answers before the work.** The reference answered when the model was done. A task that ends leaves its session
   \`active\`, so that it can take the next one.
 - **Session type.** A spawn that names none gets \`llm\`, which needs no other program; the reference ran everything as

@@ -216,14 +216,19 @@ export class Daemon {
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
   async #startWorker({ database, bus, member, view, beats, control, shardLoads }: Planes): Promise<void> {
-    const [{ Worker }, { runtimes, workerStorage, workspaceKeeper }, { gateOf }, { openBudgets, pricesOf }] =
-      await Promise.all([
-        import('./worker/worker.js'),
-        import('./assembly/worker-parts.js'),
-        import('./assembly/charter-parts.js'),
-        import('./assembly/budget-parts.js'),
-      ])
+    const [
+      { Worker },
+      { runtimes, workerStorage, workspaceKeeper },
+      { openGate, workerLimits },
+      { openBudgets, pricesOf },
+    ] = await Promise.all([
+      import('./worker/worker.js'),
+      import('./assembly/worker-parts.js'),
+      import('./assembly/charter-parts.js'),
+      import('./assembly/budget-parts.js'),
+    ])
     const { config, node, log } = this.#foundation
+    const gate = await openGate(this.#foundation, this.#charter)
     const prices = pricesOf(config)
     const { budgets, desk } = await openBudgets(this.#foundation, {
       ...{ database, view, control, prices, charter: this.#charter, metrics: this.#metrics.budgets },
@@ -248,11 +253,11 @@ export class Daemon {
       lastBeatOf: async (id) => beats?.lastOf(id),
       storage: workerStorage(database, node),
       workspaces: workspaceKeeper(config, database),
-      gate: gateOf(config, this.#charter),
+      gate,
       approvalTimeoutMs: config.charter.approvalTimeoutMs,
       budgets,
       runtimeOf: (type) => kinds.of(type),
-      maxSessions: config.server.maxSessions,
+      ...workerLimits(config, this.#charter),
       sessionTimeoutMs: config.session.timeoutMs,
       hibernateAfterMs: config.session.hibernateAfterMs,
       logger: log,

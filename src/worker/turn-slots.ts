@@ -52,9 +52,14 @@ export class TurnSlots {
   readonly #capacity: number
   #free: number
   #waiting = 0
+  #running = 0
   readonly #rings = new Map<Priority, Ring>(ORDER.map((priority) => [priority, new Map()]))
 
-  constructor(capacity: number) {
+  /** `maxTurns` bounds the turns that run at once, whatever they weigh. */
+  constructor(
+    capacity: number,
+    private readonly maxTurns = Number.POSITIVE_INFINITY,
+  ) {
     this.#capacity = capacity
     this.#free = capacity
   }
@@ -67,7 +72,7 @@ export class TurnSlots {
   /** Takes slots that are free now, unless others wait for them. */
   tryAcquire({ type }: Applicant): ReleaseSlot | undefined {
     const weight = this.#weightOf(type)
-    return this.#waiting === 0 && weight <= this.#free ? this.#take(weight) : undefined
+    return this.#waiting === 0 && this.#fits(weight) ? this.#take(weight) : undefined
   }
 
   /** Waits for slots. @throws the signal's reason when aborted while waiting. */
@@ -96,13 +101,19 @@ export class TurnSlots {
     return Math.min(SLOT_WEIGHTS[type], this.#capacity)
   }
 
+  #fits(weight: number): boolean {
+    return weight <= this.#free && this.#running < this.maxTurns
+  }
+
   #take(weight: number): ReleaseSlot {
     let held = true
     this.#free -= weight
+    this.#running += 1
     return () => {
       if (!held) return
       held = false
       this.#free += weight
+      this.#running -= 1
       this.#grantAll()
     }
   }
@@ -140,7 +151,7 @@ export class TurnSlots {
     for (const ring of this.#rings.values()) {
       for (let next = nextOf(ring); next; next = nextOf(ring)) {
         const { name, tenant, waiting } = next
-        if (waiting.weight > this.#free) return
+        if (!this.#fits(waiting.weight)) return
         tenant.deficit -= waiting.weight
         this.#remove(ring, name, waiting)
         waiting.grant(this.#take(waiting.weight))

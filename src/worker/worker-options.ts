@@ -34,8 +34,10 @@ export interface WorkerOptions {
   readonly approvalTimeoutMs: number
   readonly budgets: Budgets
   readonly runtimeOf: (type: SessionType) => Runtime
-  /** Turns that may run at once. */
+  /** Turns that may run at once, by weight. */
   readonly maxSessions: number
+  /** And by number; any when left out. */
+  readonly maxConcurrentTasks?: number | undefined
   /** A session in which nothing happens for so long is completed. */
   readonly sessionTimeoutMs: number
   /** What the log may hold that Postgres does not; see the projector when left out. */

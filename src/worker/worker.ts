@@ -75,7 +75,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    this.#slots = new TurnSlots(options.maxSessions)
+    this.#slots = new TurnSlots(options.maxSessions, options.maxConcurrentTasks)
     const { bus, storage, logger, member, control } = options
     this.#approvals = new ApprovalWatch({ settled: (ids) => storage.settledApprovals(ids), logger })
     this.#projector = new Projector({

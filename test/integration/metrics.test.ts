@@ -157,6 +157,7 @@ const DRIVEN: Readonly<Record<string, Expected>> = {
   orchestrator_commands_total: ['counter', '{outcome="accepted"}', 7],
   orchestrator_commits_total: ['counter', '{outcome="ok"}', 'positive'],
   orchestrator_errors_total: ['counter', `{error_type="model_auth",${orch}}`, 1],
+  orchestrator_charter_verdicts_total: ['counter', '{decision="allow"}', 'positive'],
   orchestrator_message_latency_seconds: ['histogram', `_count{${orch}}`, 5],
   orchestrator_node_load: ['gauge', '{node_id="node-1"}', 0],
   orchestrator_sessions_active: ['gauge', echoes, 0],
@@ -207,7 +208,11 @@ const DRIVEN: Readonly<Record<string, Expected>> = {
 }
 
 /** Background jobs are done by the hour; background-jobs.test.ts makes them happen. */
-const DRIVEN_ELSEWHERE = ['orchestrator_jobs_total', 'orchestrator_job_seconds']
+const DRIVEN_ELSEWHERE = [
+  ...['orchestrator_jobs_total', 'orchestrator_job_seconds'],
+  // Where people are asked: test/unit/telemetry/metrics.test.ts.
+  ...['orchestrator_approval_wait_seconds', 'orchestrator_approvals_waiting'],
+]
 
 describe('the metrics of a daemon that has worked', () => {
   test.each(Object.entries(DRIVEN))('%s counts what happened', (family, [type, series, expected]) => {

@@ -4,17 +4,31 @@
 import { milliseconds, text } from '../kinds.js'
 import { optional, setting } from '../setting.js'
 
+const ms = { unit: 'milliseconds' } as const
+
 export const charter = {
   file: optional(
     'CHARTER_FILE',
     text,
     'Charter of this service (.yaml or .json); without it ~/orchestrator-daemon/orchestrator-charter.yaml, else the built-in one',
   ),
+  organizationId: optional(
+    'CHARTER_ORGANIZATION_ID',
+    text,
+    'Organisation whose charter, from NEOLITH_API_URL, stands above the one of this service',
+  ),
+  syncIntervalMs: setting('CHARTER_SYNC_INTERVAL', milliseconds(1_000), '1800000', 'Between looks for a newer one', ms),
+  cacheDirectory: setting(
+    'CHARTER_CACHE_DIR',
+    text,
+    './.charter-cache',
+    'Folder that keeps it for when its server is away',
+  ),
   approvalTimeoutMs: setting(
     'APPROVAL_TIMEOUT',
     milliseconds(1_000),
     '3600000',
     'For a person to answer; a tool call that nobody approved by then is refused',
-    { unit: 'milliseconds' },
+    ms,
   ),
 }

@@ -104,7 +104,7 @@ export const budget = {
 }
 
 export const neolith = {
-  apiUrl: setting('NEOLITH_API_URL', url('http', 'https'), 'http://localhost:3000', 'Server of Neolith', NEOLITH),
-  apiKey: optional('NEOLITH_API_KEY', text, 'Key of the Neolith API (vp_…)', { ...NEOLITH, secret: true }),
+  apiUrl: setting('NEOLITH_API_URL', url('http', 'https'), 'http://localhost:3000', 'Server of Neolith'),
+  apiKey: optional('NEOLITH_API_KEY', text, 'Key of the Neolith API (vp_…)', { secret: true }),
   apiSecret: optional('NEOLITH_API_SECRET', text, 'Secret that belongs to the key', { ...NEOLITH, secret: true }),
 }

@@ -216,6 +216,6 @@ describe('the effective settings', () => {
   })
 
   test('name the part of the product that a setting waits for', () => {
-    expect(shown({}).get('NEOLITH_API_URL')).toMatchObject({ pending: 'Neolith' })
+    expect(shown({}).get('NEOLITH_API_SECRET')).toMatchObject({ pending: 'Neolith' })
   })
 })

@@ -87,3 +87,19 @@ test('a process that is no edge says nothing of WebSockets', async () => {
   expect(body).toContain('orchestrator_commits_total{outcome="ok"} 1')
   expect(body).not.toContain('wundr_ws_')
 })
+
+test('people who are waited for, and what the charter said, are counted', async () => {
+  const metrics = createMetrics()
+  metrics.worker.watchApprovals(() => 3)
+
+  metrics.worker.verdict('ask')
+  metrics.worker.approval('rejected', 70)
+
+  expect(await linesOf(metrics, 'orchestrator_approvals_waiting')).toEqual(['orchestrator_approvals_waiting 3'])
+  expect(await linesOf(metrics, 'orchestrator_charter_verdicts_total')).toContain(
+    'orchestrator_charter_verdicts_total{decision="ask"} 1',
+  )
+  expect(await linesOf(metrics, 'orchestrator_approval_wait_seconds_sum')).toContain(
+    'orchestrator_approval_wait_seconds_sum{outcome="rejected"} 70',
+  )
+})

@@ -191,3 +191,15 @@ test('in any order of asking, cancelling and leaving the worker is never overful
   }
   expect(slots.waiting).toBe(0)
 })
+
+test('no more turns run at once than may, however light they are', async () => {
+  const slots = new TurnSlots(100, 2)
+  const running = [slots.tryAcquire(turn('a')), slots.tryAcquire(turn('b'))]
+  expect(slots.tryAcquire(turn('c'))).toBeUndefined()
+  const third = slots.acquire(turn('c'), never())
+
+  running[0]?.()
+
+  await third
+  expect(slots.tryAcquire(turn('d')), 'the third has the place').toBeUndefined()
+})
