@@ -102,8 +102,8 @@ describe('a setting', () => {
 
   test('that nothing uses yet is said to be so when it is set, and only then', () => {
     expect(load().warnings).toEqual([])
-    expect(load({ NEOLITH_API_KEY: 'vp_5' }).warnings).toEqual([
-      'NEOLITH_API_KEY is not used by this version yet: it has no Neolith',
+    expect(load({ NEOLITH_API_SECRET: 'vp_5' }).warnings).toEqual([
+      'NEOLITH_API_SECRET is not used by this version yet: it has no Neolith',
     ])
   })
 
