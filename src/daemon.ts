@@ -241,6 +241,7 @@ export class Daemon {
       metrics: this.#metrics,
       lifecycle: this.#lifecycle,
       database,
+      log,
     })
     const worker = new Worker({
       bus,

@@ -33,10 +33,12 @@ import { Swarms } from '../storage/swarms.js'
 import { ToolIntents } from '../storage/tool-intents.js'
 import { Transcripts } from '../storage/transcripts.js'
 import { Workspaces } from '../storage/workspaces.js'
+import type { Log } from '../telemetry/log.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import type { WorkerStorage } from '../worker/worker-storage.js'
 import { WorkspaceKeeper } from '../worker/workspace-keeper.js'
 import type { Lifecycle } from './lifecycle.js'
+import { attachedServers } from './mcp-parts.js'
 
 export function workerStorage(database: Database, node: NodeId): WorkerStorage {
   const assignments = new ShardAssignments(database)
@@ -88,16 +90,18 @@ export interface RuntimeParts {
   readonly member: Pick<Member, 'relayBeats'>
   readonly lifecycle: Lifecycle
   readonly database: Database
+  readonly log: Log
 }
 
 export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
-  const { config, metrics, member, lifecycle, database } = parts
+  const { config, metrics, member, lifecycle, database, log } = parts
   const { openai, anthropic, worker } = config
   const { costOf } = parts.prices
-  const select = () =>
+  const select = (wanted?: string) =>
     selectModel({
       openaiModel: openai.model,
       anthropicModel: anthropic.model,
+      wanted,
       ...(openai.apiKey !== undefined && { openaiApiKey: openai.apiKey }),
       ...(openai.organization !== undefined && { openaiOrgId: openai.organization }),
       ...(openai.baseUrl !== undefined && { openaiBaseUrl: openai.baseUrl }),
@@ -106,7 +110,8 @@ export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
     })
   // A vendor that is configured is loaded meanwhile; one that is not is said to the session that asks for it.
   select().catch(() => undefined)
-  const model = async () => metered(await select(), { costOf, onCall: (call) => metrics.modelCall(call) })
+  const model = async (wanted?: string) =>
+    metered(await select(wanted), { costOf, onCall: (call) => metrics.modelCall(call) })
   const sandbox = await detectSandbox()
   const supervisor = new Supervisor({ relayBeats: (pipe) => member.relayBeats(pipe) })
   lifecycle.started('supervisor of commands', () => supervisor.stop())
@@ -122,10 +127,11 @@ export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
     onToolCall: (call) => metrics.toolCall(call),
   })
   lifecycle.started('Claude Code', () => claude.stop())
+  const servers = await attachedServers({ config, lifecycle, log, sandbox, supervisor })
   const flow = { sessions: claude, swarms: new Swarms(database) }
   return new Runtimes({
     echo: new Echo(),
-    llm: new LlmLoop({ selectModel: model, costOf, tools }),
+    llm: servers.runtime(tools, (all) => new LlmLoop({ selectModel: model, costOf, tools: all })),
     'claude-code': new ClaudeCode(claude),
     'claude-flow': new ClaudeFlow(flow, 'claude-flow'),
     ruflo: new ClaudeFlow(flow, 'ruflo'),

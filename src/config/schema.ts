@@ -3,7 +3,7 @@
  * sections stand in the folder `schema`.
  */
 import { auth } from './schema/access.js'
-import { charter } from './schema/governance.js'
+import { charter, mcp } from './schema/governance.js'
 import { anthropic, budget, claude, memory, neolith, openai } from './schema/models.js'
 import { logging, monitoring } from './schema/observation.js'
 import { server, session, worker } from './schema/server.js'
@@ -34,6 +34,7 @@ export const SETTINGS = {
   worker,
   session,
   charter,
+  mcp,
   logging,
   monitoring,
   memory,

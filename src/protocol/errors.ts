@@ -116,6 +116,11 @@ export const ERRORS = {
     http: 502,
     retryable: true,
   },
+  mcp_server_refused: {
+    text: 'The MCP server {name} cannot be attached: {reason}; spawn a session without it',
+    http: 422,
+    retryable: false,
+  },
   too_many_steps: {
     text: 'The task needed more than {limit} model calls; split it or say more precisely when it is done',
     http: 422,

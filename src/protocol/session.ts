@@ -36,6 +36,23 @@ export const TOPOLOGIES = ['hierarchical', 'mesh', 'ring', 'star'] as const
 /** Agents of one session: each has a conversation of its own with the model, and they share one machine. */
 export const MAX_AGENTS = 16
 
+/** Stands in the names of its tools (`mcp__<server>__<tool>`), which vendors keep short. */
+export const serverNameSchema = z
+  .string()
+  .max(24)
+  .regex(/^[A-Za-z0-9]+([-_][A-Za-z0-9]+)*$/, 'letters and digits, with single - or _ between them')
+/** Each is a connection of its own while the session is at work. */
+const MAX_MCP_SERVERS = 8
+/** With all the others it stands in the session's small state. */
+const MAX_URL_CHARS = 256
+
+/** An external MCP server: one that the operator has declared, or where that is allowed, one at a public URL. */
+const mcpAttachmentSchema = z.union([
+  serverNameSchema,
+  z.strictObject({ name: serverNameSchema, url: z.url({ protocol: /^https?$/ }).max(MAX_URL_CHARS) }),
+])
+export type McpAttachment = z.output<typeof mcpAttachmentSchema>
+
 /** How a session is to be run; what a session's type has no use for is left alone. */
 export const sessionOptionsSchema = z.object({
   /** Model of all its tasks, instead of the one that the settings name. */
@@ -43,7 +60,14 @@ export const sessionOptionsSchema = z.object({
   /** How the agents of a claude-flow session are to work together. */
   topology: z.enum(TOPOLOGIES).optional(),
   maxAgents: z.number().int().min(1).max(MAX_AGENTS).optional(),
+  /** Whose tools an llm session has besides its own. */
+  mcpServers: z
+    .array(mcpAttachmentSchema)
+    .max(MAX_MCP_SERVERS)
+    .refine((servers) => new Set(servers.map(nameOf)).size === servers.length, 'each server has a name of its own')
+    .optional(),
 })
+const nameOf = (server: McpAttachment): string => (typeof server === 'string' ? server : server.name)
 export type SessionOptions = z.output<typeof sessionOptionsSchema>
 
 /** A task as a client sends it: an object, of which only `description` is needed, or just the text. */

@@ -22,8 +22,8 @@ const MAX_STEPS = 40
 const MAX_ANSWER_TOKENS = 8192
 
 export interface LlmLoopParts {
-  /** The model that the settings name now. Throws `ServiceError` when there is none. */
-  readonly selectModel: () => Model | Promise<Model>
+  /** The model that the session names, else the settings. Throws `ServiceError` when there is none. */
+  readonly selectModel: (wanted?: string) => Model | Promise<Model>
   /** US dollars for `usage` of a model. */
   readonly costOf: (model: string, usage: Usage) => number
   readonly tools: Toolbox
@@ -41,7 +41,7 @@ export class LlmLoop implements Runtime {
 
   /** @throws ServiceError `openai_key_missing`, `model_*` when the vendor fails, `too_many_steps` after 40 model calls. */
   async run(turn: Turn): Promise<TaskResult> {
-    const model = await this.#parts.selectModel()
+    const model = await this.#parts.selectModel(turn.options.model)
     try {
       return await this.#loop(turn, model)
     } catch (thrown) {

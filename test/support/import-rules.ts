@@ -94,7 +94,7 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   ulid: ['protocol'],
   ws: ['client', 'chaos'],
   tsx: ['cluster'],
-  yaml: ['config', 'charter'],
+  yaml: ['config', 'charter', 'runtimes'],
   unbash: ['charter'],
   zod: ['protocol', 'config', 'charter', 'runtimes'],
 }

@@ -1,10 +1,18 @@
 /**
- * Settings of the charter: what sessions may do.
+ * Settings of what sessions may do: the charter, and the servers whose tools they may use.
  */
 import { milliseconds, text } from '../kinds.js'
 import { optional, setting } from '../setting.js'
 
 const ms = { unit: 'milliseconds' } as const
+
+export const mcp = {
+  serversFile: optional(
+    'MCP_SERVERS_FILE',
+    text,
+    'External MCP servers that sessions may use (.json or .yaml, in the shape of .mcp.json); without it there are none',
+  ),
+}
 
 export const charter = {
   file: optional(

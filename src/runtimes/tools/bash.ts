@@ -56,7 +56,7 @@ export function bashExecute(options: BashOptions = {}): Tool {
       const group = await begin(options, signal, {
         command: commandLine(options.sandbox, command),
         cwd: directory.absolute,
-        env: environment(workspace, options.path),
+        env: commandEnvironment(workspace, options.path),
         onStdout: (chunk) => stdout.add(chunk),
         onStderr: (chunk) => stderr.add(chunk),
       })
@@ -115,8 +115,8 @@ function notStarted(thrown: unknown, signal: AbortSignal): unknown {
   return new ToolFailure(`The command could not be started: ${thrown instanceof Error ? thrown.message : thrown}`)
 }
 
-/** All a command sees: an allow-list, because a deny-list would miss the next secret. */
-function environment(workspace: string, path = DEFAULT_PATH): Record<string, string> {
+/** All that a program of a session sees: an allow-list, because a deny-list would miss the next secret. */
+export function commandEnvironment(workspace: string, path = DEFAULT_PATH): Record<string, string> {
   return {
     PATH: path,
     HOME: workspace,

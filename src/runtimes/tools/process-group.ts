@@ -18,6 +18,8 @@ export interface ProcessOptions {
   readonly env: Readonly<Record<string, string>>
   /** Told of the group before its program begins; nobody watches when left out. */
   readonly watch?: Watch | undefined
+  /** Leaves the program's stdin open, for `write`; it is closed when left out. */
+  readonly takesInput?: boolean
   onStdout(chunk: Buffer): void
   onStderr(chunk: Buffer): void
 }
@@ -42,6 +44,8 @@ const SIGNAL_NUMBERS: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
 
 /** Begins the program when it is told to, and ends when whoever should tell it is gone. The program's stdin is closed. */
 const GATE = ['bash', '-c', 'read -r && exec "$@" </dev/null', 'gate'] as const
+/** The same, and what follows the first line is the program's. */
+const OPEN_GATE = ['bash', '-c', 'read -r && exec "$@"', 'gate'] as const
 
 export class ProcessGroup {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>
@@ -50,9 +54,9 @@ export class ProcessGroup {
   readonly #closed: Promise<void>
   #ending: Promise<void> | undefined
 
-  /** Starts the program with closed stdin, as the leader of a group of its own. @throws when nobody can watch over it. */
+  /** Starts the program as the leader of a group of its own. @throws when nobody can watch over it. */
   constructor(options: ProcessOptions) {
-    const [program, ...args] = [...GATE, ...options.command]
+    const [program, ...args] = [...(options.takesInput ? OPEN_GATE : GATE), ...options.command]
     this.#child = spawn(program, args, { cwd: options.cwd, env: { ...options.env }, detached: true, stdio: 'pipe' })
     this.#watch = options.watch
     this.#child.stdout.on('data', options.onStdout)
@@ -64,11 +68,11 @@ export class ProcessGroup {
         resolve({ code: code ?? 128 + ((signal && SIGNAL_NUMBERS[signal]) || 0) }),
       )
     })
-    this.#begin()
+    this.#begin(options.takesInput ?? false)
   }
 
   /** A worker that is killed at any moment leaves either a watched group, or one that never began. */
-  #begin(): void {
+  #begin(takesInput: boolean): void {
     const { pid, stdin } = this.#child
     // It could not be started, or was killed at once: both are told by its end.
     stdin.on('error', () => undefined)
@@ -79,7 +83,13 @@ export class ProcessGroup {
       this.#exit.catch(() => undefined)
       throw error
     }
-    stdin.end('\n')
+    stdin.write('\n')
+    if (!takesInput) stdin.end()
+  }
+
+  /** For a program that takes input. What one that has ended does not read is lost. */
+  write(text: string): void {
+    this.#child.stdin.write(text)
   }
 
   /**

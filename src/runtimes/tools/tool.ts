@@ -30,6 +30,8 @@ export interface Tool {
   effectOf(input: ToolRequest['input']): EffectClass
   /** What all calls with the same word work on: where one of them changes it, they keep the model's order. */
   readonly shared?: 'workspace' | 'memory'
+  /** Stands for tools whose names begin so, as long as nobody knows them. */
+  readonly prefix?: string
   /** How metrics name it where there are too many names; default its own. */
   readonly metricName?: string
   /** Failures of the call itself are outcomes. Throws only on abort, or for a bug of ours. */

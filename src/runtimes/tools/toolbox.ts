@@ -73,7 +73,11 @@ export class Toolbox {
   }
 
   #find(name: string): Tool | undefined {
-    return this.#tools.get(name) ?? this.#attached().find(({ spec }) => spec.name === name)
+    const known = this.#tools.get(name)
+    if (known) return known
+    const attached = this.#attached()
+    const stands = ({ prefix }: Tool) => prefix !== undefined && name.startsWith(prefix)
+    return attached.find(({ spec }) => spec.name === name) ?? attached.find(stands)
   }
 
   #unknown(call: ToolRequest): ToolOutcome {

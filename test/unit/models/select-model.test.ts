@@ -13,6 +13,15 @@ test.each([
   expect(await selectModel({ ...names, ...given })).toMatchObject({ provider, name })
 })
 
+test.each([
+  [{ openaiApiKey: 'k' }, 'claude-y', 'openai'],
+  [{ openaiApiKey: 'k', anthropicApiKey: 'k' }, 'claude-y', 'anthropic'],
+  [{ openaiApiKey: 'k', anthropicApiKey: 'k' }, 'gpt-y', 'openai'],
+  [{ anthropicApiKey: 'k' }, 'gpt-y', 'anthropic'],
+])('with %j a session that names %s is answered by %s', async (given, wanted, provider) => {
+  expect(await selectModel({ ...names, ...given, wanted })).toMatchObject({ provider, name: wanted })
+})
+
 test('without any key the user is told the sentence that the documentation promises', async () => {
   await expect(selectModel(names)).rejects.toThrow('OpenAI API key is required')
 })
