@@ -125,6 +125,7 @@ export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
     supervisor,
     limits: { max: config.claude.maxProcesses, idleMs: config.claude.idleTimeoutMs },
     onToolCall: (call) => metrics.toolCall(call),
+    onModelCall: (call) => metrics.modelCall(call),
   })
   lifecycle.started('Claude Code', () => claude.stop())
   const servers = await attachedServers({ config, lifecycle, log, sandbox, supervisor })

@@ -10,7 +10,7 @@ import type { Options } from '@anthropic-ai/claude-agent-sdk'
 import type { ToolRequest, Usage } from '../../models/model.js'
 import { ServiceError } from '../../protocol/errors.js'
 import type { SessionType } from '../../protocol/session.js'
-import type { ToolCall } from '../../telemetry/metrics.js'
+import type { ModelCall, ToolCall } from '../../telemetry/metrics.js'
 import { statusOfTool } from '../../telemetry/tool-status.js'
 import { OUTCOME_UNKNOWN } from '../prompt.js'
 import {
@@ -51,6 +51,7 @@ export interface ClaudeParts {
   readonly supervisor?: Pick<Supervisor, 'watch'>
   readonly limits: LiveLimits
   readonly onToolCall?: (call: ToolCall) => void
+  readonly onModelCall?: (call: ModelCall) => void
   readonly loadSdk?: LoadSdk
 }
 
@@ -184,13 +185,15 @@ export class ClaudeSessions {
   }
 
   #recorder(turn: Turn, kind: ClaudeKind, process: ClaudeProcess): TurnRecorder {
-    const { costOf, onToolCall } = this.#parts
+    const { costOf, onToolCall, onModelCall } = this.#parts
     const scratch = this.#homes.get(process)?.scratch
     const roots: [string, ...string[]] = [turn.workspace, ...(scratch === undefined ? [] : [scratch])]
     return new TurnRecorder(turn, {
       costOf,
       effectOf: (tool, input) => kind.effectOf(tool, input),
       refusalOf: (call, effect) => refusalOf(turn, roots, call, effect),
+      onAnswer: (model, seconds, { promptTokens, completionTokens }, costDollars) =>
+        onModelCall?.({ provider: 'anthropic', model, seconds, promptTokens, completionTokens, costDollars }),
       onToolEnded: (tool, seconds, outcome) => {
         const name = /^[A-Z][A-Za-z]+$|^mcp__/.test(tool) ? tool : UNKNOWN_TOOL
         onToolCall?.({ name, seconds, status: statusOfTool(outcome) })

@@ -5,6 +5,8 @@ import type { SDKPartialAssistantMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { FinishReason, ToolRequest, Usage } from '../../models/model.js'
 import { toolInput } from '../../models/tool-input.js'
 
+const MS_PER_SECOND = 1_000
+
 export type StreamEvent = SDKPartialAssistantMessage['event']
 
 const FINISH: Readonly<Record<string, FinishReason>> = {
@@ -38,6 +40,7 @@ export function usageOf(usage: VendorUsage): Usage {
 
 export class SpokenMessage {
   readonly #calls = new Map<number, { readonly callId: string; readonly name: string; json: string }>()
+  readonly #startedAt = performance.now()
   #stopReason = 'end_turn'
   usage: Usage
 
@@ -65,6 +68,10 @@ export class SpokenMessage {
       this.usage = { ...this.usage, completionTokens: usageOf(event.usage).completionTokens }
     }
     return ''
+  }
+
+  get seconds(): number {
+    return (performance.now() - this.#startedAt) / MS_PER_SECOND
   }
 
   get finishReason(): FinishReason {

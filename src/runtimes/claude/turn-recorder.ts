@@ -21,6 +21,8 @@ export interface RecorderOptions {
   readonly effectOf: (tool: string, input: ToolRequest['input']) => EffectClass
   /** Why a call must not run; see Turn.permit. */
   readonly refusalOf: (call: ToolRequest, effect: EffectClass) => Promise<ToolOutcome | undefined>
+  /** Told of every answer of the model; `seconds` from its first word, 0 for an agent's, which come whole. */
+  readonly onAnswer: (model: string, seconds: number, usage: Usage, cost: number) => void
   /** Told of every tool call that ended. */
   readonly onToolEnded: (name: string, seconds: number, outcome: ToolOutcome) => void
 }
@@ -169,12 +171,14 @@ export class TurnRecorder implements Listener {
   }
 
   async #endMessage(
-    { model, usage }: SpokenMessage,
+    message: SpokenMessage,
     finishReason: SpokenMessage['finishReason'] | 'cancelled',
     toolCalls: readonly ToolRequest[],
   ): Promise<void> {
+    const { model, usage, seconds } = message
     this.#message = undefined
     const cost = this.#options.costOf(model, usage)
+    this.#options.onAnswer(model, seconds, usage, cost)
     await this.#turn.journal.messageEnded({ toolCalls, finishReason, usage, cost })
     this.#ask(toolCalls, undefined)
     const later = this.#later
@@ -203,6 +207,7 @@ export class TurnRecorder implements Listener {
     if (text !== '') this.#turn.journal.text(text)
     const finishReason = toolCalls.length > 0 ? 'tool_calls' : 'stop'
     const cost = this.#options.costOf(message.model, usage)
+    if (usage.promptTokens > 0) this.#options.onAnswer(message.model, 0, usage, cost)
     await this.#turn.journal.messageEnded({ toolCalls, finishReason, usage, cost })
     this.#ask(toolCalls, agent)
   }
