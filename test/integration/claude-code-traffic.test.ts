@@ -54,12 +54,12 @@ async function run(environment: Record<string, string>) {
   const { turn } = await recordedTurn({ task: 'hello' })
   const through = { HTTPS_PROXY: proxy.url, HTTP_PROXY: proxy.url, NO_PROXY: '127.0.0.1' }
   const options = () => ({ tools: [...WORKSPACE_TOOLS] })
-  const kind = {
+  const kind: ClaudeKind = {
     type: 'claude-code',
     effectOf: () => 'read',
     options,
     environment: { ...through, ...environment },
-  } as const
+  }
   await sessions.run(turn, kind)
   return { proxy, vendor }
 }
