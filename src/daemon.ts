@@ -313,14 +313,16 @@ export class Daemon {
   async #startEdge({ database, bus, view }: Planes): Promise<void> {
     const { config, node, log } = this.#foundation
     const { onSpawned } = this.options
-    const [{ Edge }, { edgeParts }, { federationOf }] = await Promise.all([
+    const [{ Edge }, { edgeParts }, { federationOf }, { schedulingOf }] = await Promise.all([
       import('./edge/edge.js'),
       import('./assembly/edge-parts.js'),
       import('./assembly/federation-parts.js'),
+      import('./assembly/scheduling-parts.js'),
     ])
     const limits = await sharedLimits(this.#foundation)
     const entrance = (): Edge => edge
     const federation = federationOf({ config, node, log, database, metrics: this.#metrics, entrance })
+    const scheduling = schedulingOf({ config, node, log, database, door: entrance })
     const parts = {
       config,
       node,
@@ -332,12 +334,15 @@ export class Daemon {
       pages: this.#sharesPort ? this.#pages : undefined,
       sharedLimits: limits,
       federation,
+      scheduling,
       onSpawned,
     }
     const edge = new Edge(edgeParts(parts))
     await edge.start()
     this.#edge = edge
     this.#lifecycle.started('edge', () => edge.stop())
+    scheduling.start()
+    this.#lifecycle.started('scheduling', () => scheduling.stop())
     if (!federation) return
     federation.start()
     this.#federation = federation

@@ -5,7 +5,7 @@ import type { Bus } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
 import { MAX_CONNECTIONS_PER_EDGE } from '../edge/connection-limit.js'
-import type { EdgeDependencies, SessionRows, TaskFederation } from '../edge/dependencies.js'
+import type { EdgeDependencies, SessionRows, TaskFederation, TaskScheduling } from '../edge/dependencies.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
 import { Approvals } from '../storage/approvals.js'
@@ -29,13 +29,15 @@ export interface EdgeFitting {
   readonly pages: EdgeDependencies['pages']
   readonly sharedLimits: EdgeDependencies['sharedLimits']
   readonly federation: EdgeDependencies['federation']
+  readonly scheduling: TaskScheduling
   readonly onSpawned: EdgeDependencies['onSpawned']
 }
 
 const MS_PER_SECOND = 1_000
 
 export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
-  const { config, node, log, database, bus, view, metrics, pages, sharedLimits, federation, onSpawned } = fitting
+  const { config, node, log, database, bus, view, metrics, pages, sharedLimits, federation, scheduling, onSpawned } =
+    fitting
   return {
     id: node,
     settings: edgeSettings(config),
@@ -50,6 +52,7 @@ export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
     pages,
     sharedLimits,
     federation: federation && federationDoor(federation),
+    scheduling: schedulingDoor(scheduling),
     onSpawned,
   }
 }
@@ -59,6 +62,15 @@ function federationDoor(federation: TaskFederation): TaskFederation {
     route: (tenant, request) => orUnavailable(federation.route(tenant, request)),
     submit: (holder, request) => orUnavailable(federation.submit(holder, request)),
     result: (tenant, id, signal) => orUnavailable(federation.result(tenant, id, signal)),
+  }
+}
+
+function schedulingDoor(scheduling: TaskScheduling): TaskScheduling {
+  return {
+    schedule: (holder, order) => orUnavailable(scheduling.schedule(holder, order)),
+    list: (holder, query) => orUnavailable(scheduling.list(holder, query)),
+    cancel: (holder, id) => orUnavailable(scheduling.cancel(holder, id)),
+    cancelTask: (holder, sessionId, taskId) => scheduling.cancelTask(holder, sessionId, taskId),
   }
 }
 

@@ -26,7 +26,13 @@ export interface ExecuteCommand extends Identified {
   readonly type: 'execute'
   readonly task: Task
   readonly context?: Readonly<Record<string, unknown>>
+  /** How the task ended while it waited outside the session, which is only told of it. */
+  readonly ended?: UnbegunEnd
 }
+
+export type UnbegunEnd =
+  | { readonly status: 'failed'; readonly code: string; readonly error: string }
+  | { readonly status: 'cancelled'; readonly reason: string }
 
 /** `cancel` without a task id means the running task. `approval` says that one has been decided: Postgres knows how. */
 export interface ControlCommand extends Identified {

@@ -6,7 +6,7 @@
  *   const session = await client.spawn({ task: 'count the lines of README.md' })
  *   for await (const message of session) …
  */
-import type { Position } from '../protocol/commands.js'
+import type { ClientMessageInput, Position } from '../protocol/commands.js'
 import type {
   CommandAccepted,
   DaemonStatus,
@@ -15,7 +15,8 @@ import type {
   ServerMessage,
 } from '../protocol/events.js'
 import type { DelegationInput } from '../protocol/federation.js'
-import type { Session, SessionOptions, SessionType, TaskInput } from '../protocol/session.js'
+import type { QueuedTask, ScheduledTask } from '../protocol/schedule.js'
+import type { Session, SessionOptions, SessionType, TaskInput, TimedTaskInput } from '../protocol/session.js'
 import { ClientError } from './client-error.js'
 import { FROM_START } from './continuity.js'
 import { newId } from './new-id.js'
@@ -56,6 +57,23 @@ export interface SpawnRequest {
   readonly idempotencyKey?: string
   /** Model, and how agents work together; see the session's type. */
   readonly options?: SessionOptions
+}
+
+export interface ScheduleRequest {
+  /** With when it is to run: `runAt`, `delayMs`, `dependsOn` or `repeat`. */
+  readonly task: Exclude<TimedTaskInput, string>
+  /** The session that is to do it; without one each run gets a session of its own. */
+  readonly sessionId?: string
+  readonly sessionType?: SessionType
+  readonly orchestratorId?: string
+  /** The same key gives the same scheduled task; default a new one. */
+  readonly key?: string
+}
+
+export interface TaskList {
+  readonly tasks: readonly QueuedTask[]
+  /** Give it to `tasks` for the next page. */
+  readonly cursor?: string
 }
 
 export interface SessionList {
@@ -185,6 +203,29 @@ export class Client implements SessionLink {
     )
   }
 
+  /** Keeps a task until its time has come. However often the connection is lost meanwhile, it is one. */
+  schedule(request: ScheduleRequest): Promise<ScheduledTask> {
+    const { task, sessionId, sessionType, orchestratorId, key: commandId = newId('schedule') } = request
+    const spawn = { task, ...(sessionType && { sessionType }), ...(orchestratorId !== undefined && { orchestratorId }) }
+    const message: ClientMessageInput =
+      sessionId === undefined
+        ? { type: 'spawn_session', commandId, payload: spawn }
+        : { type: 'execute_task', commandId, payload: { sessionId, task } }
+    return this.#requests.ask(message, 'task_scheduled', scheduledTask)
+  }
+
+  /** Tasks that wait: in the inboxes of sessions, and those that are scheduled. */
+  tasks(query: NonNullable<Extract<ClientMessageInput, { type: 'list_tasks' }>['payload']> = {}): Promise<TaskList> {
+    return this.#requests.ask({ type: 'list_tasks', payload: query }, 'tasks_list', ({ tasks, cursor }) =>
+      cursor === undefined ? { tasks } : { tasks, cursor },
+    )
+  }
+
+  /** Cancels a scheduled task that waits, and what is left of a repeated one. */
+  cancelScheduled(scheduleId: string): Promise<ScheduledTask> {
+    return this.#requests.ask({ type: 'cancel_scheduled', payload: { scheduleId } }, 'task_scheduled', scheduledTask)
+  }
+
   /** Who would get this task and where it would start now; nothing is created. */
   route(task: TaskInput, needs: RouteNeeds = {}): Promise<RoutedTask> {
     const message = { type: 'route_task', payload: { ...needs, task } } as const
@@ -289,5 +330,10 @@ export class Client implements SessionLink {
   }
 }
 
+function scheduledTask(answer: Extract<ServerMessage, { type: 'task_scheduled' }>): ScheduledTask {
+  const { type: _type, requestId: _requestId, ...task } = answer
+  return task
+}
+
 const sessionIdOf = (message: ServerMessage): string | undefined =>
-  'sessionId' in message ? message.sessionId : undefined
+  'sessionId' in message ? (message.sessionId ?? undefined) : undefined

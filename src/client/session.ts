@@ -13,7 +13,7 @@ import type {
   TaskCompleted,
   TaskFailed,
 } from '../protocol/events.js'
-import type { Session, TaskInput } from '../protocol/session.js'
+import type { Session, TimedTaskInput } from '../protocol/session.js'
 import { ClientError } from './client-error.js'
 import { Continuity, eventIdOf, type Verdict } from './continuity.js'
 import { MessageQueue } from './message-queue.js'
@@ -25,7 +25,7 @@ export type TaskEnd = TaskCompleted | TaskFailed | TaskCancelled
 /** Ends of tasks that are remembered for whoever asks late. */
 const MAX_ENDS = 256
 
-type TaskObject = Exclude<TaskInput, string>
+type TaskObject = Exclude<TimedTaskInput, string>
 
 /** What a handle needs of its client. */
 export interface SessionLink {
@@ -79,12 +79,13 @@ export class SessionHandle implements AsyncIterable<ServerMessage> {
   }
 
   /**
-   * Gives the session a task and waits for its end, which may also be a failure or a cancellation. Rejects with a
+   * Gives the session a task and waits for its end, which may also be a failure or a cancellation; one that is to run later
+   * or after others (`runAt`, `delayMs`, `dependsOn`) too. Rejects with a
    * `ClientError` when the service refuses the task or the session ends before it. Whoever gave the same `commandId`
    * before, and a task id, gives nothing new: the end comes only if it is still to come.
    */
   async execute(
-    task: TaskInput,
+    task: TimedTaskInput,
     context?: Readonly<Record<string, unknown>>,
     commandId = newId('cmd'),
   ): Promise<TaskEnd> {
@@ -255,7 +256,7 @@ export class SessionHandle implements AsyncIterable<ServerMessage> {
 }
 
 /** A task whose end can be recognised: the client names it when its user did not. */
-function withId(task: TaskInput): TaskObject & { readonly id: string } {
+function withId(task: TimedTaskInput): TaskObject & { readonly id: string } {
   const object: TaskObject = typeof task === 'string' ? { description: task } : task
   return { ...object, id: object.id ?? newId('task') }
 }

@@ -6,7 +6,7 @@ import { auth } from './schema/access.js'
 import { charter, mcp } from './schema/governance.js'
 import { anthropic, budget, claude, memory, neolith, openai } from './schema/models.js'
 import { logging, monitoring } from './schema/observation.js'
-import { server, session, worker } from './schema/server.js'
+import { scheduling, server, session, worker } from './schema/server.js'
 import { cluster, database, redis } from './schema/stores.js'
 import type { Setting } from './setting.js'
 
@@ -33,6 +33,7 @@ export const SETTINGS = {
   cluster,
   worker,
   session,
+  scheduling,
   charter,
   mcp,
   logging,

@@ -8,6 +8,7 @@ import type { ApprovalDecision, ApprovalState } from '../protocol/approvals.js'
 import type { DaemonStatus } from '../protocol/events.js'
 import type { EventId, NodeId, SessionId } from '../protocol/ids.js'
 import type { Session, SessionStatus, SessionType } from '../protocol/session.js'
+import type { Scheduling } from '../scheduling/scheduling.js'
 import type { PlacementStrategy } from '../shards/placement.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
 import type { Pages } from '../telemetry/pages.js'
@@ -199,6 +200,9 @@ export interface SharedLimits {
 /** The federation of the cluster, as far as `route_task` needs it. */
 export type TaskFederation = Pick<Federation, 'route' | 'submit' | 'result'>
 
+/** Tasks that wait outside of their sessions. */
+export type TaskScheduling = Pick<Scheduling, 'schedule' | 'list' | 'cancel' | 'cancelTask'>
+
 /** Answers at paths of its own, beside the health check. */
 export type OperatorPages = Pick<Pages, 'answer' | 'openPaths'>
 
@@ -206,7 +210,7 @@ export type { EdgeMetrics } from '../telemetry/metrics.js'
 
 export type EdgeBus = {
   readonly commands: Pick<CommandStream, 'submit'>
-  readonly log: Pick<SessionLog, 'peek' | 'resume' | 'unsubscribe'>
+  readonly log: Pick<SessionLog, 'peek' | 'load' | 'resume' | 'unsubscribe'>
   readonly outboxes: EdgeStream
 }
 
@@ -227,6 +231,7 @@ export interface EdgeDependencies {
   readonly sharedLimits: SharedLimits | undefined
   /** Undefined: this node takes no part in it. */
   readonly federation?: TaskFederation | undefined
+  readonly scheduling: TaskScheduling
   /** Told of every session that came in here and that a worker has accepted. */
   readonly onSpawned?: ((sessionId: SessionId, tenant: string) => void) | undefined
 }

@@ -11,6 +11,7 @@ import { ServiceError } from '../protocol/errors.js'
 import type { Reply } from '../protocol/events.js'
 import { newCommandId, parseEventId, type SessionId } from '../protocol/ids.js'
 import { maySend } from '../protocol/permissions.js'
+import { timingOf } from '../protocol/schedule.js'
 import { newTask } from '../protocol/session.js'
 import type { Authenticator, Principal } from './auth.js'
 import type { Connection } from './connection.js'
@@ -22,6 +23,7 @@ import type { Spawn } from './spawn.js'
 import type { Submissions } from './submissions.js'
 import { type Place, START } from './subscription.js'
 import type { Subscriptions } from './subscriptions.js'
+import type { TaskQueue } from './task-queue.js'
 
 export interface DispatchDependencies {
   readonly authenticator: Authenticator
@@ -32,6 +34,7 @@ export interface DispatchDependencies {
   readonly queries: Queries
   readonly approvals: ApprovalDecisions
   readonly routing: Routing
+  readonly tasks: TaskQueue
   readonly trace: EdgeLog
   /** The principal of a connection has changed: its right ends at another time. */
   readonly onRenewed: (connection: Connection) => void
@@ -86,6 +89,10 @@ export class Dispatch {
           connection,
           this.#deps.queries.sessionStatus(message.payload.sessionId, principal, requestId),
         )
+      case 'list_tasks':
+        return this.#answer(connection, this.#deps.tasks.list(principal, message))
+      case 'cancel_scheduled':
+        return this.#deps.tasks.cancel(connection, message)
       case 'list_sessions':
         return this.#answer(connection, this.#deps.queries.listSessions(message, principal, requestId))
       case 'daemon_status':
@@ -104,7 +111,9 @@ export class Dispatch {
   /** Answers a failure itself: it may come when the connection has gone on to other messages. */
   async #spawn(connection: Connection, message: Message<'spawn_session'>): Promise<void> {
     try {
-      await this.#deps.spawn.carryOut(connection, message)
+      const timing = timingOf(message.payload.task)
+      if (timing) await this.#deps.tasks.spawn(connection, message, timing)
+      else await this.#deps.spawn.carryOut(connection, message)
     } catch (error) {
       this.#fail(connection, message, error)
     }
@@ -113,6 +122,10 @@ export class Dispatch {
   /** The usual case, a session that this client already watches, runs without waiting for anything. */
   #command(connection: Connection, message: CommandMessage): Promise<void> | undefined {
     const { sessionId } = message.payload
+    const timing = message.type === 'execute_task' ? timingOf(message.payload.task) : undefined
+    if (timing && message.type === 'execute_task') {
+      return this.#watch(connection, sessionId).then(() => this.#deps.tasks.execute(connection, message, timing))
+    }
     const known = this.#deps.directory.isKnownTo(connection.principal, sessionId)
     if (known && this.#deps.subscriptions.isSubscribed(sessionId, connection)) {
       this.#submit(connection, message, commandOf(message))
@@ -153,6 +166,8 @@ export class Dispatch {
       { sessionId, commandId: command.id, type: command.type, tenant, fresh: false, body },
       { client: connection, requestId: requestIdOf(message), commandId: message.commandId },
     )
+    const taskId = message.type === 'cancel_task' ? message.payload.taskId : undefined
+    if (taskId !== undefined) this.#deps.tasks.cancelWaiting(connection.principal, sessionId, taskId)
   }
 
   async #subscribe(connection: Connection, message: Message<'subscribe'>): Promise<void> {

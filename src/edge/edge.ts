@@ -25,6 +25,7 @@ import { Spawn } from './spawn.js'
 import { type SubmissionRequest, Submissions } from './submissions.js'
 import type { Receiver } from './subscription.js'
 import { Subscriptions } from './subscriptions.js'
+import { TaskQueue } from './task-queue.js'
 import type { WebSocketHandlers } from './websocket.js'
 
 export class Edge {
@@ -68,6 +69,7 @@ export class Edge {
     })
     const spawn = new Spawn({ sessions, directory, placement, subscriptions, submissions })
     const queries = new Queries({ settings, sessions, directory, view, status: deps.status })
+    const tasks = new TaskQueue({ scheduling: deps.scheduling, directory, sessions, log: bus.log, trace })
     const routing = new Routing({ placement, view, federation: deps.federation })
     this.#routing = routing
     this.#subscriptions = subscriptions
@@ -83,6 +85,7 @@ export class Edge {
       queries,
       approvals: deps.approvals,
       routing,
+      tasks,
       trace,
       onRenewed: (connection) => this.#connections.watchExpiry(connection),
     })
@@ -157,6 +160,17 @@ export class Edge {
   leave(connection: Connection): void {
     this.#inside.delete(connection)
     this.#ended(connection)
+  }
+
+  /** Brings a command of this process to its worker. Resolves with the frame that a client would get. Never rejects. */
+  bring(command: Omit<SubmissionRequest, 'fresh'>): Promise<string> {
+    return new Promise((resolve) => {
+      const client = { pendingCommands: 0, push: resolve }
+      this.#submissions.submit(
+        { ...command, fresh: false },
+        { client, requestId: undefined, commandId: command.commandId },
+      )
+    })
   }
 
   /** Takes no new clients and sends the present ones to other edges, within the shutdown timeout. May be repeated. */

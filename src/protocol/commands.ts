@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { APPROVAL_DECISIONS } from './approvals.js'
 import { delegationIdSchema, delegationSchema } from './federation.js'
 import { eventIdSchema } from './ids.js'
-import { freeFormSchema, SESSION_TYPES, sessionOptionsSchema, taskInputSchema } from './session.js'
+import { freeFormSchema, SESSION_TYPES, sessionOptionsSchema, timedTaskSchema } from './session.js'
 
 const MAX_ID_CHARS = 128
 /** A sentence or two: the model reads it, and the audit log keeps it. */
@@ -45,7 +45,7 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
     ...envelope,
     payload: z.object({
       orchestratorId: z.string().min(1).max(MAX_ID_CHARS).default('default'),
-      task: taskInputSchema,
+      task: timedTaskSchema,
       sessionType: z.enum(SESSION_TYPES).optional(),
       idempotencyKey: z.string().min(1).max(MAX_ID_CHARS).optional(),
       memoryProfile: z.string().max(MAX_ID_CHARS).optional(),
@@ -57,7 +57,7 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
     ...envelope,
     payload: z.object({
       sessionId,
-      task: taskInputSchema,
+      task: timedTaskSchema,
       context: freeFormSchema.optional(),
       streamResponse: z.boolean().optional(),
     }),
@@ -80,6 +80,25 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
       decision: z.enum(APPROVAL_DECISIONS),
       comment: z.string().max(MAX_COMMENT_CHARS).optional(),
     }),
+  }),
+  z.object({
+    type: z.literal('cancel_scheduled'),
+    ...envelope,
+    payload: z.object({ scheduleId: z.string().min(1).max(MAX_ID_CHARS) }),
+  }),
+  z.object({
+    type: z.literal('list_tasks'),
+    ...envelope,
+    payload: z
+      .object({
+        /** Also what waits in the inbox of this session, which comes first. */
+        sessionId: sessionId.optional(),
+        /** Of scheduled tasks: those that wait (default), those that are over, or all. */
+        state: z.enum(['waiting', 'over', 'all']).optional(),
+        limit: z.number().int().min(1).max(MAX_PAGE).optional(),
+        cursor: z.string().max(MAX_ID_CHARS).optional(),
+      })
+      .optional(),
   }),
   z.object({
     type: z.literal('subscribe'),

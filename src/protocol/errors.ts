@@ -132,6 +132,29 @@ export const ERRORS = {
     http: 429,
     retryable: true,
   },
+  dependency_failed: {
+    text: 'The task did not run: {task}, which had to be completed first, {outcome}',
+    http: 424,
+    retryable: false,
+  },
+  dependency_unknown: {
+    text: 'There is no task {task} to wait for; name its session, or schedule it first',
+    http: 404,
+    retryable: false,
+  },
+  dependency_cycle: { text: 'The task would wait for itself, through {task}', http: 409, retryable: false },
+  task_exists: {
+    text: 'The session has a task {task} already; a task that waits needs an id of its own',
+    http: 409,
+    retryable: false,
+  },
+  schedule_invalid: { text: 'The task cannot be scheduled: {reason}', http: 422, retryable: false },
+  schedule_limit: {
+    text: 'The tenant has {limit} tasks that wait, which is all that it may have; cancel some or try again later',
+    http: 429,
+    retryable: true,
+  },
+  schedule_not_found: { text: 'No scheduled task that waits has the id {scheduleId}', http: 404, retryable: false },
   quarantined: {
     text: 'The task was interrupted {attempts} times at the same step and is set aside; see dead letter {id}',
     http: 500,

@@ -6,6 +6,7 @@
 
 import type { ApprovalLevel, ApprovalOutcome } from './approvals.js'
 import type { RequestId } from './commands.js'
+import type { QueuedTask, ScheduledTask } from './schedule.js'
 import type { Session, Task } from './session.js'
 
 /**
@@ -291,6 +292,8 @@ export type Reply =
   | (Answer & { readonly type: 'unsubscribed'; readonly sessionId: string })
   | (Answer & { readonly type: 'session_status_update'; readonly sessionId: string; readonly session: Session })
   | (Answer & { readonly type: 'sessions_list'; readonly sessions: readonly Session[]; readonly cursor?: string })
+  | (Answer & { readonly type: 'task_scheduled' } & ScheduledTask)
+  | (Answer & { readonly type: 'tasks_list'; readonly tasks: readonly QueuedTask[]; readonly cursor?: string })
   | (Answer & { readonly type: 'daemon_status_response'; readonly status: DaemonStatus })
   | (Answer & {
       readonly type: 'task_routed'

@@ -44,6 +44,8 @@ export const newMessageId = (): string => `msg_${ulid()}`
 export const newWriterId = (): string => ulid()
 export const newDeadLetterId = (): string => `dead_${ulid()}`
 export const newApprovalId = (): string => `approval_${ulid()}`
+/** Ids of scheduled tasks rise with time. */
+export const newScheduleId = (): string => `schedule_${ulid()}`
 export const newTaskId = (): string => `task_${ulid()}`
 
 /**

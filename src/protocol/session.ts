@@ -4,6 +4,9 @@
 import { z } from 'zod'
 import type { PendingApproval } from './approvals.js'
 import { newTaskId } from './ids.js'
+import { PRIORITY_ORDER, type Priority, timingShape } from './schedule.js'
+
+export type { Priority } from './schedule.js'
 
 export const SESSION_TYPES = ['llm', 'echo', 'claude-code', 'claude-flow', 'ruflo'] as const
 export type SessionType = (typeof SESSION_TYPES)[number]
@@ -15,8 +18,6 @@ export const TASK_STATUSES = ['pending', 'in_progress', 'completed', 'failed', '
 export type TaskStatus = (typeof TASK_STATUSES)[number]
 
 const TASK_TYPES = ['code', 'test', 'research', 'analysis', 'custom', 'general'] as const
-const PRIORITIES = ['low', 'medium', 'high', 'critical'] as const
-export type Priority = (typeof PRIORITIES)[number]
 
 const MAX_TASK_CHARS = 200_000
 /** Deeper values overflow the stack of whoever walks them: JSON writers, databases. */
@@ -70,22 +71,40 @@ export const sessionOptionsSchema = z.object({
 const nameOf = (server: McpAttachment): string => (typeof server === 'string' ? server : server.name)
 export type SessionOptions = z.output<typeof sessionOptionsSchema>
 
+const taskText = z.string().min(1).max(MAX_TASK_CHARS)
+const taskObject = z.object({
+  id: z.string().min(1).max(128).optional(),
+  type: z.enum(TASK_TYPES).default('general'),
+  description: taskText,
+  priority: z.enum(PRIORITY_ORDER).default('medium'),
+  status: z.enum(TASK_STATUSES).optional(),
+  assignedTo: z.string().max(128).optional(),
+  createdAt: z.string().max(64).optional(),
+  updatedAt: z.string().max(64).optional(),
+  metadata: freeFormSchema.optional(),
+})
+
 /** A task as a client sends it: an object, of which only `description` is needed, or just the text. */
-export const taskInputSchema = z.union([
-  z.string().min(1).max(MAX_TASK_CHARS),
-  z.object({
-    id: z.string().min(1).max(128).optional(),
-    type: z.enum(TASK_TYPES).default('general'),
-    description: z.string().min(1).max(MAX_TASK_CHARS),
-    priority: z.enum(PRIORITIES).default('medium'),
-    status: z.enum(TASK_STATUSES).optional(),
-    assignedTo: z.string().max(128).optional(),
-    createdAt: z.string().max(64).optional(),
-    updatedAt: z.string().max(64).optional(),
-    metadata: freeFormSchema.optional(),
-  }),
-])
+export const taskInputSchema = z.union([taskText, taskObject])
 export type TaskInput = z.input<typeof taskInputSchema>
+
+/** The same, with when it is to run. */
+export const timedTaskSchema = z.union([taskText, taskObject.extend(timingShape)])
+export type TimedTaskInput = z.input<typeof timedTaskSchema>
+
+/** The task without when it is to run. */
+export function untimed(input: z.output<typeof timedTaskSchema>): z.output<typeof taskInputSchema> {
+  if (typeof input === 'string') return input
+  const {
+    dependsOn: _dependsOn,
+    blockedBy: _blockedBy,
+    runAt: _runAt,
+    delayMs: _delayMs,
+    repeat: _repeat,
+    ...task
+  } = input
+  return task
+}
 
 /** A unit of work given to a session. Dates are ISO 8601 in UTC. */
 export interface Task {
@@ -101,7 +120,7 @@ export interface Task {
 }
 
 /** Completes what a client left out. The status always starts as `pending`: a client cannot bring a finished task. */
-export function newTask(input: z.output<typeof taskInputSchema>, now: Date): Task {
+export function newTask(input: TaskInput, now: Date): Task {
   const given = typeof input === 'string' ? { description: input } : input
   const at = now.toISOString()
   return {

@@ -17,6 +17,7 @@ import {
   type StepRow,
   type TaskEnd,
   type TaskRow,
+  type UnbegunEnd,
 } from './step-rows.js'
 import { queryableJson } from './text.js'
 
@@ -99,9 +100,10 @@ async function storeDerived(
   const deriving = events.filter(({ type }) => derives(type))
   if (deriving.length === 0) return new Map()
   const { fresh, derivedTo } = notDerivedYet(deriving, await derivedBefore(transaction, deriving))
-  const { started, ended, steps } = deriveRows(fresh, await openTurns(transaction, continuedSessions(fresh)))
+  const { started, ended, unbegun, steps } = deriveRows(fresh, await openTurns(transaction, continuedSessions(fresh)))
   if (started.length > 0) await insertTasks(transaction, started)
   if (ended.length > 0) await endTasks(transaction, ended)
+  if (unbegun.length > 0) await noteUnbegun(transaction, unbegun)
   if (steps.length > 0) await putSteps(transaction, steps)
   return derivedTo
 }
@@ -170,6 +172,14 @@ async function endTasks(transaction: Transaction<Schema>, ends: readonly TaskEnd
       cost = e.cost, ended_at = e.ended_at
     from unnest(${endColumns(ends)}) as e (${END_NAMES})
     where t.session_id = e.session_id and t.turn = e.turn`.execute(transaction)
+}
+
+async function noteUnbegun(transaction: Transaction<Schema>, ends: readonly UnbegunEnd[]): Promise<void> {
+  await sql`
+    insert into unbegun_task_ends (session_id, task_id, status, at)
+    select * from unnest(${column(ends, ({ sessionId }) => sessionId)}, ${texts(ends, ({ taskId }) => taskId)},
+                         ${texts(ends, ({ status }) => status)}, ${times(ends, ({ at }) => at)})
+    on conflict (session_id, task_id) do update set status = excluded.status, at = excluded.at`.execute(transaction)
 }
 
 const END_NAMES = sql`session_id, turn, status, error, prompt_tokens, completion_tokens, cost, ended_at`

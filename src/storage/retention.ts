@@ -38,6 +38,7 @@ export class Retention {
       const theirs = sql<boolean>`session_id = any (${ids}::text[])`
       await transaction.deleteFrom('workspace_files').where(theirs).execute()
       await transaction.deleteFrom('transcripts').where(theirs).execute()
+      await transaction.deleteFrom('unbegun_task_ends').where(theirs).execute()
       await transaction.deleteFrom('swarms').where(theirs).execute()
       await transaction
         .updateTable('sessions')

@@ -27,6 +27,9 @@ export interface Schema {
   tasks: TasksTable
   steps: StepsTable
   tool_intents: ToolIntentsTable
+  scheduled_tasks: ScheduledTasksTable
+  task_dependencies: TaskDependenciesTable
+  unbegun_task_ends: { session_id: string; task_id: string; status: 'failed' | 'cancelled'; at: Timestamp }
   dead_letters: DeadLettersTable
   audit_log: AuditLogTable
   transcripts: { session_id: string; epoch: number; entries: Generated<number>; bytes: Generated<number> }
@@ -157,6 +160,52 @@ interface ToolIntentsTable {
   tool: string
   token: string
   at: FilledTimestamp
+}
+
+type NullableTimestamp = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+
+interface ScheduledTasksTable {
+  tenant: string
+  id: string
+  owner: string
+  idem_key: string | null
+  body_hash: string
+  session_id: string | null
+  is_spawn: boolean
+  task_id: string
+  request: JsonText
+  rank: number
+  cron: string | null
+  timezone: string | null
+  max_runs: number | null
+  until: NullableTimestamp
+  due_at: Timestamp
+  unmet: Generated<number>
+  runs: Generated<number>
+  missed: Generated<number>
+  run: ColumnType<unknown, string | null | undefined, string | null>
+  status: Generated<'waiting' | 'released' | 'finished' | 'failed' | 'cancelled'>
+  cancel_requested: Generated<boolean>
+  end_status: 'failed' | 'cancelled' | null
+  end_code: string | null
+  end_error: string | null
+  failures: Generated<number>
+  watcher: string | null
+  watched_until: NullableTimestamp
+  created_at: FilledTimestamp
+  ended_at: NullableTimestamp
+}
+
+interface TaskDependenciesTable {
+  tenant: string
+  waiter: string
+  position: number
+  task_id: string
+  session_id: string | null
+  schedule_id: string | null
+  status: Generated<'pending' | 'completed' | 'failed' | 'cancelled'>
+  look_at: FilledTimestamp
+  since: FilledTimestamp
 }
 
 interface DeadLettersTable {

@@ -61,11 +61,21 @@ export interface StepRow {
   readonly endedAt: string | null
 }
 
+/** A task that ended while it waited: it has no turn. */
+export interface UnbegunEnd {
+  readonly sessionId: string
+  readonly taskId: string
+  readonly status: 'failed' | 'cancelled'
+  readonly at: string
+}
+
 export interface DerivedRows {
   /** Tasks that started in this piece, with their end when that is in it too. */
   readonly started: readonly TaskRow[]
   /** Ends of tasks that started before it. */
   readonly ended: readonly TaskEnd[]
+  /** Ends of tasks that never started. */
+  readonly unbegun: readonly UnbegunEnd[]
   readonly steps: readonly StepRow[]
 }
 
@@ -100,7 +110,7 @@ export function continuedSessions(events: readonly ProjectedEvent[]): string[] {
 
 /**
  * The rows that follow from `events`. The end of a task that never started (cancelled or refused while it waited) has no
- * turn and gives no row.
+ * turn, and is told apart.
  */
 export function deriveRows(events: readonly ProjectedEvent[], open: ReadonlyMap<string, OpenTurn>): DerivedRows {
   const fold = new Fold(open)
@@ -114,6 +124,7 @@ class Fold {
   readonly #open: Map<string, OpenTurn>
   readonly #started = new Map<string, TaskRow>()
   readonly #ended = new Map<string, TaskEnd>()
+  readonly #unbegun = new Map<string, UnbegunEnd>()
   readonly #steps = new Map<string, StepRow>()
 
   constructor(open: ReadonlyMap<string, OpenTurn>) {
@@ -121,7 +132,8 @@ class Fold {
   }
 
   rows(): DerivedRows {
-    return { started: [...this.#started.values()], ended: [...this.#ended.values()], steps: [...this.#steps.values()] }
+    const [started, ended] = [[...this.#started.values()], [...this.#ended.values()]]
+    return { started, ended, unbegun: [...this.#unbegun.values()], steps: [...this.#steps.values()] }
   }
 
   take(event: ProjectedEvent, body: NewEvent | LoggedEvent): void {
@@ -168,7 +180,10 @@ class Fold {
 
   #endTask({ sessionId, type, at }: ProjectedEvent, taskId: string, error: string | null, usage: TaskUsage): void {
     const open = this.#open.get(sessionId)
-    if (open?.taskId !== storableText(taskId)) return
+    if (open?.taskId !== storableText(taskId)) {
+      this.#endUnbegun({ sessionId, type, at }, storableText(taskId))
+      return
+    }
     const end = {
       sessionId,
       turn: open.turn,
@@ -181,6 +196,12 @@ class Fold {
     const started = this.#started.get(id)
     if (started) this.#started.set(id, { ...started, ...end })
     else this.#ended.set(id, end)
+  }
+
+  #endUnbegun({ sessionId, type, at }: Pick<ProjectedEvent, 'sessionId' | 'type' | 'at'>, taskId: string): void {
+    const status = TASK_ENDS.get(type)
+    if (status !== 'failed' && status !== 'cancelled') return
+    this.#unbegun.set(key(sessionId, taskId), { sessionId, taskId, status, at })
   }
 
   #startStep(

@@ -65,11 +65,11 @@ export function stateAfter(state: SmallState, event: NewEvent | LoggedEvent): Sm
     case 'task_executing':
       return { ...state, turn: event.turn, session: { ...state.session, task: withStatus(event.task, 'start') } }
     case 'task_completed':
-      return { ...state, session: afterTask(state.session, event.usage, 'complete') }
+      return { ...state, session: afterTask(state.session, event, 'complete') }
     case 'task_failed':
-      return { ...state, session: afterTask(state.session, event.usage, 'fail') }
+      return { ...state, session: afterTask(state.session, event, 'fail') }
     case 'task_cancelled':
-      return { ...state, session: afterTask(state.session, event.usage, 'cancel') }
+      return { ...state, session: afterTask(state.session, event, 'cancel') }
     case 'approval_request':
       return { ...state, session: withApproval(state.session, event) }
     case 'approval_resolved':
@@ -99,13 +99,19 @@ function withStatus(task: Task, trigger: TaskTrigger): Task {
   return { ...brief(task), status: nextTaskStatus(task.status, trigger) ?? task.status }
 }
 
-function afterTask(session: Session, usage: TaskUsage, trigger: TaskTrigger): Session {
-  const { metrics } = session
+interface Ended {
+  readonly taskId: string
+  readonly usage: TaskUsage
+}
+
+/** A task that ended while it waited leaves the one that the session works on as it is. */
+function afterTask(session: Session, { taskId, usage }: Ended, trigger: TaskTrigger): Session {
+  const { metrics, task } = session
   const tasksCompleted = metrics.tasksCompleted + (trigger === 'complete' ? 1 : 0)
   const duration = metrics.duration + usage.duration
   return {
-    ...withoutApproval(session),
-    task: session.task && withStatus(session.task, trigger),
+    ...(task?.id === taskId ? withoutApproval(session) : session),
+    task: task?.id === taskId ? withStatus(task, trigger) : task,
     cost: session.cost + usage.cost,
     metrics: {
       tokensUsed: metrics.tokensUsed + usage.promptTokens + usage.completionTokens,

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Claim, LIMITS, type SessionRecord } from '../bus/bus.js'
-import type { Command, ControlCommand, ExecuteCommand, SpawnCommand } from '../bus/command.js'
+import type { Command, ControlCommand, ExecuteCommand, SpawnCommand, UnbegunEnd } from '../bus/command.js'
 import type { NewEvent } from '../protocol/events.js'
 import { isTerminal } from '../protocol/session.js'
 import type { Stopping } from '../runtimes/runtime.js'
@@ -212,6 +212,9 @@ export class LiveSession implements TurnHost {
       this.writer.setCancelled(command.id, false)
       return await this.writer.record([], { popInbox: 1, ended: [command.id] })
     }
+    if (command.type === 'execute' && command.ended) {
+      return await this.writer.record([this.#taskEnded(command, command.ended)], { popInbox: 1, ended: [command.id] })
+    }
     const controller = new AbortController()
     this.#turn = { taskId: command.task.id, controller }
     try {
@@ -287,9 +290,14 @@ export class LiveSession implements TurnHost {
   }
 
   #taskCancelled(command: TaskCommand, reason: string): NewEvent {
+    return this.#taskEnded(command, { status: 'cancelled', reason })
+  }
+
+  /** The end of a task that never began. */
+  #taskEnded(command: TaskCommand, { status, ...how }: UnbegunEnd): NewEvent {
     const usage = { promptTokens: 0, completionTokens: 0, cost: 0, duration: 0 }
     const base = { ...this.writer.base(command), commandId: command.id, taskId: command.task.id }
-    return { type: 'task_cancelled', ...base, reason, usage }
+    return { type: `task_${status}`, ...base, ...how, usage } as NewEvent
   }
 
   async #recordStatus(command: ControlCommand, before: readonly NewEvent[] = [], along: Along = {}): Promise<void> {

@@ -8,9 +8,8 @@
  * The one that is next waits until it fits, and nobody behind it passes: a heavy turn is not kept out by light ones. A lower
  * priority waits as long as higher ones want all slots. That is what priorities are asked for, and there is no ageing.
  */
-import type { Priority, SessionType } from '../protocol/session.js'
-
-const ORDER: readonly Priority[] = ['critical', 'high', 'medium', 'low']
+import { PRIORITY_ORDER, type Priority } from '../protocol/schedule.js'
+import type { SessionType } from '../protocol/session.js'
 
 /** Slots of one turn: an llm session waits for its vendor, the others run programs of their own on this machine. */
 export const SLOT_WEIGHTS: Readonly<Record<SessionType, number>> = {
@@ -53,7 +52,7 @@ export class TurnSlots {
   #free: number
   #waiting = 0
   #running = 0
-  readonly #rings = new Map<Priority, Ring>(ORDER.map((priority) => [priority, new Map()]))
+  readonly #rings = new Map<Priority, Ring>(PRIORITY_ORDER.map((priority) => [priority, new Map()]))
 
   /** `maxTurns` bounds the turns that run at once, whatever they weigh. */
   constructor(

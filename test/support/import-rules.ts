@@ -25,7 +25,7 @@ const LAYERS: readonly (readonly string[])[] = [
   // The parts of the composition root that are too long for one file.
   ['assembly'],
   ['edge', 'worker', 'coordinator'],
-  ['runtimes', 'memory', 'budget', 'charter', 'federation', 'neolith', 'dashboard'],
+  ['runtimes', 'memory', 'budget', 'charter', 'federation', 'scheduling', 'neolith', 'dashboard'],
   ['bus', 'cluster'],
   ['storage', 'models', 'redis'],
   ['telemetry', 'shards'],
@@ -64,6 +64,7 @@ const INTERFACE_USERS = [
   'budget',
   'charter',
   'federation',
+  'scheduling',
   'neolith',
   'dashboard',
 ]
@@ -96,6 +97,7 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   tsx: ['cluster'],
   yaml: ['config', 'charter', 'runtimes'],
   unbash: ['charter'],
+  croner: ['scheduling'],
   zod: ['protocol', 'config', 'charter', 'runtimes'],
 }
 

@@ -10,6 +10,8 @@ export type Role = (typeof ROLES)[number]
 const MAX_SESSIONS = 100_000
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 const MAX_CAPACITY = 1_000
+/** Each costs a row of some hundred bytes, and a look for each task that it waits for. */
+const MAX_SCHEDULED = 100_000
 /** Below this the daemon itself does not fit. */
 const MIN_HEAP_MB = 128
 const MAX_HEAP_MB = 1_048_576
@@ -95,6 +97,22 @@ export const session = {
     milliseconds(1),
     '900000',
     'Silence after which a session rests in the database alone; the next command or watcher brings it back',
+    ms,
+  ),
+}
+
+export const scheduling = {
+  maxWaiting: setting(
+    'SCHEDULE_MAX_WAITING',
+    wholeNumber(1, MAX_SCHEDULED),
+    '1000',
+    'Tasks of one tenant that wait for a time or for other tasks, or are repeated',
+  ),
+  minIntervalMs: setting(
+    'SCHEDULE_MIN_INTERVAL',
+    milliseconds(1_000),
+    '60000',
+    'Between two runs of a repeated task, at least',
     ms,
   ),
 }

@@ -21,8 +21,10 @@ import type {
   SessionRows,
   SharedLimits,
   TaskFederation,
+  TaskScheduling,
 } from '../../../src/edge/dependencies.js'
 import { Edge } from '../../../src/edge/edge.js'
+import { ServiceError } from '../../../src/protocol/errors.js'
 import { type EventId, type NodeId, newNodeId, parseEventId, type SessionId } from '../../../src/protocol/ids.js'
 import { ScriptedWorker } from './scripted-worker.js'
 
@@ -133,10 +135,21 @@ export interface EdgeOptions {
   readonly federation?: TaskFederation
   /** Everything may be answered when left out. */
   readonly approvals?: ApprovalDecisions
+  readonly scheduling?: TaskScheduling
   /** Ids of edges that live beside this one. */
   readonly others?: () => readonly NodeId[]
   /** A cluster that stands already; default a new one. */
   readonly cluster?: Cluster
+}
+
+const nothingScheduled: TaskScheduling = {
+  schedule: async () => Promise.reject(new ServiceError('unavailable', { reason: 'this edge schedules nothing' })),
+  list: async () => [],
+  cancel: async (_holder, scheduleId) => ({
+    ...{ scheduleId, taskId: 't', sessionId: null, description: 'x', priority: 'medium', state: 'cancelled' },
+    ...{ waitingFor: [], since: new Date().toISOString(), position: 0, nextRunAt: null, runs: 0, missed: 0 },
+  }),
+  cancelTask: async () => undefined,
 }
 
 export type Cluster = Pick<Fixture, 'bus' | 'worker' | 'rows' | 'events'>
@@ -167,6 +180,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
     log: { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn(), ...options.log },
     sharedLimits: options.sharedLimits,
     federation: options.federation,
+    scheduling: options.scheduling ?? nothingScheduled,
     metrics: {
       connections: vi.fn(),
       received: vi.fn(),

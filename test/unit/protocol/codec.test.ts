@@ -6,6 +6,9 @@ const nested = (depth: number): string => `${'{"a":'.repeat(depth)}1${'}'.repeat
 const withContext = (context: string): string =>
   `{"type":"execute_task","requestId":7,"payload":{"sessionId":"s","task":"t","context":${context}}}`
 
+const timed = (timing: object): string =>
+  JSON.stringify({ type: 'execute_task', payload: { sessionId: 's', task: { description: 'x', ...timing } } })
+
 test.each([
   ['broken JSON', '{"type":', 'invalid_message'],
   ['null', 'null', 'invalid_message'],
@@ -20,6 +23,12 @@ test.each([
   ['a payload of the wrong type', '{"type":"stop_session","payload":{"sessionId":5}}', 'invalid_payload'],
   ['an empty task', '{"type":"spawn_session","payload":{"task":""}}', 'invalid_payload'],
   ['an unknown session type', '{"type":"spawn_session","payload":{"task":"t","sessionType":"x"}}', 'invalid_payload'],
+  ['a task that waits for too many others', timed({ dependsOn: Array(33).fill('a') }), 'invalid_payload'],
+  ['a task that waits for nothing', timed({ blockedBy: [] }), 'invalid_payload'],
+  ['a time that is none', timed({ runAt: 'tomorrow' }), 'invalid_payload'],
+  ['a delay in the past', timed({ delayMs: -1 }), 'invalid_payload'],
+  ['a delay of two years', timed({ delayMs: 2 * 366 * 86_400_000 }), 'invalid_payload'],
+  ['a pattern without end', timed({ repeat: { cron: '* '.repeat(100) } }), 'invalid_payload'],
   ['a context that nests too deep', withContext(nested(5_000)), 'invalid_payload'],
 ])('%s is refused with the code of the table', (_what, frame, code) => {
   const decoded = decode(frame)
@@ -50,9 +59,13 @@ test('every sentence of the table is filled from the details that it names', () 
   const details = { limit: 1, sessionId: 's', status: 'x', taskId: 't', key: 'k', retryAfterMs: 5, reason: 'r' }
   const more = { action: 'a', provider: 'p', type: 'y', attempts: 3, id: 'd', incident: 'i', approvalId: 'v' }
   const budget = { used: 9, period: 'day', scope: 'z', relief: 'l' }
+  const schedule = { task: 'k', outcome: 'o', scheduleId: 'n' }
   const left = Object.keys(ERRORS).filter((code) =>
     /[{}]|unknown/.test(
-      new ServiceError(code as keyof typeof ERRORS, { ...details, ...more, ...budget }).message.replace('Unknown', ''),
+      new ServiceError(code as keyof typeof ERRORS, { ...details, ...more, ...budget, ...schedule }).message.replace(
+        'Unknown',
+        '',
+      ),
     ),
   )
 
