@@ -5,7 +5,7 @@ import { ANY, type Field, headOf, joined, NAME, shown, splitWords, textOf } from
 import type { Invocation, Program, Programs } from './host.js'
 import { operandsOf } from './options.js'
 import { touch } from './paths.js'
-import { NOTHING, ONE_NAME, type Stream, textStream, UNKNOWN } from './stream.js'
+import { ENDLESS_STREAM, NOTHING, ONE_NAME, type Stream, textStream, UNKNOWN } from './stream.js'
 import { assignText, checkVariable } from './variables.js'
 
 const nothing: Program = () => NOTHING
@@ -104,13 +104,11 @@ function alias({ shell, args, scope }: Invocation): Stream {
 }
 
 function echo({ args }: Invocation): Stream {
-  let rest = args
-  let escapes = false
-  while (/^-[neE]+$/.test(textOf(rest[0]) ?? '')) {
-    if (textOf(rest[0])?.includes('e')) escapes = true
-    rest = rest.slice(1)
-  }
-  const line = joined(...rest.flatMap((arg, index): Field[] => (index === 0 ? [arg] : [[' '], arg])), ['\n'])
+  const end = args.findIndex((arg) => !/^-[neE]+$/.test(textOf(arg) ?? ''))
+  const options = args.slice(0, end < 0 ? args.length : end).map((option) => headOf(option))
+  const words = args.slice(options.length).flatMap((arg, index): Field[] => (index === 0 ? [arg] : [[' '], arg]))
+  const line = joined(...words, [options.some((option) => option.includes('n')) ? '' : '\n'])
+  const escapes = options.some((option) => option.includes('e'))
   return textStream(escapes ? line.map((piece) => (typeof piece === 'string' ? unescaped(piece) : piece)) : line)
 }
 
@@ -237,7 +235,6 @@ export const BUILTINS: Programs = {
       'ulimit',
       'umask',
       'hash',
-      'let',
       'return',
       'exit',
       'break',
@@ -249,7 +246,6 @@ export const BUILTINS: Programs = {
       'tput',
       'stty',
       'sync',
-      'yes',
       'which',
       'type',
       'man',
@@ -278,6 +274,12 @@ export const BUILTINS: Programs = {
   ...{ cd, declare, typeset: declare, local: declare, export: declare, readonly: declare, unset, set, shift },
   ...{ read: readInto, mapfile: readInto, readarray: readInto, getopts: readInto, eval: evaluate, trap, alias },
   ...{ echo, printf, pwd, basename: baseName, date, command, builtin: command, exec: command, mktemp, enable, history },
+  yes: () => ENDLESS_STREAM,
+  let: ({ shell, args }) => {
+    if (args.some((arg) => /[$`[]/.test(shown(arg))))
+      return shell.unresolved('computes with text that may run commands')
+    return NOTHING
+  },
   pushd: cd,
   popd: ({ scope }) => {
     scope.directories = undefined
@@ -294,4 +296,11 @@ export function wordsOf(stream: Stream): readonly Field[] | undefined {
   if (stream.kind === 'none') return []
   if (stream.kind === 'paths') return stream.fields
   return stream.kind === 'text' ? splitWords(stream.text) : undefined
+}
+
+/** The same for programs that take a line at a time. */
+export function linesOf(stream: Stream): readonly Field[] | undefined {
+  if (stream.kind !== 'text') return wordsOf(stream)
+  const text = textOf(stream.text)
+  return text === undefined ? undefined : text.split('\n').flatMap((line): Field[] => (line === '' ? [] : [[line]]))
 }

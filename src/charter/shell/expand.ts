@@ -165,6 +165,8 @@ function expansionFragment(part: ParameterExpansionPart, quoted: boolean, scope:
   if (index) return elementFragment(known, index, operation !== undefined, quoted)
   if (!operation) return parameterFragment(parameter, quoted, scope)
   const value = parameterOf(parameter, scope)
+  // Only the shell reads right what nests in there.
+  if (operation.type !== 'Default' && /\$\(|`/.test(part.text)) host.unresolved(`runs a command inside of ${part.text}`)
   // Substitutions inside are looked at even where the result is not used.
   const operand = 'operand' in operation && operation.operand ? expandText(operation.operand, scope, host) : undefined
   if (operation.type === 'Replace') {

@@ -7,7 +7,7 @@ import type { Invocation, Program, Programs } from './host.js'
 import { hasOption, operandsOf, valuesOf } from './options.js'
 import { type Touch, touch } from './paths.js'
 import { contentOf, noteWritten } from './redirection.js'
-import { after, NOTHING, type Stream, textStream, UNKNOWN } from './stream.js'
+import { after, ENDLESS_STREAM, NOTHING, type Stream, textStream, UNKNOWN } from './stream.js'
 
 /** A file as large as this fills most disks that an agent is given. */
 const HUGE_BYTES = 10 * 1024 ** 3
@@ -35,7 +35,8 @@ const cat: Program = (call) => {
       continue
     }
     touch(shell, 'read', operand, scope)
-    output = after(output, contentOf(shell, operand, scope) ?? UNKNOWN)
+    const content = ENDLESS.test(textOf(operand) ?? '') ? ENDLESS_STREAM : (contentOf(shell, operand, scope) ?? UNKNOWN)
+    output = after(output, content)
   }
   return output
 }
@@ -81,17 +82,24 @@ const cp: Program = (call) => {
 const link: Program = ({ shell, args, scope }) => {
   const operands = operandsOf(args, ['-t', '--target-directory', '-S'])
   const sources = operands.length > 1 ? operands.slice(0, -1) : operands
-  for (const source of sources) {
+  const target = operands.at(-1)
+  for (const given of sources) {
+    const source = target && operands.length > 1 ? besideLink(given, target) : given
     touch(shell, 'read', source, scope)
     const zones = shell.places.resolve(source, scope.directories).map((place) => shell.places.zoneOf(place))
-    const climbs = shown(source).includes('..')
-    if (climbs || zones.some((zone) => zone !== 'workspace' && zone !== 'scratch' && zone !== 'harmless-device')) {
+    if (zones.some((zone) => zone !== 'workspace' && zone !== 'scratch' && zone !== 'harmless-device')) {
       shell.report('outside.write', `makes a link to ${shown(source)}, outside of the workspace or all of it`)
     }
   }
-  const target = operands.at(-1)
   if (target && operands.length > 1) touch(shell, 'write', target, scope)
   return NOTHING
+}
+
+/** A relative source counts from where the link is. */
+function besideLink(source: Field, link: Field): Field {
+  const text = textOf(link)
+  if (text === undefined || !text.includes('/') || /^[/~]/.test(headOf(source))) return source
+  return joined([text.slice(0, text.lastIndexOf('/') + 1)], source)
 }
 
 const change: Program = ({ shell, args, scope, name }) => {
@@ -101,7 +109,8 @@ const change: Program = ({ shell, args, scope, name }) => {
   )
   const fromReference = args.some((arg) => headOf(arg).startsWith('--reference'))
   for (const operand of fromReference && mode ? [mode, ...operands] : operands) touch(shell, 'write', operand, scope)
-  const setsId = name === 'chmod' && /(^|,)[ugoa]*[+=][rwxXt]*s|^[2467]\d{3}$/.test(textOf(mode) ?? '')
+  const setsId =
+    name === 'setcap' || (name === 'chmod' && /(^|,)[ugoa]*[+=][rwxXt]*s|^[2467]\d{3}$/.test(textOf(mode) ?? ''))
   if (setsId) shell.report('security.change', 'lets a program run with the rights of its owner')
   return NOTHING
 }
@@ -224,11 +233,17 @@ const sed: Program = ({ shell, args, scope, stdin }) => {
 /** GNU sed runs commands (`e`) and writes files (`w`). */
 function checkSedScript({ shell, scope }: Pick<Invocation, 'shell' | 'scope'>, script: Field): void {
   const text = shown(script)
-  const runs =
-    /(^|[;{}\n])\s*[\d$,/!~a-z]*\s*e(\s|$)/.test(text) || /s(.)(?:(?!\1).)*\1(?:(?!\1).)*\1[gip0-9mM]*e/.test(text)
-  if (runs) shell.unresolved(`lets sed run commands: ${text}`)
+  if (/(^|[;{}\n])\s*[\d$,/!~a-z]*\s*e(\s|$)/.test(text) || substitutionFlags(text).includes('e')) {
+    shell.unresolved(`lets sed run commands: ${text}`)
+  }
   const file = /(?:^|[;{}\n/])\s*[\d$,]*w\s+([^;}\n]+)/.exec(text)?.[1]
   if (file !== undefined) touch(shell, 'write', [file.trim()], scope)
+}
+
+/** Flags of every `s/…/…/`, whatever stands for the slash. */
+function substitutionFlags(script: string): string {
+  const found = script.matchAll(/s([^\w\s\\])(?:\\.|(?!\1)[^\\])*\1(?:\\.|(?!\1)[^\\])*\1([a-zA-Z0-9]*)/gs)
+  return [...found].map(([, , flags]) => flags).join('')
 }
 
 const archive: Program = (call) => {
@@ -246,6 +261,10 @@ const archive: Program = (call) => {
     if (shell.places.resolve(operand, scope.directories).some((place) => shell.places.zoneOf(place) === 'secret'))
       touch(shell, 'read', operand, scope)
   }
+  const lists =
+    /^-?[a-zA-Z]*t/.test(text) || name === 'unzip' ? hasOption(args, '-t', '-l', '--list') || /^t/.test(text) : false
+  const isElsewhere = valuesOf(args, ['-C', '--directory', '-d']).length > 0
+  if (!creates && !lists && !isElsewhere) touch(shell, 'write', ['.'], scope)
   if (hasOption(args, '-P', '--absolute-names')) shell.report('outside.write', 'unpacks to absolute paths')
   return UNKNOWN
 }
@@ -256,6 +275,13 @@ const rsync: Program = (call) => {
     const text = textOf(line)
     if (text === undefined) shell.unresolved('lets rsync run a command that is only known then')
     else shell.runText(text, scope.clone(), stdin)
+  }
+  if (
+    valuesOf(args, ['-o', '-S']).some(
+      (option) => call.name === 'scp' && !/^(StrictHost|User|Port|Identity|Batch)/i.test(headOf(option)),
+    )
+  ) {
+    shell.unresolved('lets scp run a program for its connection')
   }
   const operands = operandsOf(args, ['-e', '--rsh', '--exclude', '--include', '--rsync-path', '--exclude-from'])
   const target = operands.at(-1)
@@ -312,8 +338,12 @@ const grep: Program = ({ shell, args, scope, name, stdin }) => {
 
 const ls: Program = ({ shell, args, scope }) => {
   for (const operand of operandsOf(args, ['-I', '-w', '-T'])) touch(shell, 'list', operand, scope)
-  const isLong = hasOption(args, '-l', '-s', '-i')
-  return isLong ? UNKNOWN : { kind: 'paths', fields: [[{ hole: 'name' }]] }
+  if (hasOption(args, '-l', '-s', '-i')) return UNKNOWN
+  const operands = operandsOf(args, ['-I', '-w', '-T'])
+  // Files are printed as they were given; of directories all names, like a bare pattern.
+  const areFiles =
+    operands.length > 0 && operands.every((operand) => /[*.]/.test(shown(operand).split('/').at(-1) ?? ''))
+  return { kind: 'paths', fields: areFiles ? operands : [[{ hole: 'glob' }]] }
 }
 
 const decode: Program = ({ shell, args, scope, stdin, name }) => {

@@ -196,6 +196,6 @@ export const INTERPRETERS: Programs = {
   ),
   ...names(language(['-r', '-R', '-B'], ['-S', '-t', '-d']), 'php'),
   ...names(language(['eval'], []), 'deno'),
-  ...names(language([], []), 'tclsh', 'expect', 'wish', 'octave'),
-  ...names(editor, 'vi', 'vim', 'nvim', 'ex', 'ed', 'emacs', 'gdb', 'lldb', 'nano', 'screen', 'tmux'),
+  ...names(language([], []), 'tclsh', 'wish', 'octave'),
+  ...names(editor, 'vi', 'vim', 'nvim', 'ex', 'ed', 'emacs', 'gdb', 'lldb', 'nano'),
 }

@@ -80,6 +80,7 @@ const curl: Program = (call) => {
   }
   for (const file of valuesOf(args, ['-c', '--cookie-jar', '-D', '--dump-header', '--trace', '--stderr'], CURL_VALUES))
     touch(shell, 'write', file, scope)
+  for (const directory of valuesOf(args, ['--output-dir'])) touch(shell, 'write', directory, scope)
   const targets = valuesOf(args, ['-o', '--output'], CURL_VALUES)
   if (hasOption(args, '-O', '--remote-name', '-J')) targets.push(...urls.map(lastPart))
   return savedTo(call, targets)

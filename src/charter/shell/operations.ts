@@ -1,7 +1,7 @@
 /**
  * Tools of development and operations: packages, containers, clouds, databases, tests, and the scripts of a project.
  */
-import { forbidden } from '../actions.js'
+import { type Action, forbidden } from '../actions.js'
 import { type Field, headOf, shown, textOf } from './field.js'
 import type { Invocation, Program, Programs } from './host.js'
 import { hasOption, operandsOf, valuesOf } from './options.js'
@@ -44,6 +44,10 @@ const packages: Program = (call) => {
   const text = shown(verb === '' ? [] : verb)
   for (const directory of valuesOf(args, ['--prefix', '-C', '--cwd', '--dir', '--target', '-t', '--root']))
     touch(shell, 'write', directory, scope)
+  if (args.some((arg) => /^--(script-shell|node-options|init-module)/.test(headOf(arg))))
+    shell.unresolved(`lets ${name} run another program`)
+  for (const target of valuesOf(args, ['-o']))
+    if (/^([/~]|\.\.)/.test(headOf(target))) touch(shell, 'write', target, scope)
   if (/^(publish|unpublish|deprecate|dist-tag|yank|owner|token|login|adduser|access)$/.test(text)) {
     shell.report('package.publish', `changes what is published: ${name} ${text}`)
   } else if (/^(exec|x|dlx)$/.test(text)) {
@@ -133,6 +137,12 @@ const CONTAINER_VALUES = [
   '--context',
 ]
 
+/** What is done to others, from wherever. */
+const LEAVES_A_CONTAINER: ReadonlySet<string> = new Set([
+  ...['database.destroy', 'deploy.production', 'infrastructure.destroy', 'remote.shell', 'secrets.send', 'network.raw'],
+])
+const isStrict = (action: Action): boolean => forbidden([action]) !== undefined
+
 /** Containers with a piece of the machine inside are as good as root on it. */
 const container: Program = (call) => {
   const { shell, args, scope, stdin, name } = call
@@ -157,10 +167,10 @@ const container: Program = (call) => {
   else if (verb === 'push') shell.report('package.publish', 'publishes an image')
   else if (verb === 'exec' || verb === 'run') {
     const inside = operandsOf(operandsOf(args, CONTAINER_VALUES, true).slice(1), CONTAINER_VALUES, true).slice(1)
-    const found =
-      inside.length > 0 ? forbidden(shell.foundIn((other) => other.invoke(inside, scope.clone(), stdin))) : undefined
-    if (found?.class === 'secrets.send' || found?.class === 'remote.shell' || opens)
-      if (found) shell.report(found.class, found.what)
+    const found = inside.length > 0 ? shell.foundIn((other) => other.invoke(inside, scope.clone(), stdin)) : []
+    // Files in there are the container's own; what leaves it is not.
+    for (const each of found)
+      if (opens ? isStrict(each) : LEAVES_A_CONTAINER.has(each.class)) shell.report(each.class, each.what)
     shell.report('code.run', `runs a container: ${text.slice(0, 80)}`)
   } else shell.report('code.run', `${name} ${text.slice(0, 80)}`)
   return UNKNOWN
@@ -214,7 +224,7 @@ const cloud: Program = ({ shell, args, name }) => {
 const DESTROYING_SQL =
   /\b(drop|truncate)\s+(database|schema|table|user|role|owned|index|view|tablespace|collection)?\s*\w|\bdelete\s+from\s+[\w."`]+\s*(;|'|"|$)|\bupdate\s+[\w."`]+\s+set\s+(?![\s\S]*\bwhere\b)|\bflush(all|db)\b|dropdatabase|\.drop\s*\(|deletemany\s*\(\s*\{\s*\}|remove\s*\(\s*\{\s*\}|\balter\s+(user|role)\b|\bgrant\b|\bshutdown\b/i
 const ESCAPING_SQL =
-  /\\!|\\copy.*program|copy\s+[\s\S]*\bprogram\b|\.(shell|system)\b|\bsystem\s+\S|load_extension|xp_cmdshell|into\s+(outfile|dumpfile)|pg_read_file|lo_import|config\s+set|\beval\b|module\s+load|slaveof|replicaof/i
+  /\\!|\\copy.*program|copy\s+[\s\S]*\bprogram\b|\.(shell|system)\b|\bsystem\s+\S|load_extension|xp_cmdshell|into\s+(outfile|dumpfile)|pg_read_file|lo_import|config\s+set|(?<!-)\beval\b|module\s+load|slaveof|replicaof/i
 
 const database: Program = ({ shell, args, scope, stdin, name }) => {
   const given = stdin.kind === 'text' ? shown(stdin.text) : ''

@@ -4,7 +4,7 @@
 import { basename } from 'node:path/posix'
 import { type Action, forbidden } from '../actions.js'
 import { BUILTINS } from './builtins.js'
-import { type Field, headOf, textOf } from './field.js'
+import { type Field, headOf, shown, textOf } from './field.js'
 import { FILE_PROGRAMS } from './file-programs.js'
 import { GIT } from './git.js'
 import type { Invocation, Programs, ShellHost } from './host.js'
@@ -60,12 +60,33 @@ export function runProgram(
   stdin: Stream,
 ): Stream {
   const call: Invocation = { shell, name: basename(name), args, scope, stdin }
-  if (!TEXT_ONLY.has(call.name)) checkArguments(call)
+  // The source of a link counts from where the link is.
+  if (!TEXT_ONLY.has(call.name) && call.name !== 'ln') checkArguments(call)
+  // The index of an array is computed, and computing runs what stands in it.
+  if (INDEXING.has(call.name) && args.some((arg) => /\[.*(\$\(|`)/s.test(shown(arg)))) {
+    shell.unresolved('names an element of an array by a command')
+  }
   if (name.includes('/') && contentOf(shell, [name], scope)) return runScriptFile(call, [name], args)
   const program = Object.hasOwn(PROGRAMS, call.name) ? PROGRAMS[call.name] : undefined
   const output = (program ? program(call) : unknownProgram(call, name)) ?? UNKNOWN
   return output.kind === 'unknown' && stdin.kind === 'download' ? DOWNLOAD : output
 }
+
+/** Take names of variables, elements of arrays included. */
+const INDEXING = new Set([
+  'test',
+  '[',
+  'printf',
+  'unset',
+  'read',
+  'declare',
+  'typeset',
+  'local',
+  'export',
+  'readonly',
+  'mapfile',
+  'wait',
+])
 
 /** A path to a secret is one in whatever program, also as `@file`, `key=file` or `file:`. */
 function checkArguments({ shell, args, scope }: Invocation): void {
@@ -83,6 +104,9 @@ function checkArguments({ shell, args, scope }: Invocation): void {
   }
 }
 
+/** Options that name what a program writes, nearly everywhere. */
+const OUTPUTS = ['-o', '--output', '--out', '--outfile', '--out-dir', '--outdir', '--output-dir', '--prefix', '-out']
+
 /**
  * A program of the project, or one that is not known here. It may run anything; what its arguments spell as a command is
  * looked at as one.
@@ -93,6 +117,8 @@ function unknownProgram(call: Invocation, name: string): Stream {
   const inside = forbidden(shell.foundIn((other) => runTails(call, other)))
   for (const action of inside ? [inside] : likelyInside(call)) shell.report(action.class, action.what)
   if (name.includes('/')) touch(shell, 'read', [name], scope)
+  for (const target of valuesOf(args, OUTPUTS))
+    if (/^([/~]|\.\.)/.test(headOf(target))) touch(shell, 'write', target, scope)
   projectWork(
     call,
     args.map((arg) => textOf(arg) ?? ''),
@@ -116,10 +142,12 @@ function likelyInside({ shell, args, scope, stdin }: Invocation): readonly Actio
   const lines = valuesOf(args, ['-c', '--command', '--exec', '--run', '--cmd'])
   return shell.foundIn((other) => {
     const first = textOf(operands[0])
-    if (first !== undefined && isKnownProgram(first)) other.invoke(operands, scope.clone(), stdin)
+    // A wrapper with options may hold another one.
+    const isWrapper = headOf(args[0] ?? []).startsWith('-') && operands.length > 1
+    if (first !== undefined && (isKnownProgram(first) || isWrapper)) other.invoke(operands, scope.clone(), stdin)
     for (const line of lines) {
       const text = textOf(line)
-      if (text !== undefined && /\s/.test(text)) other.runText(text, scope.clone(), stdin)
+      if (text !== undefined && /[\s{;|&$`]/.test(text)) other.runText(text, scope.clone(), stdin)
     }
   })
 }

@@ -7,7 +7,7 @@ import { type Field, headOf, joined, shown, textOf } from './field.js'
 import type { ShellHost } from './host.js'
 import { touch } from './paths.js'
 import type { Scope } from './scope.js'
-import { NOTHING, type Stream, textStream, UNKNOWN } from './stream.js'
+import { after, NOTHING, type Stream, textStream, UNKNOWN } from './stream.js'
 
 /** Runs `body` with its standard input, and sees to where its output goes. Returns what is left for a pipe. */
 export function redirected(
@@ -31,7 +31,13 @@ export function redirected(
     }
   }
   const output = body(input, scope)
-  for (const target of targets) noteWritten(shell, target, output, scope)
+  for (const target of targets) {
+    noteWritten(shell, target, output, scope)
+    const isFile = shell.places
+      .resolve(target, scope.directories)
+      .some((place) => shell.places.zoneOf(place) !== 'harmless-device')
+    if (isFile && output.kind === 'endless') shell.report('system.exhaust', 'writes without an end in sight')
+  }
   return targets.length > 0 ? NOTHING : output
 }
 
@@ -71,9 +77,17 @@ export function contentOf(shell: ShellHost, target: Field, scope: Scope): Stream
   return undefined
 }
 
-/** Remembers what a file holds now, for when it is run later in the line. */
+/** Of what was written into one file in this line; a longer one is not followed. */
+const MAX_CONTENT_CHARS = 200_000
+
+/** Remembers what a file may hold, for when it is run later in the line: all that was written to it, in whatever way. */
 export function noteWritten(shell: ShellHost, target: Field, content: Stream, scope: Scope): void {
-  const places = shell.places.resolve(target, scope.directories)
-  for (const { path } of places)
-    if (path !== undefined) scope.written.set(path, content.kind === 'none' ? UNKNOWN : content)
+  for (const { path } of shell.places.resolve(target, scope.directories)) {
+    if (path === undefined) continue
+    const before = scope.written.get(path)
+    const now = content.kind === 'none' ? UNKNOWN : content
+    const all = before ? after(before, now) : now
+    const isLong = all.kind === 'text' && shown(all.text).length > MAX_CONTENT_CHARS
+    scope.written.set(path, isLong ? UNKNOWN : all)
+  }
 }

@@ -19,25 +19,26 @@ export class Scope {
   readonly variables = new Map<string, Variable | 'unknown'>()
   readonly functions = new Map<string, readonly FunctionNode[]>()
   readonly aliases = new Map<string, string>()
-  /** Content of files written in this line, by absolute path. */
-  readonly written = new Map<string, Stream>()
   positional: readonly Field[] | undefined
   /** Where it may be; undefined when it may be anywhere. */
   directories: readonly string[] | undefined
   /** Functions that are being run, to see recursion. */
   calls: readonly string[] = []
 
-  constructor(directories: readonly string[] | undefined) {
+  /** `written` is what files of this line hold, by absolute path: subshells and branches share the disk. */
+  constructor(
+    directories: readonly string[] | undefined,
+    readonly written = new Map<string, Stream>(),
+  ) {
     this.directories = directories
   }
 
   /** For a subshell, a branch or a function. */
   clone(): Scope {
-    const copy = new Scope(this.directories)
+    const copy = new Scope(this.directories, this.written)
     for (const [name, value] of this.variables) copy.variables.set(name, value)
     for (const [name, value] of this.functions) copy.functions.set(name, value)
     for (const [name, value] of this.aliases) copy.aliases.set(name, value)
-    for (const [name, value] of this.written) copy.written.set(name, value)
     copy.positional = this.positional
     copy.calls = this.calls
     return copy
@@ -64,7 +65,6 @@ export class Scope {
     replace(this.variables, other.variables)
     replace(this.functions, other.functions)
     replace(this.aliases, other.aliases)
-    replace(this.written, other.written)
     this.directories = other.directories
     this.positional = other.positional
   }
@@ -85,7 +85,6 @@ function join(left: Scope, right: Scope): Scope {
     result.functions.set(name, [...new Set([...(left.functions.get(name) ?? []), ...nodes])])
   }
   for (const [name, text] of right.aliases) result.aliases.set(name, text)
-  for (const [path, content] of right.written) result.written.set(path, content)
   if (JSON.stringify(left.positional) !== JSON.stringify(right.positional)) result.positional = undefined
   const directories = new Set([...(left.directories ?? []), ...(right.directories ?? [])])
   const known = left.directories && right.directories && directories.size <= MAX_DIRECTORIES

@@ -12,6 +12,7 @@ import {
   parse,
   type Statement,
   type SyntaxNode,
+  type While,
 } from 'unbash'
 import type { Action, ActionClass } from '../actions.js'
 import type { Places } from '../places.js'
@@ -171,6 +172,7 @@ export class Shell implements ShellHost {
           stdin,
         )
       case 'While':
+        if (isEndless(node)) this.report('system.exhaust', 'starts processes without an end in sight')
         return this.#loop(scope, (inner) => {
           this.#list(node.clause.commands, inner, stdin)
           return this.#list(node.body.commands, inner, stdin)
@@ -347,4 +349,14 @@ function alwaysSucceeds(command: Statement['command']): boolean {
       command.name.value,
     )
   )
+}
+
+/** `while :; do x & done` with nothing in it that waits or leaves. */
+function isEndless({ clause, body }: While): boolean {
+  const [test, ...others] = clause.commands
+  const name = test?.command.type === 'Command' ? test.command.name?.value : undefined
+  if (others.length > 0 || (name !== ':' && name !== 'true')) return false
+  const called = body.commands.map(({ command }) => (command.type === 'Command' ? command.name?.value : undefined))
+  const pauses = called.some((each) => each === undefined || /^(sleep|wait|break|exit|return|read|timeout)$/.test(each))
+  return body.commands.some(({ background }) => background) && !pauses
 }

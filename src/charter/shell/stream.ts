@@ -11,10 +11,13 @@ export type Stream =
   | { readonly kind: 'paths'; readonly fields: readonly Field[] }
   /** Somebody else decides what it is. */
   | { readonly kind: 'download' }
+  /** Never ends by itself. */
+  | { readonly kind: 'endless' }
   | { readonly kind: 'unknown' }
 
 export const NOTHING: Stream = { kind: 'none' }
 export const UNKNOWN: Stream = { kind: 'unknown' }
+export const ENDLESS_STREAM: Stream = { kind: 'endless' }
 export const DOWNLOAD: Stream = { kind: 'download' }
 export const textStream = (text: Field | string): Stream => ({
   kind: 'text',

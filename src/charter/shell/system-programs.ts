@@ -23,7 +23,7 @@ const kill: Program = ({ shell, args, name }) => {
     ['-s', '-n', '-u', '-g', '-P', '-t'],
   )
   const all = words(args)
-  if (hasOption(args, '-l', '-L')) return UNKNOWN
+  if (/^-[lL]$/.test(all[0] ?? '')) return UNKNOWN
   if (
     all
       .slice(1)
@@ -35,6 +35,13 @@ const kill: Program = ({ shell, args, name }) => {
   } else if (name !== 'kill') shell.report('process.signal', `ends processes by name: ${all.join(' ')}`)
   else if (targets.some((target) => target.some((piece) => typeof piece !== 'string' && piece.hole === 'any'))) {
     shell.report('process.signal', 'ends a process that is only known then')
+  }
+  return UNKNOWN
+}
+
+const ip: Program = ({ shell, args }) => {
+  if (words(args).some((word) => /^(set|add|del|delete|flush|change|replace|exec)$/.test(word))) {
+    shell.report('security.change', 'changes the network of the machine')
   }
   return UNKNOWN
 }
@@ -229,5 +236,6 @@ export const SYSTEM_PROGRAMS: Programs = {
     'emerge',
     'nix-env',
   ),
+  ip,
   ...names(kill, 'kill', 'pkill', 'killall', 'skill', 'snice', 'xkill'),
 }

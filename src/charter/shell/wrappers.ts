@@ -1,7 +1,7 @@
 /**
  * Programs that run another program: what matters is the one inside.
  */
-import { wordsOf } from './builtins.js'
+import { linesOf, wordsOf } from './builtins.js'
 import { ANY, type Field, headOf, joined, shown, textOf } from './field.js'
 import { substitutedIn } from './file-programs.js'
 import type { Invocation, Program, Programs } from './host.js'
@@ -139,7 +139,7 @@ const parallel: Program = (call) => {
     ['-j', '--jobs', '-I', '-n', '-N', '-a', '--joblog'],
     true,
   )
-  const values = cut < 0 ? (wordsOf(stdin) ?? [ANY]) : args.slice(cut + 1)
+  const values = cut < 0 ? (linesOf(stdin) ?? [ANY]) : args.slice(cut + 1)
   for (const value of values.slice(0, 32)) {
     const words = command.length === 0 ? [value] : command.map((arg) => substitutedIn(arg, '{}', value))
     const appended =

@@ -5,8 +5,9 @@
 import { expect, test } from 'vitest'
 import { CharterGate } from '../../../src/charter/gate.js'
 import { charterSchema } from '../../../src/charter/schema.js'
-import { seededRandom } from '../../support/random.js'
+import { type SeededRandom, seededRandom } from '../../support/random.js'
 import { HARMLESS, HOSTILE } from './command-table.js'
+import { MORE_HARMLESS, MORE_HOSTILE } from './more-commands.js'
 import { REWRITES } from './rewrites.js'
 
 const gate = new CharterGate({ charter: charterSchema.parse({}), foreign: ['/work/spaces', '/work/data'] })
@@ -16,21 +17,27 @@ const judge = (command: string) =>
 /** Rewrites that change what is done, by themselves or for anybody who looks: they are asked about, and rightly. */
 const ASKED_ABOUT = /sudo|unknown wrapper/
 
+/** Others with each run: all of them would take a minute. */
+const SAMPLE = 60
+const sampleOf = (lines: readonly string[], random: SeededRandom): string[] =>
+  Array.from({ length: SAMPLE }, () => random.pick(lines))
+
 test('no hostile command line is allowed', () => {
   expect(HOSTILE.length).toBeGreaterThanOrEqual(200)
-  expect(HOSTILE.filter((line) => judge(line) === 'allow')).toEqual([])
+  expect([...HOSTILE, ...MORE_HOSTILE].filter((line) => judge(line) === 'allow')).toEqual([])
 })
 
 test('harmless command lines are allowed', () => {
   expect(HARMLESS.length).toBeGreaterThanOrEqual(200)
-  expect(HARMLESS.filter((line) => judge(line) !== 'allow')).toEqual([])
+  expect([...HARMLESS, ...MORE_HARMLESS].filter((line) => judge(line) !== 'allow')).toEqual([])
 })
 
 test('no hostile command line is allowed for being written another way', () => {
   const random = seededRandom('hostile rewrites')
-  const lines = HOSTILE.flatMap((line) => REWRITES.flatMap(({ apply }) => apply(line, random) ?? []))
+  const tried = [...HOSTILE, ...sampleOf(MORE_HOSTILE, random)]
+  const lines = tried.flatMap((line) => REWRITES.flatMap(({ apply }) => apply(line, random) ?? []))
   const allowed = lines.filter((line) => judge(line) === 'allow')
-  console.info(`${HOSTILE.length} hostile lines, ${lines.length} rewrites: ${allowed.length} allowed`)
+  console.info(`${tried.length} hostile lines, ${lines.length} rewrites: ${allowed.length} allowed`)
   expect(lines.length).toBeGreaterThan(10_000)
   expect(allowed).toEqual([])
 })
@@ -38,9 +45,10 @@ test('no hostile command line is allowed for being written another way', () => {
 test('at least 99 % of the harmless are allowed, written another way', () => {
   const random = seededRandom('harmless rewrites')
   const rewrites = REWRITES.filter(({ name }) => !ASKED_ABOUT.test(name))
-  const lines = HARMLESS.flatMap((line) => rewrites.flatMap(({ apply }) => apply(line, random) ?? []))
+  const tried = [...HARMLESS, ...sampleOf(MORE_HARMLESS, random)]
+  const lines = tried.flatMap((line) => rewrites.flatMap(({ apply }) => apply(line, random) ?? []))
   const allowed = lines.filter((line) => judge(line) === 'allow').length
-  console.info(`${HARMLESS.length} harmless lines, ${lines.length} rewrites: ${allowed} allowed`)
+  console.info(`${tried.length} harmless lines, ${lines.length} rewrites: ${allowed} allowed`)
   expect(allowed / lines.length).toBeGreaterThanOrEqual(0.99)
 })
 
