@@ -133,7 +133,7 @@ export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
   return new Runtimes({
     echo: new Echo(),
     llm: servers.runtime(tools, (all) => new LlmLoop({ selectModel: model, costOf, tools: all })),
-    'claude-code': new ClaudeCode(claude),
+    'claude-code': new ClaudeCode({ sessions: claude }),
     'claude-flow': new ClaudeFlow(flow, 'claude-flow'),
     ruflo: new ClaudeFlow(flow, 'ruflo'),
   })

@@ -39,6 +39,13 @@ export const OUTCOME_UNKNOWN: ToolOutcome = {
     'Interrupted: the worker stopped while this call ran. Its outcome is unknown and it was not repeated. Check what happened before you try again.',
 }
 
+/** Of a call that its worker was lost before, where the call cannot be made in its place. */
+export const NOT_BEGUN: ToolOutcome = {
+  status: 'failed',
+  error:
+    'Interrupted: the worker stopped before this call began. It was not made; make it again if it is still wanted.',
+}
+
 /** Of a call that did not begin, because it must never run twice and nobody could note it down. */
 export const NOT_NOTED: ToolOutcome = {
   status: 'failed',

@@ -3,6 +3,7 @@
  */
 import { expect, test } from 'vitest'
 import type { LoggedEvent } from '../../src/protocol/events.js'
+import type { AgentMemory, MemoryHolder, MemoryNote } from '../../src/runtimes/agent-memory.js'
 import { Swarms } from '../../src/storage/swarms.js'
 import { claudeCluster } from '../support/claude-cluster.js'
 import type { Asked, Says } from '../support/claude-vendor.js'
@@ -111,4 +112,41 @@ test('what a swarm has agreed on survives its worker, and so does the conversati
   const answered = session.events.filter((event) => event.type === 'tool_call_result').at(-1)
   expect(JSON.stringify(answered)).toContain('write the code')
   expect(vendor.asked.at(-1)?.all).toContain('I organise.')
+})
+
+test('what an agent notes is in the memory of whoever has the session, and found there', async () => {
+  const notes: { readonly holder: MemoryHolder; readonly note: MemoryNote }[] = []
+  const memory: AgentMemory = {
+    store: async (holder, note) => {
+      notes.push({ holder, note })
+      return { id: 'note-1', replaced: [] }
+    },
+    search: async (_holder, { query }) => [
+      {
+        ...{ id: 'note-1', tier: 'semantic', namespace: 'default', key: undefined, content: `about ${query}` },
+        ...{ tags: [], score: 1, validFrom: '2026-01-01T00:00:00.000Z', sessionId: undefined },
+      },
+    ],
+    find: async () => undefined,
+    forget: async () => 0,
+  }
+  const { cluster } = await claudeCluster(
+    (asked) => {
+      const steps: Says[] = [
+        { calls: [swarm('memory_store', { content: 'The port is 8787.' })] },
+        { calls: [swarm('memory_search', { query: 'port' })] },
+        { text: 'Noted.' },
+      ]
+      return steps[Math.min(stepOf(asked), 2)] ?? {}
+    },
+    { memory },
+  )
+  await cluster.takeOver('worker-1')
+  const session = await cluster.spawn('claude-flow', { description: 'note it' })
+  await session.event('task_completed')
+
+  expect(notes).toMatchObject([
+    { holder: { tenant: 'acme', sessionId: session.id }, note: { content: 'The port is 8787.' } },
+  ])
+  expect(JSON.stringify(await session.event('tool_call_result', 1))).toContain('about port')
 })

@@ -83,7 +83,7 @@ export async function claudeCluster(
   }
   const flow = { sessions, swarms: store, memory }
   const runtimes = new Runtimes({
-    'claude-code': new ClaudeCode(sessions),
+    'claude-code': new ClaudeCode({ sessions, memory }),
     'claude-flow': new ClaudeFlow(flow, 'claude-flow'),
     ruflo: new ClaudeFlow(flow, 'ruflo'),
     ...extra?.(vendor.url),

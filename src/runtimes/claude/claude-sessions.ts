@@ -12,7 +12,7 @@ import { ServiceError } from '../../protocol/errors.js'
 import type { SessionType } from '../../protocol/session.js'
 import type { ModelCall, ToolCall } from '../../telemetry/metrics.js'
 import { statusOfTool } from '../../telemetry/tool-status.js'
-import { OUTCOME_UNKNOWN } from '../prompt.js'
+import { NOT_BEGUN, OUTCOME_UNKNOWN } from '../prompt.js'
 import {
   type EffectClass,
   finishedAnswer,
@@ -235,8 +235,8 @@ async function closeLeftovers({ progress, journal }: Turn): Promise<void> {
     const usage = { promptTokens: 0, completionTokens: 0 }
     await journal.messageEnded({ toolCalls: [], finishReason: 'cancelled', usage, cost: 0 })
   }
-  for (const { callId, name, input } of progress.openCalls) {
-    await journal.toolEnded({ callId, name, input }, OUTCOME_UNKNOWN)
+  for (const { callId, name, input, started } of progress.openCalls) {
+    await journal.toolEnded({ callId, name, input }, started ? OUTCOME_UNKNOWN : NOT_BEGUN)
   }
 }
 

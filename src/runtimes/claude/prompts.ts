@@ -19,7 +19,10 @@ export function promptOf({ progress }: Turn): string {
   const shown = openMessage?.agent === undefined ? (openMessage?.text ?? '') : ''
   if (steps === 0 && openCalls.length === 0 && shown === '') return task
   const parts = [GO_ON, `The task was:\n${task}`]
-  if (openCalls.length > 0) parts.push(`These calls were interrupted, their outcome is unknown:\n${listOf(openCalls)}`)
+  const begun = openCalls.filter(({ started }) => started)
+  const notBegun = openCalls.filter(({ started }) => !started)
+  if (begun.length > 0) parts.push(`These calls were interrupted, their outcome is unknown:\n${listOf(begun)}`)
+  if (notBegun.length > 0) parts.push(`These calls were asked for and not made:\n${listOf(notBegun)}`)
   parts.push(...(shown === '' ? ['Go on.'] : [HALF_SAID, shown, CONTINUE]))
   return parts.join('\n\n')
 }
