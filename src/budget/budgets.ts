@@ -41,11 +41,6 @@ export interface Budgets {
    * @throws ServiceError `budget_exceeded`, `unavailable`, or the signal's reason
    */
   reserve(spender: Spender, call: BudgetedCall, signal: AbortSignal): Promise<Grant>
-  /**
-   * Counts a call that was made without asking, under a name of its own.
-   * @throws ServiceError `budget_exceeded` when nothing is left for another
-   */
-  record(spender: Spender, call: { readonly place: string; readonly attempt: string }, spent: Spent): Promise<void>
   /** @throws ServiceError `budget_exceeded` when nothing is left, `unavailable` */
   check(spender: Spender, signal: AbortSignal): Promise<void>
 }
@@ -53,6 +48,5 @@ export interface Budgets {
 /** Everything is granted and nothing counted. */
 export const unlimitedBudgets: Budgets = {
   reserve: async (_spender, { maxTokens }) => ({ maxTokens, settle: async () => undefined }),
-  record: async () => undefined,
   check: async () => undefined,
 }

@@ -96,12 +96,6 @@ export class TokenBudgets implements Budgets {
     await this.#grant(spender, nameOf(spender, { place: 'check', attempt: '' }), { want: 0, least: 1 }, signal)
   }
 
-  async record(spender: Spender, call: Place, spent: Spent): Promise<void> {
-    const { windows, at } = await this.count(spender, call, spent, await this.#options.limits.of(spender))
-    const full = windows.find(({ used, tokens }) => used >= tokens)
-    if (full) throw this.#refuse(full, 'spent', at)
-  }
-
   /** The windows that are open now. */
   async look(spender: Spender, limits: readonly Limit[]): Promise<readonly WindowState[]> {
     const name = nameOf(spender, { place: 'look', attempt: '' })

@@ -72,6 +72,8 @@ export interface PlannedCall {
   readonly promptTokens: number
   /** The longest answer that is wanted. */
   readonly maxTokens: number
+  /** Tells calls of one step apart that are made side by side; without it a call takes the place of the one before. */
+  readonly lane?: string
 }
 
 /** What the budgets grant for one model call. */
@@ -109,8 +111,7 @@ export interface Turn extends MemoryHolder {
   permit(call: ToolRequest, effect: EffectClass): Promise<ToolOutcome | undefined>
   /**
    * Reserves from the budgets of session, orchestrator and tenant what a model call may use. Waits while calls in flight
-   * hold what is left. Every model call needs one, also a summary or an attempt to continue; where a runtime asks for none
-   * because an agent calls the model itself, `journal.messageEnded` counts what it used, and ends a spent turn.
+   * hold what is left. Every model call needs one, also a summary, an attempt to continue, or what an agent asks by itself.
    * @throws ServiceError `budget_exceeded`
    */
   reserve(call: PlannedCall): Promise<Allowance>

@@ -1,10 +1,9 @@
 /**
- * The budget of one turn. A runtime that calls the model itself reserves each call; an agent that calls it on its own has
- * its messages counted as they are recorded, and is stopped at the first that asks for more than there is.
+ * The budget of one turn: names each of its calls, so that what is told twice counts once.
  */
 import { randomBytes } from 'node:crypto'
 import type { Budgets, Spender } from '../budget/budgets.js'
-import type { Allowance, Journal, PlannedCall } from '../runtimes/runtime.js'
+import type { Allowance, PlannedCall } from '../runtimes/runtime.js'
 
 const TOKEN_BYTES = 6
 
@@ -22,7 +21,6 @@ export class TurnBudget {
   /** Tells this run of the turn from one that another owner began: both may have called the model. */
   readonly #run = randomBytes(TOKEN_BYTES).toString('hex')
   #calls = 0
-  #reserves = false
 
   constructor(options: TurnBudgetOptions) {
     this.#options = options
@@ -31,50 +29,21 @@ export class TurnBudget {
   /** @throws ServiceError `budget_exceeded`, `unavailable`, or the signal's reason */
   async reserve(call: PlannedCall): Promise<Allowance> {
     const { budgets, spender, signal } = this.#options
-    this.#reserves = true
-    const grant = await budgets.reserve(spender, { ...call, ...this.#next() }, signal)
+    const { model, promptTokens, maxTokens, lane } = call
+    const grant = await budgets.reserve(spender, { model, promptTokens, maxTokens, ...this.#next(lane) }, signal)
     return { maxTokens: grant.maxTokens, settle: (usage, tools = []) => grant.settle(usage, tools) }
   }
 
-  /** @throws ServiceError `budget_exceeded`, `unavailable`, or the signal's reason */
+  /** Whether anything is left. @throws ServiceError `budget_exceeded`, `unavailable`, or the signal's reason */
   async check(): Promise<void> {
     const { budgets, spender, signal } = this.#options
     await budgets.check(spender, signal)
   }
 
-  /** The journal for the runtime. */
-  counted(journal: Journal): Journal {
-    let model = ''
-    return {
-      messageStarted: (...message) => {
-        model = message[0]
-        return journal.messageStarted(...message)
-      },
-      text: (chunk) => journal.text(chunk),
-      messageEnded: async (end) => {
-        const refusal = this.#reserves ? undefined : await this.#record(model, end)
-        await journal.messageEnded(end)
-        // A last answer stands; whoever wants to go on needs tokens for it.
-        if (refusal && end.toolCalls.length > 0) throw refusal
-      },
-      toolStarted: (...call) => journal.toolStarted(...call),
-      toolEnded: (...call) => journal.toolEnded(...call),
-    }
-  }
-
-  async #record(model: string, { usage, toolCalls }: Parameters<Journal['messageEnded']>[0]): Promise<unknown> {
-    const { budgets, spender } = this.#options
-    try {
-      await budgets.record(spender, this.#next(), { model, usage, tools: toolCalls.map(({ name }) => name) })
-      return undefined
-    } catch (refusal) {
-      return refusal
-    }
-  }
-
-  #next(): { readonly place: string; readonly attempt: string } {
+  #next(lane?: string): { readonly place: string; readonly attempt: string } {
     const { turn, steps } = this.#options
     this.#calls += 1
-    return { place: `${turn}:${steps()}`, attempt: `${this.#run}.${this.#calls}` }
+    const step = `${turn}:${steps()}`
+    return { place: lane === undefined ? step : `${step}:${lane}`, attempt: `${this.#run}.${this.#calls}` }
   }
 }

@@ -160,7 +160,7 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
       orchestratorId,
       task: command.task,
       progress,
-      journal: type === 'echo' ? journal : budget.counted(journal),
+      journal,
       workspace,
       options,
       epoch: host.claim.epoch,
@@ -218,7 +218,7 @@ function openPermission(
 const prepareWorkspace = ({ id, services }: TurnHost, restore: boolean, signal: AbortSignal): Promise<string> =>
   throughOutage(() => services.workspaces.prepare(id, restore), { signal })
 
-/** An agent is not asked before each of its calls: its task begins only where there is something left. */
+/** No process is started for a task that could ask it nothing. */
 const callsModelItself = (type: SessionType): boolean => type !== 'echo' && type !== 'llm'
 
 function openBudget({ id, tenant, writer, services: { budgets } }: TurnHost, signal: AbortSignal): TurnBudget {

@@ -13,7 +13,7 @@ import type {
   SDKUserMessage,
 } from '@anthropic-ai/claude-agent-sdk'
 import type { GuardedChild } from './child.js'
-import type { Pass } from './model-gateway.js'
+import type { ModelCalls, Pass } from './model-gateway.js'
 
 /** Somebody may have to be asked, who may take a day; a crash ends the waiting, not the hook's own clock. */
 const HOOK_TIMEOUT_S = 86_400
@@ -102,17 +102,17 @@ export class ClaudeProcess {
     return !this.#isOver && this.#closing === undefined
   }
 
-  /** From now on everything goes to this turn; `mayCall` is asked before each call of the model. */
-  listen(listener: Listener, mayCall: () => void): void {
+  /** From now on everything goes to this turn; `calls` is asked before each call of the model. */
+  listen(listener: Listener, calls: ModelCalls): void {
     this.#listener = listener
-    this.#options.pass.mayCall = mayCall
+    this.#options.pass.calls = calls
     this.#allowed.clear()
   }
 
   /** While nobody listens no tool and no model is called. */
   silence(): void {
     this.#listener = undefined
-    this.#options.pass.mayCall = undefined
+    this.#options.pass.calls = undefined
     this.#allowed.clear()
   }
 

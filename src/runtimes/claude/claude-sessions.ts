@@ -22,6 +22,7 @@ import {
   type Turn,
 } from '../runtime.js'
 import type { Supervisor } from '../tools/supervisor.js'
+import { BudgetedCalls } from './budgeted-calls.js'
 import { spawnGuarded } from './child.js'
 import { ClaudeProcess } from './claude-process.js'
 import { environment, openHome, type ProcessHome } from './environment.js'
@@ -125,15 +126,21 @@ export class ClaudeSessions {
 
   async #work(turn: Turn, process: ClaudeProcess, recorder: TurnRecorder): Promise<string> {
     const { signal } = turn
+    const calls = new BudgetedCalls(turn)
     const onAbort = () => recorder.close(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
     try {
       await closeLeftovers(turn)
       signal.throwIfAborted()
       turn.beforeEffect()
-      process.listen(recorder, () => turn.beforeEffect())
+      process.listen(recorder, calls)
       process.say(promptOf(turn), randomUUID())
-      return await recorder.done
+      const output = await recorder.done
+      if (calls.refusal) throw calls.refusal
+      return output
+    } catch (error) {
+      // Claude Code says in words of its own that a call was refused.
+      throw signal.aborted ? error : (calls.refusal ?? error)
     } finally {
       signal.removeEventListener('abort', onAbort)
     }

@@ -17,11 +17,27 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream'
+import type { Usage } from '../../models/model.js'
+import { ServiceError } from '../../protocol/errors.js'
+import { textSize } from '../prompt-size.js'
+import type { Allowance, PlannedCall } from '../runtime.js'
+import { MeteredAnswer } from './metered-answer.js'
 
 /** What Claude Code asks: an answer, and how many tokens a request has. */
-const PATHS: ReadonlySet<string> = new Set(['/v1/messages', '/v1/messages/count_tokens'])
+const MESSAGES = '/v1/messages'
+const PATHS: ReadonlySet<string> = new Set([MESSAGES, '/v1/messages/count_tokens'])
+/** The vendor takes no more either. */
+const MAX_BODY_BYTES = 32 * 1_048_576
+const NOTHING: Usage = { promptTokens: 0, completionTokens: 0 }
+/** Of a question that costs nothing. */
+const UNCOUNTED: Allowance = { maxTokens: 0, settle: async () => undefined }
+/** What the call has used is read from the answer. */
+const READABLE = { 'accept-encoding': 'identity' } as const
 /** Of our own hop, or replaced by us. */
-const NOT_FORWARDED: ReadonlySet<string> = new Set(['host', 'connection', 'x-api-key', 'authorization', 'keep-alive'])
+const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  ...['host', 'connection', 'x-api-key', 'authorization', 'keep-alive'],
+  ...['content-length', 'transfer-encoding', 'expect'],
+])
 
 export interface GatewayOptions {
   /** Where the vendor is, such as https://api.anthropic.com. */
@@ -34,8 +50,16 @@ export interface GatewayOptions {
 export interface Pass {
   /** What the process holds as its API key. */
   readonly key: string
-  /** Asked before each call, and throws when there may be none; no call passes while it is undefined. */
-  mayCall: (() => void) | undefined
+  /** No call passes while it is undefined. */
+  calls: ModelCalls | undefined
+}
+
+/** Asked before each call. */
+export interface ModelCalls {
+  /** Throws when there may be none at this moment. */
+  mayCall(): void
+  /** @throws ServiceError `budget_exceeded` */
+  reserve(call: PlannedCall): Promise<Allowance>
 }
 
 export class ModelGateway {
@@ -64,7 +88,7 @@ export class ModelGateway {
   }
 
   issuePass(): Pass {
-    const pass: Pass = { key: `pass-${randomUUID()}`, mayCall: undefined }
+    const pass: Pass = { key: `pass-${randomUUID()}`, calls: undefined }
     this.#passes.set(pass.key, pass)
     return pass
   }
@@ -88,42 +112,80 @@ export class ModelGateway {
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const path = (request.url ?? '').split('?')[0] ?? ''
-    const refusal =
-      request.method === 'POST' && PATHS.has(path) ? this.#refusalOf(request) : refused(404, 'nothing is here')
+    const calls = this.#passes.get(keyOf(request))?.calls
+    if (request.method !== 'POST' || !PATHS.has(path)) refuse(response, refused(404, 'nothing is here'))
+    else if (!calls) refuse(response, refused(403, 'no task is running'))
+    // A request that breaks off has nobody left to answer.
+    else this.#carryOut(request, response, calls, path === MESSAGES).catch(() => response.destroy())
+  }
+
+  async #carryOut(request: IncomingMessage, response: ServerResponse, calls: ModelCalls, counts: boolean) {
+    const body = await bodyOf(request)
+    if (body === undefined) return refuse(response, refused(413, 'the request is too large'))
+    const allowance = counts ? await allowed(calls, body) : UNCOUNTED
+    if ('status' in allowance) return refuse(response, allowance)
+    const refusal = mayCallNow(calls)
+    if (!refusal && !response.destroyed) return this.#forward(request, response, body, allowance)
+    await allowance.settle(NOTHING)
     if (refusal) refuse(response, refusal)
-    else this.#forward(request, response)
   }
 
-  #refusalOf(request: IncomingMessage): Refusal | undefined {
-    const pass = this.#passes.get(keyOf(request))
-    if (!pass?.mayCall) return refused(403, 'no task is running')
-    try {
-      pass.mayCall()
-      return undefined
-    } catch {
-      return refused(503, 'this worker may start nothing at the moment')
-    }
-  }
-
-  #forward(request: IncomingMessage, response: ServerResponse): void {
+  #forward(request: IncomingMessage, response: ServerResponse, body: Buffer, allowance: Allowance): void {
     const { apiKey } = this.#options
     const kept = Object.entries(request.headers).filter(([name]) => !NOT_FORWARDED.has(name))
-    const headers = { ...Object.fromEntries(kept), 'x-api-key': apiKey ?? 'none' }
+    const headers = { ...Object.fromEntries(kept), ...READABLE, 'x-api-key': apiKey ?? 'none' }
+    const answered = new MeteredAnswer()
+    const settle = (usage: Usage) => void allowance.settle(usage, answered.tools)
     const path = `${this.#upstream.pathname.replace(/\/$/, '')}${request.url}`
     const send = this.#isSecure ? httpsRequest : httpRequest
     const upstream = send({ ...target(this.#upstream), method: 'POST', path, headers, agent: this.#agent })
     upstream.on('response', (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
       // A stream that breaks on one side is broken off on the other, which Claude Code or the vendor notices.
-      pipeline(answer, response, () => undefined)
+      pipeline(answer, answered, response, () => settle(answered.usage))
     })
     upstream.on('error', (error) => {
+      settle(NOTHING)
       if (response.headersSent) response.destroy()
       else refuse(response, refused(502, `the vendor cannot be reached: ${error.message}`))
     })
     response.on('close', () => upstream.destroy())
-    pipeline(request, upstream, () => undefined)
+    upstream.end(body)
   }
+}
+
+/** What the call of this request may use, or why it may not be made. */
+async function allowed(calls: ModelCalls, body: Buffer): Promise<Allowance | Refusal> {
+  const text = body.toString('utf8')
+  const model = /"model"\s*:\s*"([^"]{1,256})"/.exec(text)?.[1] ?? 'unknown'
+  const maxTokens = Number(/"max_tokens"\s*:\s*(\d{1,9})/.exec(text)?.[1] ?? 0)
+  try {
+    return await calls.reserve({ model, promptTokens: textSize(text), maxTokens })
+  } catch (error) {
+    // Not to be tried again: the turn ends with it.
+    if (error instanceof ServiceError) return refused(403, error.message)
+    return refused(503, 'this worker may start nothing at the moment')
+  }
+}
+
+function mayCallNow(calls: ModelCalls): Refusal | undefined {
+  try {
+    calls.mayCall()
+    return undefined
+  } catch {
+    return refused(503, 'this worker may start nothing at the moment')
+  }
+}
+
+/** Undefined for one that is too large. */
+async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size <= MAX_BODY_BYTES) chunks.push(chunk)
+  }
+  return size > MAX_BODY_BYTES ? undefined : Buffer.concat(chunks)
 }
 
 const target = ({ hostname, port }: URL) => ({

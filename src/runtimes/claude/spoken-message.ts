@@ -19,7 +19,7 @@ const FINISH: Readonly<Record<string, FinishReason>> = {
 }
 
 /** As far as vendors and their proxies fill it in. */
-interface VendorUsage {
+export interface VendorUsage {
   readonly input_tokens?: number | null
   readonly output_tokens?: number | null
   readonly cache_creation_input_tokens?: number | null

@@ -143,21 +143,6 @@ test('what is settled is in the ledger, once, with its cost and the tools that i
   expect(rows[0]).toMatchObject({ promptTokens: 70, cachedTokens: 20, completionTokens: 30, cost: 0.7 })
 })
 
-test('calls that were made without asking count, and are told when nothing is left', async () => {
-  const { budgets, rows } = fixture()
-  const spent = (tokens: number) => ({ model: 'claude', usage: used(tokens), tools: [] })
-
-  await budgets.record(SPENDER, { place: '1:0', attempt: 'a' }, spent(700))
-  await expect(budgets.record(SPENDER, { place: '1:1', attempt: 'a' }, spent(700))).rejects.toMatchObject({
-    code: 'budget_exceeded',
-  })
-  await expect(budgets.record(SPENDER, { place: '1:2', attempt: 'a' }, spent(10))).rejects.toMatchObject({
-    code: 'budget_exceeded',
-  })
-
-  expect(rows).toHaveLength(3)
-})
-
 test('a count that is new to the meter begins at what the ledger says', async () => {
   const { budgets } = fixture({ ledgerSum: async () => 1_000 })
   await expect(budgets.check(SPENDER, NEVER)).rejects.toMatchObject({ code: 'budget_exceeded' })

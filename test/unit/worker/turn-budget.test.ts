@@ -1,87 +1,57 @@
 import { expect, test } from 'vitest'
-import type { BudgetedCall, Budgets, Spent } from '../../../src/budget/budgets.js'
-import { ServiceError } from '../../../src/protocol/errors.js'
-import type { Journal } from '../../../src/runtimes/runtime.js'
+import type { BudgetedCall, Budgets, Spender } from '../../../src/budget/budgets.js'
 import { TurnBudget } from '../../../src/worker/turn-budget.js'
 
 const SPENDER = { tenant: 'acme', orchestratorId: 'orch', sessionId: 'session_000_x' }
-const USAGE = { promptTokens: 70, completionTokens: 30 }
-const CALL = { callId: 'c1', name: 'Bash', input: {} }
+const PLAN = { model: 'm', promptTokens: 1, maxTokens: 2 }
 
-function fixture({ spent = false } = {}) {
+function fixture() {
   const reserved: BudgetedCall[] = []
-  const recorded: (Spent & { readonly place: string; readonly attempt: string })[] = []
-  const entries: string[] = []
-  let steps = 2
+  const spenders = new Set<Spender>()
+  const state = { steps: 2 }
   const budgets: Budgets = {
-    reserve: async (_spender, call) => {
+    reserve: async (spender, call) => {
+      spenders.add(spender)
       reserved.push(call)
       return { maxTokens: call.maxTokens, settle: async () => undefined }
     },
-    record: async (_spender, call, what) => {
-      recorded.push({ ...call, ...what })
-      if (spent) throw new ServiceError('budget_exceeded')
+    check: async (spender) => {
+      spenders.add(spender)
     },
-    check: async () => undefined,
   }
-  const journal: Journal = {
-    messageStarted: async () => 'msg',
-    text: () => undefined,
-    messageEnded: async () => {
-      entries.push('messageEnded')
-      steps += 1
-    },
-    toolStarted: async () => undefined,
-    toolEnded: async () => undefined,
-  }
-  const open = () =>
-    new TurnBudget({ budgets, spender: SPENDER, turn: 5, steps: () => steps, signal: new AbortController().signal })
-  return { open, journal, reserved, recorded, entries }
+  const { signal } = new AbortController()
+  const open = () => new TurnBudget({ budgets, spender: SPENDER, turn: 5, steps: () => state.steps, signal })
+  return { open, reserved, spenders, state }
 }
 
-const ended = (toolCalls: readonly (typeof CALL)[]) =>
-  ({ toolCalls, finishReason: 'stop', usage: USAGE, cost: 0 }) as const
-
-test('messages of an agent that reserves nothing are counted as they are recorded', async () => {
-  const { open, journal, recorded, entries } = fixture()
-  const counted = open().counted(journal)
-
-  await counted.messageStarted('claude-sonnet-5')
-  await counted.messageEnded(ended([CALL]))
-  await counted.messageEnded(ended([]))
-
-  expect(recorded.map(({ place }) => place)).toEqual(['5:2', '5:3'])
-  expect(recorded[0]).toMatchObject({ model: 'claude-sonnet-5', usage: USAGE, tools: ['Bash'] })
-  expect(entries).toHaveLength(2)
-})
-
-test('an agent that has spent its budget is stopped where it asks for more, and a last answer stands', async () => {
-  const { open, journal, entries } = fixture({ spent: true })
-  const counted = open().counted(journal)
-
-  await counted.messageEnded(ended([]))
-  await expect(counted.messageEnded(ended([CALL]))).rejects.toMatchObject({ code: 'budget_exceeded' })
-
-  expect(entries).toHaveLength(2)
-})
-
-test('a runtime that reserves its calls is not counted twice', async () => {
-  const { open, journal, recorded, reserved } = fixture()
+test('a call is named by its turn and step, and takes the place of the one before in the same step', async () => {
+  const { open, reserved, state, spenders } = fixture()
   const budget = open()
 
-  await budget.reserve({ model: 'm', promptTokens: 1, maxTokens: 2 })
-  await budget.counted(journal).messageEnded(ended([CALL]))
+  await budget.check()
+  await budget.reserve(PLAN)
+  await budget.reserve(PLAN)
+  state.steps = 3
+  await budget.reserve(PLAN)
 
-  expect(reserved).toHaveLength(1)
-  expect(recorded).toEqual([])
+  expect(reserved.map(({ place }) => place)).toEqual(['5:2', '5:2', '5:3'])
+  expect([...spenders]).toEqual([SPENDER])
 })
 
-test('each call has a name of its own, also in the same step and in another run of the turn', async () => {
+test('calls that are made side by side have places of their own', async () => {
+  const { open, reserved } = fixture()
+  const budget = open()
+
+  await Promise.all([budget.reserve({ ...PLAN, lane: 'a' }), budget.reserve({ ...PLAN, lane: 'b' })])
+
+  expect(reserved.map(({ place }) => place)).toEqual(['5:2:a', '5:2:b'])
+})
+
+test('each attempt has a name of its own, also in another run of the turn', async () => {
   const { open, reserved } = fixture()
   const [first, second] = [open(), open()]
 
-  for (const budget of [first, first, second]) await budget.reserve({ model: 'm', promptTokens: 1, maxTokens: 2 })
+  for (const budget of [first, first, second]) await budget.reserve(PLAN)
 
-  expect(new Set(reserved.map(({ place }) => place))).toEqual(new Set(['5:2']))
   expect(new Set(reserved.map(({ attempt }) => attempt)).size).toBe(3)
 })
