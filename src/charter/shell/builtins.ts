@@ -1,14 +1,16 @@
 /**
  * Builtins of the shell, and programs that only print.
  */
-import { ANY, type Field, headOf, joined, NAME, shown, splitWords, textOf } from './field.js'
+import { headOf, joined, shown, textOf } from './field.js'
 import type { Invocation, Program, Programs } from './host.js'
 import { operandsOf } from './options.js'
 import { touch } from './paths.js'
+import { echo, printf } from './printing.js'
 import { ENDLESS_STREAM, NOTHING, ONE_NAME, type Stream, textStream, UNKNOWN } from './stream.js'
-import { assignText, checkVariable } from './variables.js'
+import { assignText } from './variables.js'
 
 const nothing: Program = () => NOTHING
+
 const oneName: Program = () => ONE_NAME
 
 function cd({ shell, args, scope }: Invocation): Stream {
@@ -101,77 +103,6 @@ function alias({ shell, args, scope }: Invocation): Stream {
     else scope.aliases.set(match[1] ?? '', text.slice(match[0].length))
   }
   return NOTHING
-}
-
-function echo({ args }: Invocation): Stream {
-  const end = args.findIndex((arg) => !/^-[neE]+$/.test(textOf(arg) ?? ''))
-  const options = args.slice(0, end < 0 ? args.length : end).map((option) => headOf(option))
-  const words = args.slice(options.length).flatMap((arg, index): Field[] => (index === 0 ? [arg] : [[' '], arg]))
-  const line = joined(...words, [options.some((option) => option.includes('n')) ? '' : '\n'])
-  const escapes = options.some((option) => option.includes('e'))
-  return textStream(escapes ? line.map((piece) => (typeof piece === 'string' ? unescaped(piece) : piece)) : line)
-}
-
-/** The usual formats; what is formatted any other way is not known. */
-function printf({ shell, args, scope }: Invocation): Stream {
-  if (textOf(args[0]) === '-v') {
-    const name = textOf(args[1])
-    if (name !== undefined) {
-      scope.variables.set(name, 'unknown')
-      checkVariable(shell, name, ANY, scope)
-    }
-    return NOTHING
-  }
-  const [format, ...values] = operandsOf(args, [], true)
-  const text = textOf(format)
-  if (text === undefined) return UNKNOWN
-  const slots = [...text.matchAll(/%(.)/g)].filter(([, kind]) => kind !== '%').length
-  let output: Field = []
-  let left = values
-  do {
-    output = joined(output, formatted(text, left))
-    left = left.slice(Math.max(slots, 1))
-  } while (slots > 0 && left.length > 0)
-  return textStream(output)
-}
-
-function formatted(format: string, values: readonly Field[]): Field {
-  let next = 0
-  const pieces = format.split(/(%[^a-zA-Z%]*[a-zA-Z%])/).map((piece): Field => {
-    if (!piece.startsWith('%') || piece.length < 2) return [unescaped(piece)]
-    if (piece === '%%') return ['%']
-    const value = values[next++] ?? []
-    if (piece === '%s') return value
-    if (piece === '%b') return value.map((part) => (typeof part === 'string' ? unescaped(part) : part))
-    return /[dixXuofeg]$/.test(piece) ? NAME : ANY
-  })
-  return joined(...pieces)
-}
-
-const NAMED: Readonly<Record<string, string>> = {
-  n: '\n',
-  t: '\t',
-  r: '\r',
-  '\\': '\\',
-  a: '\x07',
-  b: '\b',
-  e: '\x1b',
-  f: '\f',
-  v: '\v',
-  '"': '"',
-  "'": "'",
-}
-
-/** Backslash sequences as `echo -e` and `printf` read them. */
-export function unescaped(text: string): string {
-  return text.replace(
-    /\\(x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|0?([0-7]{1,3})|(.))/g,
-    (whole, _all, hex?: string, unicode?: string, octal?: string, named?: string) => {
-      if (hex ?? unicode) return String.fromCodePoint(Number.parseInt(hex ?? unicode ?? '0', 16))
-      if (octal !== undefined) return String.fromCodePoint(Number.parseInt(octal, 8))
-      return NAMED[named ?? ''] ?? whole
-    },
-  )
 }
 
 const pwd: Program = ({ scope }) =>
@@ -289,18 +220,4 @@ export const BUILTINS: Programs = {
     scope.aliases.clear()
     return NOTHING
   },
-}
-
-/** Words of what stands in a stream, for programs that take their arguments from there. */
-export function wordsOf(stream: Stream): readonly Field[] | undefined {
-  if (stream.kind === 'none') return []
-  if (stream.kind === 'paths') return stream.fields
-  return stream.kind === 'text' ? splitWords(stream.text) : undefined
-}
-
-/** The same for programs that take a line at a time. */
-export function linesOf(stream: Stream): readonly Field[] | undefined {
-  if (stream.kind !== 'text') return wordsOf(stream)
-  const text = textOf(stream.text)
-  return text === undefined ? undefined : text.split('\n').flatMap((line): Field[] => (line === '' ? [] : [[line]]))
 }

@@ -77,3 +77,6 @@ export const withGlobs = (field: Field): Field =>
         .flatMap((text, index): Piece[] => (index > 0 ? [{ hole: 'glob' }, text] : [text]))
     }),
   )
+
+/** Every argument, for people. */
+export const shownAll = (fields: readonly Field[]): string[] => fields.map((field) => shown(field))

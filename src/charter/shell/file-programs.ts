@@ -1,9 +1,9 @@
 /**
  * Programs that read, write and delete files.
  */
-import { forbidden } from '../actions.js'
 import { type Field, headOf, joined, shown, textOf } from './field.js'
-import type { Invocation, Program, Programs } from './host.js'
+import { named, type Program, type Programs } from './host.js'
+import { COUNTED, on } from './operands.js'
 import { hasOption, operandsOf, valuesOf } from './options.js'
 import { type Touch, touch } from './paths.js'
 import { contentOf, noteWritten } from './redirection.js'
@@ -11,19 +11,8 @@ import { after, ENDLESS_STREAM, NOTHING, type Stream, textStream, UNKNOWN } from
 
 /** A file as large as this fills most disks that an agent is given. */
 const HUGE_BYTES = 10 * 1024 ** 3
+
 const ENDLESS = /^\/dev\/(zero|full|random|urandom)$/
-
-/** Touches all operands; `skip` leaves out leading ones that are no paths. */
-const on =
-  (how: Touch, valued: readonly string[] = [], skip = 0): Program =>
-  (call) => {
-    const operands = operandsOf(call.args, valued).slice(skip)
-    for (const operand of operands) touch(call.shell, how, operand, call.scope)
-    return operands.length === 0 ? passing(call.stdin) : UNKNOWN
-  }
-
-/** What a filter lets through: of paths, paths. */
-const passing = (stream: Stream): Stream => (stream.kind === 'paths' ? stream : UNKNOWN)
 
 const cat: Program = (call) => {
   const { shell, scope, stdin } = call
@@ -115,60 +104,6 @@ const change: Program = ({ shell, args, scope, name }) => {
   return NOTHING
 }
 
-const find: Program = (call) => {
-  const { shell, args, scope } = call
-  const first = args.findIndex((arg) => /^[-(!]/.test(headOf(arg)) && !/^-([HLP]|O\d|D)$/.test(headOf(arg)))
-  const given = operandsOf(first < 0 ? args : args.slice(0, first))
-  const roots = given.length > 0 ? given : [['.']]
-  const tests = first < 0 ? [] : args.slice(first)
-  for (const root of roots) touch(shell, 'list', root, scope)
-  const isNarrow = tests.some((arg) =>
-    /^-i?(name|path|regex|wholename|lname)$|^-(newer|mtime|size|empty)/.test(headOf(arg)),
-  )
-  const found = roots.map(
-    (root): Field => (isNarrow ? joined(root, ['/', { hole: 'below' }]) : joined(root, ['/', { hole: 'below' }])),
-  )
-  tests.forEach((arg, index) => {
-    const test = textOf(arg)
-    if (test === '-delete') for (const root of roots) findDelete(call, root, isNarrow)
-    else if (/^-(exec|execdir|ok|okdir)$/.test(test ?? ''))
-      findExec(call, tests.slice(index + 1), roots, found, isNarrow)
-    else if (/^-f(print|print0|printf|ls)$/.test(test ?? '')) touch(shell, 'write', tests[index + 1] ?? [], scope)
-  })
-  return { kind: 'paths', fields: found }
-}
-
-/** Without a filter everything goes, so it counts as the root itself. */
-function findDelete({ shell, scope }: Invocation, root: Field, isNarrow: boolean): void {
-  touch(shell, isNarrow ? 'delete' : 'delete-all', root, scope)
-}
-
-function findExec(
-  call: Invocation,
-  rest: readonly Field[],
-  roots: readonly Field[],
-  found: readonly Field[],
-  isNarrow: boolean,
-): void {
-  const end = rest.findIndex((arg) => ['', ';', '+'].includes(textOf(arg) ?? 'x') && textOf(arg) !== '')
-  const command = end < 0 ? rest : rest.slice(0, end)
-  const replacements = isNarrow ? found : [...found, ...roots]
-  for (const path of replacements) {
-    const argv = command.map((arg): Field => substitutedIn(arg, '{}', path))
-    call.shell.invoke(argv, call.scope.clone(), NOTHING)
-  }
-}
-
-/** Puts `value` where `mark` stands. */
-export function substitutedIn(field: Field, mark: string, value: Field): Field {
-  return joined(
-    ...field.map((piece): Field => {
-      if (typeof piece !== 'string' || !piece.includes(mark)) return [piece]
-      return joined(...piece.split(mark).flatMap((part, index): Field[] => (index > 0 ? [value, [part]] : [[part]])))
-    }),
-  )
-}
-
 const dd: Program = ({ shell, args, scope }) => {
   const value = (key: string): Field | undefined => {
     const arg = args.find((each) => headOf(each).startsWith(`${key}=`))
@@ -218,124 +153,6 @@ const tee: Program = ({ shell, args, scope, stdin }) => {
   return stdin
 }
 
-const sed: Program = ({ shell, args, scope, stdin }) => {
-  const scripts = valuesOf(args, ['-e', '--expression'])
-  const operands = operandsOf(args, ['-e', '-f', '-l', '--expression', '--file'])
-  const fromFile = valuesOf(args, ['-f', '--file']).length > 0
-  const all = scripts.length > 0 || fromFile ? scripts : operands.slice(0, 1)
-  for (const script of all) checkSedScript({ shell, scope }, script)
-  const files = scripts.length > 0 || fromFile ? operands : operands.slice(1)
-  const inPlace = args.some((arg) => /^(-[nEersuz]*i|--in-place)/.test(headOf(arg)))
-  for (const file of files) touch(shell, inPlace ? 'write' : 'read', file, scope)
-  return files.length === 0 && stdin.kind === 'none' ? NOTHING : UNKNOWN
-}
-
-/** GNU sed runs commands (`e`) and writes files (`w`). */
-function checkSedScript({ shell, scope }: Pick<Invocation, 'shell' | 'scope'>, script: Field): void {
-  const text = shown(script)
-  if (/(^|[;{}\n])\s*[\d$,/!~a-z]*\s*e(\s|$)/.test(text) || substitutionFlags(text).includes('e')) {
-    shell.unresolved(`lets sed run commands: ${text}`)
-  }
-  const file = /(?:^|[;{}\n/])\s*[\d$,]*w\s+([^;}\n]+)/.exec(text)?.[1]
-  if (file !== undefined) touch(shell, 'write', [file.trim()], scope)
-}
-
-/** Flags of every `s/…/…/`, whatever stands for the slash. */
-function substitutionFlags(script: string): string {
-  const found = script.matchAll(/s([^\w\s\\])(?:\\.|(?!\1)[^\\])*\1(?:\\.|(?!\1)[^\\])*\1([a-zA-Z0-9]*)/gs)
-  return [...found].map(([, , flags]) => flags).join('')
-}
-
-const archive: Program = (call) => {
-  const { shell, args, scope, name } = call
-  const text = args.map((arg) => shown(arg)).join(' ')
-  if (/--(to-command|checkpoint-action|use-compress-program|rsh-command|info-script)|(^|\s)-I\s|\s-TT\s/.test(text)) {
-    shell.unresolved(`lets ${name} run a command`)
-  }
-  for (const target of valuesOf(args, ['-C', '--directory', '-d', '-f', '--file'])) touch(shell, 'write', target, scope)
-  const creates =
-    name === 'zip' || hasOption(args.slice(0, 1), '-c') || /^[a-z]*c/.test(text) || hasOption(args, '--create')
-  for (const operand of operandsOf(args, ['-f', '-C', '-d', '--file', '--directory', '--exclude'])) {
-    touch(shell, creates ? 'read-all' : 'list', operand, scope)
-    if (creates && name !== 'zip') continue
-    if (shell.places.resolve(operand, scope.directories).some((place) => shell.places.zoneOf(place) === 'secret'))
-      touch(shell, 'read', operand, scope)
-  }
-  const lists =
-    /^-?[a-zA-Z]*t/.test(text) || name === 'unzip' ? hasOption(args, '-t', '-l', '--list') || /^t/.test(text) : false
-  const isElsewhere = valuesOf(args, ['-C', '--directory', '-d']).length > 0
-  if (!creates && !lists && !isElsewhere) touch(shell, 'write', ['.'], scope)
-  if (hasOption(args, '-P', '--absolute-names')) shell.report('outside.write', 'unpacks to absolute paths')
-  return UNKNOWN
-}
-
-const rsync: Program = (call) => {
-  const { shell, args, scope, stdin } = call
-  for (const line of valuesOf(args, ['-e', '--rsh', '--rsync-path'])) {
-    const text = textOf(line)
-    if (text === undefined) shell.unresolved('lets rsync run a command that is only known then')
-    else shell.runText(text, scope.clone(), stdin)
-  }
-  if (
-    valuesOf(args, ['-o', '-S']).some(
-      (option) => call.name === 'scp' && !/^(StrictHost|User|Port|Identity|Batch)/i.test(headOf(option)),
-    )
-  ) {
-    shell.unresolved('lets scp run a program for its connection')
-  }
-  const operands = operandsOf(args, ['-e', '--rsh', '--exclude', '--include', '--rsync-path', '--exclude-from'])
-  const target = operands.at(-1)
-  if (operands.some((operand) => /^[\w.@-]+:/.test(headOf(operand))))
-    shell.report('network.send', 'copies files between machines')
-  for (const source of operands.slice(0, -1)) if (!isRemote(source)) touch(shell, 'read-all', source, scope)
-  if (target && !isRemote(target)) {
-    touch(
-      shell,
-      hasOption(args, '--delete', '--delete-after', '--delete-before', '--remove-source-files')
-        ? 'delete-all'
-        : 'write',
-      target,
-      scope,
-    )
-  }
-  return UNKNOWN
-}
-
-const isRemote = (field: Field): boolean => /^[\w.@-]+:/.test(headOf(field)) || headOf(field).startsWith('rsync://')
-
-/** Names of the files in which something was found. */
-const grep: Program = ({ shell, args, scope, name, stdin }) => {
-  const valued = [
-    '-e',
-    '-f',
-    '-m',
-    '-A',
-    '-B',
-    '-C',
-    '-t',
-    '-T',
-    '-g',
-    '--include',
-    '--exclude',
-    '--exclude-dir',
-    '--regexp',
-    '--glob',
-    '--type',
-  ]
-  const isRecursive = hasOption(args, '-r', '-R', '--recursive') || ['rg', 'ag', 'ack'].includes(name)
-  const givesPattern = valuesOf(args, ['-e', '-f', '--regexp', '--file']).length > 0
-  const files = operandsOf(args, valued).slice(givesPattern ? 0 : 1)
-  for (const file of files) touch(shell, isRecursive ? 'read-all' : 'read', file, scope)
-  for (const file of valuesOf(args, ['-f', '--file'])) touch(shell, 'read', file, scope)
-  if (files.length === 0 && !isRecursive) return passing(stdin)
-  if (!hasOption(args, '-l', '-L', '--files-with-matches')) return UNKNOWN
-  const roots = files.length > 0 ? files : [['.']]
-  return {
-    kind: 'paths',
-    fields: roots.map((root): Field => (isRecursive ? joined(root, ['/', { hole: 'below' }]) : root)),
-  }
-}
-
 const ls: Program = ({ shell, args, scope }) => {
   for (const operand of operandsOf(args, ['-I', '-w', '-T'])) touch(shell, 'list', operand, scope)
   if (hasOption(args, '-l', '-s', '-i')) return UNKNOWN
@@ -346,142 +163,23 @@ const ls: Program = ({ shell, args, scope }) => {
   return { kind: 'paths', fields: areFiles ? operands : [[{ hole: 'glob' }]] }
 }
 
-const decode: Program = ({ shell, args, scope, stdin, name }) => {
-  for (const operand of operandsOf(args, ['-w'])) touch(shell, 'read', operand, scope)
-  const text = stdin.kind === 'text' ? textOf(stdin.text) : undefined
-  if (text === undefined || !hasOption(args, '-d', '-D', '--decode')) return UNKNOWN
-  return name === 'base64' ? textStream(Buffer.from(text, 'base64').toString('utf8')) : UNKNOWN
-}
-
-const xxd: Program = (call) => {
-  const { shell, args, scope, stdin } = call
-  const [, output] = operandsOf(args, ['-l', '-s', '-c', '-g'])
-  on('read', ['-l', '-s', '-c', '-g'])(call)
-  if (output) touch(shell, 'write', output, scope)
-  const text = stdin.kind === 'text' ? textOf(stdin.text) : undefined
-  const isPlain = hasOption(args, '-r') && hasOption(args, '-p')
-  return text !== undefined && isPlain
-    ? textStream(Buffer.from(text.replace(/\s/g, ''), 'hex').toString('utf8'))
-    : UNKNOWN
-}
-
-const awk: Program = ({ shell, args, scope }) => {
-  const files = valuesOf(args, ['-f', '--file', '-E'])
-  const operands = operandsOf(args, ['-f', '-F', '-v', '-i', '-E', '--file', '--assign'])
-  for (const program of files.length > 0 ? [] : operands.slice(0, 1)) {
-    const text = shown(program)
-    if (/system\s*\(|\|\s*"|"\s*\|\s*&?\s*getline|\|&|\|\s*getline|@load/.test(text)) {
-      shell.unresolved('lets awk run commands')
-      for (const [, line] of text.matchAll(/"((?:[^"\\]|\\.)*)"/g)) {
-        const inside = forbidden(shell.foundIn((other) => other.runText(line ?? '', scope.clone(), NOTHING)))
-        if (inside) shell.report(inside.class, inside.what)
-      }
-    }
-    for (const [, file] of text.matchAll(/>\s*"([^"]+)"/g)) touch(shell, 'write', [file ?? ''], scope)
-    if (/print[^;}]*>\s*[^"\s]/.test(text) && !/[=!<>]=?\s*\d/.test(text)) shell.unresolved('lets awk write to files')
-  }
-  for (const file of [...files, ...operands.slice(files.length > 0 ? 0 : 1)]) {
-    if (!/^\w+=/.test(headOf(file))) touch(shell, 'read', file, scope)
-  }
-  return UNKNOWN
-}
-
-const sortOf: Program = (call) => {
-  for (const target of valuesOf(call.args, ['-o', '--output'])) touch(call.shell, 'write', target, call.scope)
-  if (call.args.some((arg) => headOf(arg).startsWith('--compress-program')))
-    call.shell.unresolved('lets sort run a program')
-  return on('read', ['-k', '-t', '-o', '-S', '-T'])(call)
-}
-
-const COUNTED = ['-n', '-c', '-s', '-f', '-d', '-w', '-b', '-k', '-t', '-l', '-N', '-j', '-A', '-i', '-m']
-const names = (program: Program, ...list: readonly string[]): Programs =>
-  Object.fromEntries(list.map((name) => [name, program]))
-
 export const FILE_PROGRAMS: Programs = {
-  ...names(
+  ...named(
     on('read', COUNTED),
-    'head',
-    'tail',
-    'less',
-    'more',
-    'most',
-    'bat',
-    'nl',
-    'tac',
-    'rev',
-    'od',
-    'hexdump',
-    'strings',
-    'wc',
-    'cut',
-    'uniq',
-    'column',
-    'fold',
-    'fmt',
-    'pr',
-    'expand',
-    'unexpand',
-    'comm',
-    'paste',
-    'join',
-    'diff',
-    'cmp',
-    'sdiff',
-    'colordiff',
-    'md5sum',
-    'sha1sum',
-    'sha256sum',
-    'sha512sum',
-    'shasum',
-    'cksum',
-    'sum',
-    'iconv',
-    'xmllint',
-    'dos2unix',
-    'unix2dos',
-    'source-highlight',
-    'zcat',
-    'bzcat',
-    'xzcat',
-    'gzip',
-    'gunzip',
-    'bzip2',
-    'xz',
-    'zstd',
-    'split',
-    'csplit',
+    'head tail less more most bat nl tac rev od hexdump strings wc cut uniq column fold fmt pr expand',
+    'unexpand comm paste join diff cmp sdiff colordiff md5sum sha1sum sha256sum sha512sum shasum',
+    'cksum sum iconv xmllint dos2unix unix2dos source-highlight zcat bzcat xzcat gzip gunzip bzip2 xz',
+    'zstd split csplit',
   ),
-  ...names(on('read', [...COUNTED, '--arg', '--argjson', '--indent'], 1), 'jq', 'yq'),
-  ...names(
+  ...named(on('read', [...COUNTED, '--arg', '--argjson', '--indent'], 1), 'jq yq'),
+  ...named(
     on('list', ['-L', '-I', '-P', '-d', '-c', '-f', '--format', '--max-depth']),
-    'stat',
-    'file',
-    'du',
-    'df',
-    'tree',
-    'readlink',
-    'realpath',
-    'exa',
-    'eza',
-    'lsattr',
-    'getfacl',
-    'namei',
+    'stat file du df tree readlink realpath exa eza lsattr getfacl namei',
   ),
-  ...names(
-    on('write', ['-m', '--mode', '-d', '-t', '-r', '--date', '--reference']),
-    'mkdir',
-    'touch',
-    'mkfifo',
-    'mknod',
-    'patch',
-  ),
-  ...names(remove, 'rm', 'unlink', 'rmdir', 'shred', 'srm', 'wipe', 'rimraf', 'trash', 'del'),
-  ...names(change, 'chmod', 'chown', 'chgrp', 'setfacl', 'chattr', 'setcap'),
-  ...names(grep, 'grep', 'egrep', 'fgrep', 'zgrep', 'rg', 'ag', 'ack'),
-  ...names(archive, 'tar', 'bsdtar', 'zip', 'unzip', '7z', 'cpio'),
-  ...names(awk, 'awk', 'gawk', 'mawk', 'nawk'),
-  ...names(resize, 'truncate', 'fallocate'),
-  ...names(decode, 'base64', 'base32'),
+  ...named(on('write', ['-m', '--mode', '-d', '-t', '-r', '--date', '--reference']), 'mkdir touch mkfifo mknod patch'),
+  ...named(remove, 'rm unlink rmdir shred srm wipe rimraf trash del'),
+  ...named(change, 'chmod chown chgrp setfacl chattr setcap'),
+  ...named(resize, 'truncate fallocate'),
   ...{
     cat,
     cp,
@@ -489,18 +187,11 @@ export const FILE_PROGRAMS: Programs = {
     install: copy(['read']),
     ln: link,
     link,
-    find,
     dd,
     tee,
-    sed,
-    gsed: sed,
-    rsync,
     ls,
     dir: ls,
-    xxd,
-    sort: sortOf,
   },
-  scp: rsync,
   dirname: ({ args }) => {
     const text = textOf(args[0])
     return text === undefined

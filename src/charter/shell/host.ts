@@ -40,3 +40,7 @@ export interface Invocation {
 export type Program = (call: Invocation) => Stream | undefined
 
 export type Programs = Readonly<Record<string, Program>>
+
+/** One program under many names, each list separated by spaces. */
+export const named = (program: Program, ...lists: readonly string[]): Programs =>
+  Object.fromEntries(lists.flatMap((list) => list.split(' ')).map((name) => [name, program]))

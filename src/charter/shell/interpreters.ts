@@ -3,7 +3,7 @@
  */
 import { codeConcern } from './code.js'
 import { ANY, type Field, headOf, shown, textOf } from './field.js'
-import type { Invocation, Program, Programs } from './host.js'
+import { type Invocation, named, type Program, type Programs } from './host.js'
 import { operandsOf, valuesOf } from './options.js'
 import { touch } from './paths.js'
 import { contentOf } from './redirection.js'
@@ -153,49 +153,21 @@ const editor: Program = ({ shell, args, scope, name }) => {
   return UNKNOWN
 }
 
-const names = (program: Program, ...list: readonly string[]): Programs =>
-  Object.fromEntries(list.map((name) => [name, program]))
-
 export const INTERPRETERS: Programs = {
-  ...names(shellProgram, 'sh', 'bash', 'dash', 'ash', 'zsh', 'ksh', 'mksh', 'rbash', 'fish', 'csh', 'tcsh', 'pwsh'),
-  ...names(source, 'source', '.'),
-  ...names(
-    language(['-c'], ['-W', '-X', '-m']),
-    'python',
-    'python2',
-    'python3',
-    'python3.11',
-    'python3.12',
-    'python3.13',
-    'pypy',
-    'pypy3',
-  ),
-  ...names(language(['-e', '-E'], ['-I', '-M']), 'perl', 'raku'),
-  ...names(
+  ...named(shellProgram, 'sh bash dash ash zsh ksh mksh rbash fish csh tcsh pwsh'),
+  ...named(source, 'source .'),
+  ...named(language(['-c'], ['-W', '-X', '-m']), 'python python2 python3 python3.11 python3.12 python3.13 pypy pypy3'),
+  ...named(language(['-e', '-E'], ['-I', '-M']), 'perl raku'),
+  ...named(
     language(['-e'], ['-r', '-I']),
-    'ruby',
-    'lua',
-    'luajit',
-    'julia',
-    'Rscript',
-    'elixir',
-    'erl',
-    'groovy',
-    'scala',
-    'guile',
-    'swipl',
-    'osascript',
+    'ruby lua luajit julia Rscript elixir erl groovy scala guile swipl osascript',
   ),
-  ...names(
+  ...named(
     language(['-e', '-p', '--eval', '--print'], ['-r', '--require', '--import', '--loader', '--test-reporter']),
-    'node',
-    'nodejs',
-    'bun',
-    'tsx',
-    'ts-node',
+    'node nodejs bun tsx ts-node',
   ),
-  ...names(language(['-r', '-R', '-B'], ['-S', '-t', '-d']), 'php'),
-  ...names(language(['eval'], []), 'deno'),
-  ...names(language([], []), 'tclsh', 'wish', 'octave'),
-  ...names(editor, 'vi', 'vim', 'nvim', 'ex', 'ed', 'emacs', 'gdb', 'lldb', 'nano'),
+  ...named(language(['-r', '-R', '-B'], ['-S', '-t', '-d']), 'php'),
+  ...named(language(['eval'], []), 'deno'),
+  ...named(language([], []), 'tclsh wish octave'),
+  ...named(editor, 'vi vim nvim ex ed emacs gdb lldb nano'),
 }

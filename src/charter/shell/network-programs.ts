@@ -2,7 +2,7 @@
  * Programs that talk to other machines.
  */
 import { type Field, headOf, shown, textOf } from './field.js'
-import type { Invocation, Program, Programs } from './host.js'
+import { type Invocation, named, type Program, type Programs } from './host.js'
 import { hasOption, operandsOf, valuesOf } from './options.js'
 import { touch } from './paths.js'
 import { noteWritten } from './redirection.js'
@@ -198,34 +198,15 @@ const mail: Program = ({ shell, name }) => {
   return UNKNOWN
 }
 
-const names = (program: Program, ...list: readonly string[]): Programs =>
-  Object.fromEntries(list.map((name) => [name, program]))
-
 export const NETWORK_PROGRAMS: Programs = {
   ...{ curl, wget },
-  ...names(curl, 'http', 'https', 'httpie', 'xh', 'aria2c', 'lynx', 'w3m', 'links', 'fetch'),
-  ...names(rawConnection, 'nc', 'ncat', 'netcat', 'socat', 'telnet', 'cryptcat', 'websocat', 'openssl-s'),
-  ...names(
+  ...named(curl, 'http https httpie xh aria2c lynx w3m links fetch'),
+  ...named(rawConnection, 'nc ncat netcat socat telnet cryptcat websocat openssl-s'),
+  ...named(
     scanner,
-    'nmap',
-    'masscan',
-    'zmap',
-    'hydra',
-    'sqlmap',
-    'nikto',
-    'tcpdump',
-    'tshark',
-    'ettercap',
-    'arpspoof',
-    'hping3',
-    'john',
-    'hashcat',
-    'msfconsole',
-    'aircrack-ng',
-    'responder',
-    'ngrok',
-    'cloudflared',
+    'nmap masscan zmap hydra sqlmap nikto tcpdump tshark ettercap arpspoof hping3 john hashcat',
+    'msfconsole aircrack-ng responder ngrok cloudflared',
   ),
-  ...names(lookup, 'dig', 'nslookup', 'host', 'ping', 'ping6', 'traceroute', 'whois'),
-  ...names(mail, 'mail', 'mailx', 'sendmail', 'mutt', 'ftp', 'lftp', 'sftp', 'tftp'),
+  ...named(lookup, 'dig nslookup host ping ping6 traceroute whois'),
+  ...named(mail, 'mail mailx sendmail mutt ftp lftp sftp tftp'),
 }

@@ -1,14 +1,12 @@
 /**
- * Tools of development and operations: packages, containers, clouds, databases, tests, and the scripts of a project.
+ * Tools of development: packages, builds, containers, tests, and the scripts of a project.
  */
 import { type Action, forbidden } from '../actions.js'
-import { type Field, headOf, shown, textOf } from './field.js'
-import type { Invocation, Program, Programs } from './host.js'
+import { headOf, shown, shownAll, textOf } from './field.js'
+import { type Invocation, named, type Program, type Programs } from './host.js'
 import { hasOption, operandsOf, valuesOf } from './options.js'
 import { touch } from './paths.js'
 import { type Stream, UNKNOWN } from './stream.js'
-
-const words = (args: readonly Field[]): string[] => args.map((arg) => shown(arg))
 
 /** What the words of an unknown program, or of a script of the project, say that it does. */
 export function projectWork({ shell, name }: Invocation, args: readonly string[]): Stream {
@@ -62,9 +60,9 @@ const packages: Program = (call) => {
       if (/^(git\+|https?:|file:)/.test(headOf(target))) shell.report('network.request', `takes ${shown(target)}`)
   } else if (text === 'config' || text === 'set-script') {
     shell.report(text === 'config' && shown(rest[0] ?? []) === 'set' ? 'outside.write' : 'code.run', `${name} ${text}`)
-    if (words(rest).some((word) => /script-shell|init-module|node-options/.test(word)))
+    if (shownAll(rest).some((word) => /script-shell|init-module|node-options/.test(word)))
       shell.unresolved(`lets ${name} run another program`)
-  } else if (verb !== '') projectWork(call, words([verb, ...rest]))
+  } else if (verb !== '') projectWork(call, shownAll([verb, ...rest]))
   return UNKNOWN
 }
 
@@ -87,7 +85,7 @@ const make: Program = (call) => {
   if (
     files.some((file) => /^(-$|\/dev\/|\/proc\/)/.test(headOf(file))) ||
     hasOption(args, '--eval') ||
-    words(args).some((word) => /^(SHELL|MAKEFLAGS|\.SHELLFLAGS)=/.test(word))
+    shownAll(args).some((word) => /^(SHELL|MAKEFLAGS|\.SHELLFLAGS)=/.test(word))
   ) {
     shell.unresolved('lets make run text that is only known then')
   }
@@ -97,7 +95,7 @@ const make: Program = (call) => {
       value === undefined ? undefined : forbidden(shell.foundIn((other) => other.runText(value, scope.clone(), stdin)))
     if (inside) shell.report(inside.class, inside.what)
   }
-  return projectWork(call, words(args))
+  return projectWork(call, shownAll(args))
 }
 
 const CONTAINER_VALUES = [
@@ -141,12 +139,13 @@ const CONTAINER_VALUES = [
 const LEAVES_A_CONTAINER: ReadonlySet<string> = new Set([
   ...['database.destroy', 'deploy.production', 'infrastructure.destroy', 'remote.shell', 'secrets.send', 'network.raw'],
 ])
+
 const isStrict = (action: Action): boolean => forbidden([action]) !== undefined
 
 /** Containers with a piece of the machine inside are as good as root on it. */
 const container: Program = (call) => {
   const { shell, args, scope, stdin, name } = call
-  const text = words(args).join(' ')
+  const text = shownAll(args).join(' ')
   const verb = shown(operandsOf(args, CONTAINER_VALUES)[0] ?? [])
   const opens =
     /--privileged|--(pid|net|network|ipc|userns|uts)[= ]host|--cap-add|--device|docker\.sock|containerd\.sock|seccomp=unconfined/.test(
@@ -176,161 +175,9 @@ const container: Program = (call) => {
   return UNKNOWN
 }
 
-const LOOKS =
-  /^(get|describe|logs?|list|ls|show|status|version|plan|validate|fmt|init|template|lint|diff|output|explain|top|info|history|whoami|help|search|cat|view|inspect|events|api-resources|config|auth|completion|providers|graph|state|workspace|env|account|sts|head|repo|dry-run|preview|console|current|--version|--help|-h)$/
-const DESTROYS =
-  /^(delete|destroy|rm|rb|drain|cordon|terminate|purge|uninstall|remove|del|drop|evict|taint|nuke|kill|scale-down|delete-.*|terminate-.*|remove-.*|rollback|force-unlock|apps:destroy|pg:reset)$/
-
-/** Clouds and clusters: verbs that look, verbs that destroy, and all others, which change what is running. */
-const cloud: Program = ({ shell, args, name }) => {
-  const all = words(
-    operandsOf(args, [
-      '-n',
-      '--namespace',
-      '--context',
-      '--profile',
-      '--region',
-      '--project',
-      '-f',
-      '-o',
-      '--output',
-      '--chdir',
-      '-l',
-      '--kubeconfig',
-    ]),
-  )
-  const text = `${name} ${words(args).join(' ')}`.slice(0, 100)
-  if (hasOption(args, '--dry-run', '--dryrun', '--check')) shell.report('infrastructure.read', text)
-  else if (all.some((word) => DESTROYS.test(word)) || hasOption(args, '--destroy', '-destroy', '--delete'))
-    shell.report('infrastructure.destroy', `removes what is running: ${text}`)
-  else if (
-    /\b(iam|secretsmanager|kms|secrets?|get-secret-value|get-parameters?|passwords?|credentials|print-access-token|tokens?)\b/.test(
-      text,
-    )
-  )
-    shell.report('security.change', `works with credentials: ${text}`)
-  else if (
-    all.some(
-      (word, index) =>
-        LOOKS.test(word) && index < 3 && !/^(apply|deploy|upgrade|install|create|up)$/.test(all[0] ?? ''),
-    ) ||
-    all.length === 0
-  )
-    shell.report('infrastructure.read', text)
-  else shell.report('deploy.production', `changes what is running: ${text}`)
-  return UNKNOWN
-}
-
-const DESTROYING_SQL =
-  /\b(drop|truncate)\s+(database|schema|table|user|role|owned|index|view|tablespace|collection)?\s*\w|\bdelete\s+from\s+[\w."`]+\s*(;|'|"|$)|\bupdate\s+[\w."`]+\s+set\s+(?![\s\S]*\bwhere\b)|\bflush(all|db)\b|dropdatabase|\.drop\s*\(|deletemany\s*\(\s*\{\s*\}|remove\s*\(\s*\{\s*\}|\balter\s+(user|role)\b|\bgrant\b|\bshutdown\b/i
-const ESCAPING_SQL =
-  /\\!|\\copy.*program|copy\s+[\s\S]*\bprogram\b|\.(shell|system)\b|\bsystem\s+\S|load_extension|xp_cmdshell|into\s+(outfile|dumpfile)|pg_read_file|lo_import|config\s+set|(?<!-)\beval\b|module\s+load|slaveof|replicaof/i
-
-const database: Program = ({ shell, args, scope, stdin, name }) => {
-  const given = stdin.kind === 'text' ? shown(stdin.text) : ''
-  const text = `${words(args).join(' ')} ${given}`
-  if (/^(drop|delete)/.test(name) || DESTROYING_SQL.test(text))
-    shell.report('database.destroy', `removes data for good: ${name} ${text.slice(0, 80)}`)
-  if (ESCAPING_SQL.test(text)) shell.unresolved(`lets ${name} reach beyond its data: ${text.slice(0, 80)}`)
-  if (stdin.kind === 'download') shell.report('download.execute', `lets ${name} run what comes from the network`)
-  for (const file of valuesOf(args, ['-f', '--file', '-o', '--output'])) touch(shell, 'write', file, scope)
-  if (name.startsWith('sqlite'))
-    for (const file of operandsOf(args, ['-cmd', '-init', '-separator']).slice(0, 1)) touch(shell, 'write', file, scope)
-  const hasHole = [...args, ...(stdin.kind === 'text' ? [stdin.text] : [])].some((field) =>
-    field.some((piece) => typeof piece !== 'string' && piece.hole === 'any'),
-  )
-  if (hasHole && /-c|-e|--command|--execute|--eval/.test(text))
-    shell.unresolved(`gives ${name} a statement that is only known then`)
-  shell.report('database.operate', `works with a database: ${name}`)
-  return UNKNOWN
-}
-
-const terraformLike = cloud
-const names = (program: Program, ...list: readonly string[]): Programs =>
-  Object.fromEntries(list.map((name) => [name, program]))
-
 export const OPERATIONS: Programs = {
-  ...names(
-    packages,
-    'npm',
-    'yarn',
-    'pnpm',
-    'pip',
-    'pip3',
-    'cargo',
-    'gem',
-    'composer',
-    'go',
-    'poetry',
-    'bundle',
-    'mix',
-    'conda',
-    'mamba',
-    'dotnet',
-    'nuget',
-  ),
-  ...names(runner, 'npx', 'bunx', 'uvx', 'pipx', 'uv', 'pdm', 'rye', 'corepack'),
-  ...names(make, 'make', 'gmake', 'just', 'task', 'ninja', 'rake', 'gradle', 'mvn', 'ant', 'bazel'),
-  ...names(container, 'docker', 'podman', 'nerdctl', 'docker-compose', 'ctr', 'lxc'),
-  ...names(
-    terraformLike,
-    'kubectl',
-    'helm',
-    'terraform',
-    'tofu',
-    'pulumi',
-    'ansible',
-    'ansible-playbook',
-    'aws',
-    'gcloud',
-    'az',
-    'gsutil',
-    'heroku',
-    'vercel',
-    'netlify',
-    'flyctl',
-    'fly',
-    'serverless',
-    'sls',
-    'cdk',
-    'firebase',
-    'wrangler',
-    'oc',
-    'doctl',
-    'eksctl',
-    'argocd',
-    'nomad',
-    'cap',
-    'gh',
-    'glab',
-    'railway',
-    'kustomize',
-    'skaffold',
-    'eb',
-    'sam',
-    'rclone',
-    's3cmd',
-    'mc',
-  ),
-  ...names(
-    database,
-    'psql',
-    'mysql',
-    'mariadb',
-    'sqlite3',
-    'sqlite',
-    'mongo',
-    'mongosh',
-    'redis-cli',
-    'cqlsh',
-    'clickhouse-client',
-    'sqlcmd',
-    'dropdb',
-    'dropuser',
-    'mysqladmin',
-    'pg_restore',
-    'pg_dump',
-    'mysqldump',
-    'influx',
-  ),
+  ...named(packages, 'npm yarn pnpm pip pip3 cargo gem composer go poetry bundle mix conda mamba dotnet nuget'),
+  ...named(runner, 'npx bunx uvx pipx uv pdm rye corepack'),
+  ...named(make, 'make gmake just task ninja rake gradle mvn ant bazel'),
+  ...named(container, 'docker podman nerdctl docker-compose ctr lxc'),
 }

@@ -3,9 +3,13 @@
  */
 import { basename } from 'node:path/posix'
 import { type Action, forbidden } from '../actions.js'
+import { ARCHIVES } from './archives.js'
 import { BUILTINS } from './builtins.js'
+import { CLOUDS } from './clouds.js'
+import { DATABASES } from './databases.js'
 import { type Field, headOf, shown, textOf } from './field.js'
 import { FILE_PROGRAMS } from './file-programs.js'
+import { FIND } from './find.js'
 import { GIT } from './git.js'
 import type { Invocation, Programs, ShellHost } from './host.js'
 import { INTERPRETERS, runScriptFile } from './interpreters.js'
@@ -17,14 +21,20 @@ import { contentOf } from './redirection.js'
 import type { Scope } from './scope.js'
 import { DOWNLOAD, type Stream, UNKNOWN } from './stream.js'
 import { SYSTEM_PROGRAMS } from './system-programs.js'
+import { TEXT_PROGRAMS } from './text-programs.js'
 import { WRAPPERS } from './wrappers.js'
 
 const PROGRAMS: Programs = {
   ...BUILTINS,
   ...FILE_PROGRAMS,
+  ...TEXT_PROGRAMS,
+  ...ARCHIVES,
+  ...FIND,
   ...INTERPRETERS,
   ...NETWORK_PROGRAMS,
   ...OPERATIONS,
+  ...CLOUDS,
+  ...DATABASES,
   ...SYSTEM_PROGRAMS,
   ...WRAPPERS,
   ...GIT,

@@ -1,7 +1,7 @@
 /**
  * What a command writes to its standard output, as far as that can be known without running it.
  */
-import { ANY, type Field, joined, NAME } from './field.js'
+import { ANY, type Field, joined, NAME, splitWords, textOf } from './field.js'
 
 export type Stream =
   /** Nothing that matters. */
@@ -42,4 +42,18 @@ export function substituted(stream: Stream): Field {
   if (stream.kind !== 'text') return ANY
   const last = stream.text.at(-1)
   return typeof last === 'string' ? joined(stream.text.slice(0, -1), [last.replace(/\n+$/, '')]) : stream.text
+}
+
+/** Words of what stands in a stream, for programs that take their arguments from there. */
+export function wordsOf(stream: Stream): readonly Field[] | undefined {
+  if (stream.kind === 'none') return []
+  if (stream.kind === 'paths') return stream.fields
+  return stream.kind === 'text' ? splitWords(stream.text) : undefined
+}
+
+/** The same for programs that take a line at a time. */
+export function linesOf(stream: Stream): readonly Field[] | undefined {
+  if (stream.kind !== 'text') return wordsOf(stream)
+  const text = textOf(stream.text)
+  return text === undefined ? undefined : text.split('\n').flatMap((line): Field[] => (line === '' ? [] : [[line]]))
 }

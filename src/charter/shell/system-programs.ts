@@ -3,8 +3,8 @@
  */
 
 import type { ActionClass } from '../actions.js'
-import { type Field, headOf, shown, textOf } from './field.js'
-import type { Invocation, Program, Programs } from './host.js'
+import { headOf, shownAll, textOf } from './field.js'
+import { type Invocation, named, type Program, type Programs } from './host.js'
 import { hasOption, operandsOf } from './options.js'
 import { UNKNOWN } from './stream.js'
 
@@ -15,14 +15,12 @@ const does =
     return UNKNOWN
   }
 
-const words = (args: readonly Field[]): string[] => args.map((arg) => shown(arg))
-
 const kill: Program = ({ shell, args, name }) => {
   const targets = operandsOf(
     name === 'kill' ? args.filter((arg, index) => !(index === 0 && /^-(\d+|[A-Z]+|s|n)$/.test(headOf(arg)))) : args,
     ['-s', '-n', '-u', '-g', '-P', '-t'],
   )
-  const all = words(args)
+  const all = shownAll(args)
   if (/^-[lL]$/.test(all[0] ?? '')) return UNKNOWN
   if (
     all
@@ -40,7 +38,7 @@ const kill: Program = ({ shell, args, name }) => {
 }
 
 const ip: Program = ({ shell, args }) => {
-  if (words(args).some((word) => /^(set|add|del|delete|flush|change|replace|exec)$/.test(word))) {
+  if (shownAll(args).some((word) => /^(set|add|del|delete|flush|change|replace|exec)$/.test(word))) {
     shell.report('security.change', 'changes the network of the machine')
   }
   return UNKNOWN
@@ -49,11 +47,11 @@ const ip: Program = ({ shell, args }) => {
 const POWER = /^(poweroff|reboot|halt|kexec|suspend|hibernate|emergency|rescue|isolate|exit)$/
 
 const systemctl: Program = ({ shell, args, name }) => {
-  const [verb = '', service = ''] = words(operandsOf(args, ['-t', '-n', '-p', '-u']))
+  const [verb = '', service = ''] = shownAll(operandsOf(args, ['-t', '-n', '-p', '-u']))
   const action = name === 'service' ? service : verb
   if (POWER.test(action)) shell.report('system.halt', 'stops the machine')
   else if (!/^(status|show|cat|list-.*|is-.*|help|get-default|--status-all|)$/.test(action)) {
-    shell.report('system.service', `changes services: ${name} ${words(args).join(' ')}`)
+    shell.report('system.service', `changes services: ${name} ${shownAll(args).join(' ')}`)
   }
   return UNKNOWN
 }
@@ -64,7 +62,7 @@ const init: Program = ({ shell, args, name }) => {
 }
 
 const sysctl: Program = ({ shell, args }) => {
-  if (hasOption(args, '-w', '-p', '--write', '--load') || words(args).some((word) => word.includes('='))) {
+  if (hasOption(args, '-w', '-p', '--write', '--load') || shownAll(args).some((word) => word.includes('='))) {
     shell.report('system.service', 'changes settings of the kernel')
   }
   return UNKNOWN
@@ -72,22 +70,19 @@ const sysctl: Program = ({ shell, args }) => {
 
 const mount: Program = ({ shell, args, name }) => {
   if (args.length > 0 || name !== 'mount')
-    shell.report('disk.raw', `changes what is mounted: ${name} ${words(args).join(' ')}`)
+    shell.report('disk.raw', `changes what is mounted: ${name} ${shownAll(args).join(' ')}`)
   return UNKNOWN
 }
 
 const packageManager: Program = ({ shell, args, name }) => {
-  const [verb = ''] = words(operandsOf(args, ['-c', '-o', '-t']))
+  const [verb = ''] = shownAll(operandsOf(args, ['-c', '-o', '-t']))
   if (/^(list|search|show|info|policy|depends|rdepends|changelog|check|version|--version|-Q.*|-s.*)$/.test(verb))
     return UNKNOWN
-  if (words(args).some((word) => /(Pre|Post)-Invoke|Dpkg::|APT::Update/i.test(word)))
+  if (shownAll(args).some((word) => /(Pre|Post)-Invoke|Dpkg::|APT::Update/i.test(word)))
     shell.unresolved('lets the package manager run a command')
   shell.report('system.service', `changes the packages of the machine: ${name} ${verb}`)
   return UNKNOWN
 }
-
-const names = (program: Program, ...list: readonly string[]): Programs =>
-  Object.fromEntries(list.map((name) => [name, program]))
 
 /** `fdisk -l` and the like only look. */
 const disk: Program = (call: Invocation) =>
@@ -112,130 +107,38 @@ const MKFS = [
 ].map((kind) => `mkfs${kind}`)
 
 export const SYSTEM_PROGRAMS: Programs = {
-  ...names(
+  ...named(
     disk,
     ...MKFS,
-    'mke2fs',
-    'mkswap',
-    'fdisk',
-    'sfdisk',
-    'cfdisk',
-    'gdisk',
-    'sgdisk',
-    'parted',
-    'wipefs',
-    'blkdiscard',
-    'hdparm',
-    'nvme',
-    'losetup',
-    'cryptsetup',
-    'lvremove',
-    'vgremove',
-    'pvremove',
-    'lvcreate',
-    'mdadm',
-    'zpool',
-    'zfs',
-    'swapoff',
-    'swapon',
-    'badblocks',
-    'debugfs',
-    'tune2fs',
-    'resize2fs',
-    'e2fsck',
-    'fsck',
-    'dmsetup',
-    'diskutil',
-    'format',
+    'mke2fs mkswap fdisk sfdisk cfdisk gdisk sgdisk parted wipefs blkdiscard hdparm nvme losetup',
+    'cryptsetup lvremove vgremove pvremove lvcreate mdadm zpool zfs swapoff swapon badblocks debugfs',
+    'tune2fs resize2fs e2fsck fsck dmsetup diskutil format',
   ),
-  ...names(mount, 'mount', 'umount', 'fusermount', 'pivot_root'),
-  ...names(does('system.halt', 'stops the machine'), 'shutdown', 'reboot', 'halt', 'poweroff', 'killall5'),
-  ...names(init, 'init', 'telinit'),
-  ...names(systemctl, 'systemctl', 'service', 'rc-service', 'launchctl', 'supervisorctl'),
-  ...names(sysctl, 'sysctl'),
-  ...names(
+  ...named(mount, 'mount umount fusermount pivot_root'),
+  ...named(does('system.halt', 'stops the machine'), 'shutdown reboot halt poweroff killall5'),
+  ...named(init, 'init telinit'),
+  ...named(systemctl, 'systemctl service rc-service launchctl supervisorctl'),
+  ...named(sysctl, 'sysctl'),
+  ...named(
     does('system.service', 'changes the kernel'),
-    'modprobe',
-    'insmod',
-    'rmmod',
-    'kexec',
-    'sysrq',
-    'hwclock',
-    'timedatectl',
-    'hostnamectl',
-    'update-alternatives',
-    'update-rc.d',
-    'ldconfig',
-    'swaplabel',
+    'modprobe insmod rmmod kexec sysrq hwclock timedatectl hostnamectl update-alternatives',
+    'update-rc.d ldconfig swaplabel',
   ),
-  ...names(
+  ...named(
     does('security.change', 'changes users and their rights'),
-    'useradd',
-    'userdel',
-    'usermod',
-    'adduser',
-    'deluser',
-    'groupadd',
-    'groupdel',
-    'groupmod',
-    'gpasswd',
-    'passwd',
-    'chpasswd',
-    'visudo',
-    'vipw',
-    'chage',
-    'newusers',
-    'chsh',
-    'chfn',
-    'ssh-copy-id',
-    'ssh-add',
-    'htpasswd',
-    'pass',
-    'security',
-    'secret-tool',
-    'vault',
-    'keytool',
-    'gpg',
-    'gpg2',
-    'certutil',
-    'update-ca-certificates',
-    'kinit',
-    'auditctl',
+    'useradd userdel usermod adduser deluser groupadd groupdel groupmod gpasswd passwd chpasswd',
+    'visudo vipw chage newusers chsh chfn ssh-copy-id ssh-add htpasswd pass security secret-tool',
+    'vault keytool gpg gpg2 certutil update-ca-certificates kinit auditctl',
   ),
-  ...names(
+  ...named(
     does('security.change', 'changes what the network lets through'),
-    'iptables',
-    'ip6tables',
-    'nft',
-    'ufw',
-    'firewall-cmd',
-    'setenforce',
-    'semanage',
-    'apparmor_parser',
-    'ebtables',
-    'route',
-    'ifconfig',
-    'tc',
+    'iptables ip6tables nft ufw firewall-cmd setenforce semanage apparmor_parser ebtables route',
+    'ifconfig tc',
   ),
-  ...names(
+  ...named(
     packageManager,
-    'apt',
-    'apt-get',
-    'aptitude',
-    'dpkg',
-    'yum',
-    'dnf',
-    'rpm',
-    'pacman',
-    'zypper',
-    'apk',
-    'snap',
-    'flatpak',
-    'brew',
-    'port',
-    'emerge',
-    'nix-env',
+    'apt apt-get aptitude dpkg yum dnf rpm pacman zypper apk snap flatpak brew port emerge nix-env',
   ),
   ip,
-  ...names(kill, 'kill', 'pkill', 'killall', 'skill', 'snice', 'xkill'),
+  ...named(kill, 'kill pkill killall skill snice xkill'),
 }

@@ -1,13 +1,12 @@
 /**
  * Programs that run another program: what matters is the one inside.
  */
-import { linesOf, wordsOf } from './builtins.js'
 import { ANY, type Field, headOf, joined, shown, textOf } from './field.js'
-import { substitutedIn } from './file-programs.js'
-import type { Invocation, Program, Programs } from './host.js'
+import { substitutedIn } from './find.js'
+import { type Invocation, named, type Program, type Programs } from './host.js'
 import { hasOption, operandsOf, valuesOf } from './options.js'
 import { touch } from './paths.js'
-import { NOTHING, type Stream, UNKNOWN } from './stream.js'
+import { linesOf, NOTHING, type Stream, UNKNOWN, wordsOf } from './stream.js'
 import { checkVariable } from './variables.js'
 
 /** Runs what follows the options. `skip` leaves out leading operands; `before` looks at the call first. */
@@ -214,51 +213,29 @@ const scheduler: Program = (call) => {
   return UNKNOWN
 }
 
-const names = (program: Program, ...list: readonly string[]): Programs =>
-  Object.fromEntries(list.map((name) => [name, program]))
 const privileged = (call: Invocation): void =>
   call.shell.report('privilege', `changes what the rest of the machine is with ${call.name}`)
 
 export const WRAPPERS: Programs = {
-  ...names(
+  ...named(
     running(),
-    'nohup',
-    'setsid',
-    'time',
-    'stdbuf',
-    'unbuffer',
-    'caffeinate',
-    'fakeroot',
-    'valgrind',
-    'catchsegv',
-    'dbus-run-session',
-    'xvfb-run',
-    'ssh-agent',
-    'busybox',
-    'toybox',
-    'firejail',
-    'proxychains',
-    'torsocks',
-    'linux32',
-    'linux64',
-    'rlwrap',
-    'chronic',
-    'ltrace',
-    'eatmydata',
+    'nohup setsid time stdbuf unbuffer caffeinate fakeroot valgrind catchsegv dbus-run-session',
+    'xvfb-run ssh-agent busybox toybox firejail proxychains torsocks linux32 linux64 rlwrap chronic',
+    'ltrace eatmydata',
   ),
-  ...names(running(['-n', '--adjustment']), 'nice'),
-  ...names(running(['-c', '-n', '-p', '--class', '--classdata']), 'ionice'),
-  ...names(running(['-s', '-k', '--signal', '--kill-after'], 1), 'timeout', 'gtimeout'),
-  ...names(running(['-e', '-o', '-p', '-P', '-s', '-u', '-E']), 'strace'),
-  ...names(running(['-c', '-p'], 1), 'taskset', 'setarch', 'chrt'),
-  ...names(running(['-w', '-S', '-G', '--map-user'], 0, privileged), 'unshare'),
-  ...names(running(['-t', '-S', '-G', '--target'], 0, privileged), 'nsenter'),
-  ...names(running(['--userspec', '--groups'], 1, privileged), 'chroot'),
-  ...names(running(['-p', '--property', '-u', '--unit', '--uid', '--gid', '-E'], 0, privileged), 'systemd-run'),
-  ...names(sudo, 'sudo', 'doas', 'pkexec', 'gosu', 'su-exec'),
-  ...names(su, 'su', 'runuser'),
-  ...names(scheduler, 'at', 'batch', 'crontab'),
-  ...names(ssh, 'ssh', 'sshpass', 'mosh', 'autossh'),
+  ...named(running(['-n', '--adjustment']), 'nice'),
+  ...named(running(['-c', '-n', '-p', '--class', '--classdata']), 'ionice'),
+  ...named(running(['-s', '-k', '--signal', '--kill-after'], 1), 'timeout gtimeout'),
+  ...named(running(['-e', '-o', '-p', '-P', '-s', '-u', '-E']), 'strace'),
+  ...named(running(['-c', '-p'], 1), 'taskset setarch chrt'),
+  ...named(running(['-w', '-S', '-G', '--map-user'], 0, privileged), 'unshare'),
+  ...named(running(['-t', '-S', '-G', '--target'], 0, privileged), 'nsenter'),
+  ...named(running(['--userspec', '--groups'], 1, privileged), 'chroot'),
+  ...named(running(['-p', '--property', '-u', '--unit', '--uid', '--gid', '-E'], 0, privileged), 'systemd-run'),
+  ...named(sudo, 'sudo doas pkexec gosu su-exec'),
+  ...named(su, 'su runuser'),
+  ...named(scheduler, 'at batch crontab'),
+  ...named(ssh, 'ssh sshpass mosh autossh'),
   printenv: ({ shell }) => {
     shell.report('files.read', 'reads the environment')
     return UNKNOWN
