@@ -5,7 +5,7 @@
 import { isAbsolute, relative, resolve } from 'node:path'
 import { ToolFailure } from '../tools/tool.js'
 import { locate } from '../tools/workspace-path.js'
-import { pathIn } from './tool-kinds.js'
+import { pathsIn } from './tool-kinds.js'
 
 /** A sentence for the model when a call names a path outside of all `roots`; the first is where relative paths begin. */
 export async function pathRefusal(
@@ -13,8 +13,14 @@ export async function pathRefusal(
   tool: string,
   input: Readonly<Record<string, unknown>>,
 ): Promise<string | undefined> {
-  const path = pathIn(tool, input)
-  if (path === undefined) return undefined
+  for (const path of pathsIn(tool, input)) {
+    const refusal = await refusalOf(roots, path)
+    if (refusal !== undefined) return refusal
+  }
+  return undefined
+}
+
+async function refusalOf(roots: readonly [string, ...string[]], path: string): Promise<string | undefined> {
   const wanted = resolve(roots[0], path)
   const root = roots.find((each) => isBelow(each, wanted))
   if (root === undefined) return `The path ${path} leads out of the workspace; use a path relative to the workspace`

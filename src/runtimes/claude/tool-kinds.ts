@@ -34,9 +34,14 @@ const PATH_FIELDS: ReadonlyMap<string, string> = new Map([
   ['Grep', 'path'],
 ])
 
-/** The path that a call of a file tool names, if it does. */
-export function pathIn(tool: string, input: Readonly<Record<string, unknown>>): string | undefined {
+/** The paths that a call of a file tool names. */
+export function pathsIn(tool: string, input: Readonly<Record<string, unknown>>): string[] {
   const field = PATH_FIELDS.get(tool)
   const path = field === undefined ? undefined : input[field]
-  return typeof path === 'string' ? path : undefined
+  const named = typeof path === 'string' ? [path] : []
+  return tool === 'Glob' && typeof input.pattern === 'string' ? [...named, startOf(input.pattern)] : named
 }
+
+/** Where a pattern begins to look; one that climbs anywhere counts as climbing at once. */
+const startOf = (pattern: string): string =>
+  /(^|\/)\.\.(\/|$)/.test(pattern) ? '..' : pattern.slice(0, /[*?[{]/.exec(pattern)?.index)
