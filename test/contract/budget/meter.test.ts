@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Meter, Reservation, Reserved, Settled } from '../../../src/budget/meter.js'
 import { type Limit, windowOf } from '../../../src/budget/periods.js'
-import { eachMeter, memoryMeters } from '../../support/meters.js'
+import { eachMeter, memoryMeters, onSingleRedis } from '../../support/meters.js'
 import { seededRandom } from '../../support/random.js'
 
 const TENANT = 'acme'
@@ -289,4 +289,22 @@ eachMeter((open) => {
       }
     }
   })
+})
+
+onSingleRedis((open) => {
+  test.each([-30, -1, 1, 30])(
+    'a clock that is %i hours wrong changes nothing: the server decides which day it is',
+    async (hours) => {
+      const right = Date.now
+      const now = vi.spyOn(Date, 'now').mockImplementation(() => right() + hours * 3_600_000)
+      onTestFinished(() => now.mockRestore())
+
+      const { meters } = open()
+      const granted = await reserve(meters[0], [orchestrator(1_000)])
+
+      const { start, end } = windowOf(orchestrator(1_000), right())
+      expect(granted).toMatchObject({ status: 'granted', windows: [{ start, end }] })
+      expect(Math.abs((granted.status === 'granted' ? granted.at : 0) - right())).toBeLessThan(60_000)
+    },
+  )
 })
