@@ -106,9 +106,10 @@ export interface Turn extends MemoryHolder {
   /**
    * Whether a tool call may run, by the charter and, where it asks for one, by a human. Resolves with the failed outcome of
    * a call that may not; waits as long as a human takes, which may be hours. Ask before `journal.toolStarted`, and once more
-   * after a takeover: what was decided stands. Rejects when `signal` is aborted.
+   * after a takeover: what was decided stands, but for an `ask` call
+   * that had begun (`wasInterrupted`): a person says anew whether it may run once more. Rejects when `signal` is aborted.
    */
-  permit(call: ToolRequest, effect: EffectClass): Promise<ToolOutcome | undefined>
+  permit(call: ToolRequest, effect: EffectClass, wasInterrupted?: boolean): Promise<ToolOutcome | undefined>
   /**
    * Reserves from the budgets of session, orchestrator and tenant what a model call may use. Waits while calls in flight
    * hold what is left. Every model call needs one, also a summary, an attempt to continue, or what an agent asks by itself.

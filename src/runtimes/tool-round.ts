@@ -14,7 +14,8 @@ export type Call = ToolRequest & { readonly started?: boolean; readonly effect?:
 
 /**
  * Runs `calls` and returns their results, both in the order of `calls`. Neighbours that may be repeated run together,
- * everything else alone. A started call that may not be repeated ends as failed, outcome unknown.
+ * everything else alone. A started call that may not be repeated ends as failed, outcome unknown, unless a person lets it run
+ * once more.
  */
 export async function runCalls(turn: Turn, tools: Toolbox, calls: readonly Call[]): Promise<ModelMessage[]> {
   const results: ModelMessage[] = []
@@ -57,8 +58,9 @@ async function beginAll(turn: Turn, batch: readonly Planned[]): Promise<Begun[]>
 async function refusalOf({ permit }: Turn, { call, effect }: Planned): Promise<ToolOutcome | undefined> {
   // As it began, and as it would begin now: what a server says of its tools may have changed.
   const isKnown = isRepeatable(effect) && isRepeatable(call.effect ?? effect)
-  if (call.started && !isKnown) return OUTCOME_UNKNOWN
-  return await permit(requestOf(call), effect)
+  const mayAsk = effect === 'ask' && (call.effect ?? 'ask') === 'ask'
+  if (call.started && !isKnown && !mayAsk) return OUTCOME_UNKNOWN
+  return await permit(requestOf(call), effect, call.started && mayAsk)
 }
 
 /** Notes the intent; a started call has one. */

@@ -27,6 +27,8 @@ export interface PermissionOptions {
   readonly commandId: string
   readonly taskId: string
   readonly workspace: string
+  /** Number of the ownership. */
+  readonly epoch: number
   readonly signal: AbortSignal
   readonly services: Pick<SessionServices, 'gate' | 'approvals' | 'audit' | 'onVerdict' | 'onApproval'>
   readonly base: () => EventBase
@@ -45,13 +47,15 @@ export class Permission {
   }
 
   /** See `Turn.permit`. */
-  async permit(call: ToolRequest, effect: EffectClass): Promise<ToolOutcome | undefined> {
-    const { services, workspace } = this.#options
+  async permit(call: ToolRequest, effect: EffectClass, wasInterrupted = false): Promise<ToolOutcome | undefined> {
+    const { services, workspace, epoch } = this.#options
     const judged = services.gate.judge({ tool: call.name, input: call.input, workspace })
-    const verdict = judged.decision === 'allow' && effect === 'ask' ? OF_THE_TOOL : judged
+    const ofTheTool = judged.decision === 'allow' && effect === 'ask' ? OF_THE_TOOL : judged
+    const verdict = wasInterrupted && ofTheTool.decision === 'ask' ? { ...ofTheTool, reason: ONCE_MORE } : ofTheTool
     services.onVerdict(verdict.decision)
     if (verdict.decision === 'allow') return undefined
-    if (verdict.decision === 'ask') return await this.#ask(call, verdict)
+    // What was approved before is the first run; each owner that would repeat it asks for itself.
+    if (verdict.decision === 'ask') return await this.#ask(call, verdict, wasInterrupted ? `~${epoch}` : '')
     this.#noteDenied(call, verdict)
     return { status: 'failed', error: verdict.reason }
   }
@@ -62,10 +66,10 @@ export class Permission {
     services.audit({ tenant, actor: 'charter', action: 'tool.denied', sessionId, subject: callId, detail })
   }
 
-  async #ask(call: ToolRequest, verdict: Ask): Promise<ToolOutcome | undefined> {
+  async #ask(call: ToolRequest, verdict: Ask, attempt: string): Promise<ToolOutcome | undefined> {
     const { services, signal } = this.#options
     try {
-      const approval = await services.approvals.request(this.#requestOf(call, verdict), signal)
+      const approval = await services.approvals.request(this.#requestOf(call, verdict, attempt), signal)
       await this.#announce(call, verdict, approval)
       const decided = await this.#wait(approval)
       await this.#resolve(call, decided)
@@ -76,7 +80,8 @@ export class Permission {
     }
   }
 
-  #requestOf({ callId, name, input }: ToolRequest, { reason, rule, level }: Ask) {
+  #requestOf({ callId: id, name, input }: ToolRequest, { reason, rule, level }: Ask, attempt: string) {
+    const callId = `${id}${attempt}`
     const { tenant, sessionId, commandId } = this.#options
     const requestHash = createHash('sha256')
       .update(JSON.stringify([name, input]))
@@ -129,6 +134,9 @@ const OF_THE_TOOL: Ask = {
   rule: 'effect: ask',
   level: 'confirm',
 }
+
+const ONCE_MORE =
+  'This tool asks a person before each call. This one had begun and was interrupted: what came of it is unknown. Approve it only to have it run once more.'
 
 function outcomeOf({ state, comment }: Decided): ToolOutcome | undefined {
   if (state === 'approved') return undefined

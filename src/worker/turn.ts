@@ -166,7 +166,7 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
       epoch: host.claim.epoch,
       signal,
       reserve: (call) => budget.reserve(call),
-      permit: (call, effect) => permission.permit(call, effect),
+      permit: (...asked) => permission.permit(...asked),
       keyOf: (callId) => keyOf(host, journal.placeOf(callId)),
       beforeEffect: () => {
         signal.throwIfAborted()
@@ -199,6 +199,7 @@ function openPermission(
   let takeSlot = async (): Promise<void> => undefined
   return new Permission({
     ...{ sessionId, tenant, commandId: command.id, taskId: command.task.id, workspace, signal, services },
+    epoch: host.claim.epoch,
     base: () => writer.base(command),
     record: (event) => writer.record([event]),
     onRecord: (approvalId) => writer.conversation.open?.approvals.get(approvalId),

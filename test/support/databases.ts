@@ -49,12 +49,18 @@ export async function createServerDatabase(): Promise<{ readonly url: string; re
 }
 
 /** A migrated database of its own on the PostgreSQL server, and how to remove it. */
-export async function openServerDatabase(): Promise<{ readonly database: Database; remove(): Promise<void> }> {
+export async function openServerDatabase(): Promise<{
+  readonly database: Database
+  readonly url: string
+  remove(): Promise<void>
+}> {
   const config = await server.create()
+  if (config.kind !== 'postgres') throw new Error('the server is no PostgreSQL')
   const database = await openDatabase(config)
   await migrate(database)
   return {
     database,
+    url: config.url,
     remove: async () => {
       await database.close()
       await server.remove(config)

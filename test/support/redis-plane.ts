@@ -18,19 +18,22 @@ import { silentLog } from '../../src/telemetry/log.js'
 const LEASE_MS = 600_000
 
 export interface RedisPlane {
+  /** Name of the cluster: its keys begin so. */
+  readonly cluster: string
   openBus(): Promise<Bus>
   openControl(id: NodeId): ControlChannel
   close(): void
 }
 
-export async function openRedisPlane(url: string): Promise<RedisPlane> {
+/** `cluster` is one that somebody else has opened; a new one when left out. */
+export async function openRedisPlane(url: string, cluster = `test-${randomUUID()}`): Promise<RedisPlane> {
   const redisConfig: RedisConfig = { url, clusterNodes: [], password: undefined, db: 0, connectTimeoutMs: 5_000 }
-  const cluster = `test-${randomUUID()}`
   // What a test does to the server shows in what it waits for.
   const onError = () => undefined
   const redis = await connectCommands(redisConfig, onError)
   const connectReader = () => connectBlocking(redisConfig, onError)
   return {
+    cluster,
     openBus: () => createRedisBus({ redis: redisConfig, cluster, lanes: 1, onError }),
     openControl: (id) => new RedisControlChannel({ id, cluster, redis, connectReader, log: silentLog }),
     close: () => disconnect(redis),

@@ -7,12 +7,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished, vi } from 'vitest'
-import { workerStorage } from '../../src/assembly/worker-parts.js'
-import { type Budgets, unlimitedBudgets } from '../../src/budget/budgets.js'
+import type { Budgets } from '../../src/budget/budgets.js'
 import type { Acceptance, Bus, EdgeOutbox, OutEntry, StoredEvent } from '../../src/bus/bus.js'
 import type { Command } from '../../src/bus/command.js'
 import { createMemoryBus } from '../../src/bus/memory-bus.js'
-import type { Member } from '../../src/cluster/cluster.js'
 import type { LoggedEvent, LoggedEventType } from '../../src/protocol/events.js'
 import {
   LOG_START,
@@ -32,17 +30,14 @@ import { Nodes } from '../../src/storage/nodes.js'
 import { Sessions } from '../../src/storage/sessions.js'
 import { type Assignment, ShardAssignments } from '../../src/storage/shard-assignments.js'
 import { Workspaces } from '../../src/storage/workspaces.js'
-import { silentLog } from '../../src/telemetry/log.js'
-import { createMetrics } from '../../src/telemetry/metrics.js'
-import { Worker } from '../../src/worker/worker.js'
+import type { Worker } from '../../src/worker/worker.js'
 import type { WorkerOptions } from '../../src/worker/worker-options.js'
-import { WorkspaceKeeper } from '../../src/worker/workspace-keeper.js'
 import { openServerDatabase } from './databases.js'
 import { openRedisPlane, type RedisPlane, TestLeader } from './redis-plane.js'
+import { testWorker } from './test-worker.js'
 
 const SHARD = 0
 const TENANT = 'acme'
-const NEVER_MS = 3_600_000
 /** Long enough for a loaded machine; a test that passes never waits for it. */
 const PATIENCE = { timeout: 40_000, interval: 5 } as const
 
@@ -105,17 +100,18 @@ export class WorkerCluster {
     readonly root: string,
     private readonly options: WorkerClusterOptions,
     private readonly plane: RedisPlane | undefined,
+    private readonly databaseUrl: string,
   ) {
     this.#assignments = new ShardAssignments(database)
   }
 
   /** Ends with the test. */
   static async start(options: WorkerClusterOptions): Promise<WorkerCluster> {
-    const { database, remove } = await openServerDatabase()
+    const { database, url, remove } = await openServerDatabase()
     const root = await mkdtemp(join(tmpdir(), 'workers-'))
     const plane = options.redisUrl === undefined ? undefined : await openRedisPlane(options.redisUrl)
     const bus = plane ? await plane.openBus() : await createMemoryBus()
-    const cluster = new WorkerCluster(bus, database, root, options, plane)
+    const cluster = new WorkerCluster(bus, database, root, options, plane, url)
     onTestFinished(async () => {
       await cluster.#stop()
       await remove()
@@ -162,31 +158,36 @@ export class WorkerCluster {
   async #start(worker: TestWorker, name: string, owns: boolean): Promise<void> {
     await new Nodes(this.database).register({ id: worker.id, name, role: 'worker', version: '1', capacity: 1 })
     if (owns) await this.assign(worker.id)
-    const running = new Worker({
-      bus: this.options.workerBus?.(this.bus) ?? this.bus,
-      member: member(worker),
+    const { redisUrl: _store, workerBus, runtimeOf, drainTimeoutMs, ...given } = this.options
+    const running = testWorker({
+      id: worker.id,
+      bus: workerBus?.(this.bus) ?? this.bus,
       control: this.plane?.openControl(worker.id),
-      hasSuccessor: () => this.options.drainTimeoutMs !== undefined,
-      migrationTimeoutMs: 0,
-      drainTimeoutMs: this.options.drainTimeoutMs ?? 0,
-      reportShards: undefined,
-      lastBeatOf: async () => undefined,
-      storage: workerStorage(this.database, worker.id),
-      workspaces: new WorkspaceKeeper(join(this.root, name), this.workspaces, false),
-      approvalTimeoutMs: this.options.approvalTimeoutMs ?? 3_600_000,
-      gate: this.options.gate ?? { judge: () => ({ decision: 'allow' }) },
-      budgets: this.options.budgets ?? unlimitedBudgets,
-      runtimeOf: this.options.runtimeOf,
-      sessionTimeoutMs: this.options.sessionTimeoutMs ?? 3_600_000,
-      maxSessions: this.options.maxSessions ?? 100,
-      ...(this.options.maxUnprojected && { maxUnprojected: this.options.maxUnprojected }),
-      hibernateAfterMs: this.options.hibernateAfterMs ?? NEVER_MS,
-      logger: silentLog,
-      metrics: createMetrics().worker,
-      now: () => new Date(),
+      database: this.database,
+      root: join(this.root, name),
+      mayStartEffects: () => worker.healthy,
+      runtimeOf,
+      options: {
+        ...given,
+        ...(drainTimeoutMs !== undefined && { drainTimeoutMs, hasSuccessor: () => true }),
+      },
     })
     this.#workers.push(running)
     await running.start()
+  }
+
+  /** Gives the shard to a worker that runs as a process of its own. */
+  async enlist(name: string): Promise<NodeId> {
+    const id = newNodeId(name)
+    await new Nodes(this.database).register({ id, name, role: 'worker', version: '1', capacity: 1 })
+    await this.assign(id)
+    return id
+  }
+
+  /** Where such a process finds the stores. */
+  get stores(): { readonly cluster: string; readonly databaseUrl: string } {
+    if (!this.plane) throw new Error('this cluster lives in one process')
+    return { cluster: this.plane.cluster, databaseUrl: this.databaseUrl }
   }
 
   async #assignment(): Promise<Assignment> {
@@ -359,15 +360,4 @@ const taskOf = (input: Partial<Task> & { description: string }): Task => ({
   ...newTask({ type: 'general', priority: 'medium', description: input.description }, new Date()),
   id: newTaskId(),
   ...input,
-})
-
-const member = (worker: TestWorker): Member => ({
-  id: worker.id,
-  start: async () => undefined,
-  stop: async () => undefined,
-  mayStartEffects: () => worker.healthy,
-  relayBeats: () => 0,
-  setLoad: () => undefined,
-  setStatus: () => undefined,
-  onDead: () => undefined,
 })

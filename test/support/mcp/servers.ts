@@ -2,21 +2,37 @@
  * Real MCP servers for tests: how one is started over stdio, and one that listens over HTTP.
  */
 import { randomUUID } from 'node:crypto'
+import { existsSync, mkdtempSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import { buildSync } from 'esbuild'
 import { onTestFinished } from 'vitest'
 import { parseMcpServers } from '../../../src/runtimes/mcp/servers.js'
 import { createTestServer } from './test-server.js'
 
-const PROGRAM = fileURLToPath(new URL('./test-server.ts', import.meta.url))
+const SOURCE = fileURLToPath(new URL('./test-server.ts', import.meta.url))
 const START_MS = 30_000
+
+let program: string | undefined
+
+/** One file that starts in a moment, wherever the server runs. */
+function builtProgram(): string {
+  program ??= join(mkdtempSync(join(tmpdir(), 'mcp-server-')), 'server.mjs')
+  if (!existsSync(program)) {
+    const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" }
+    buildSync({ entryPoints: [SOURCE], outfile: program, bundle: true, platform: 'node', format: 'esm', banner })
+  }
+  return program
+}
 
 /** For a file of servers. `pids` is a file that gets the id of each process. */
 export const stdioServer = (pids = '', more: object = {}): object => ({
   command: process.execPath,
-  args: ['--import', import.meta.resolve('tsx'), PROGRAM, pids],
+  args: [builtProgram(), pids],
   startTimeout: START_MS,
   ...more,
 })

@@ -22,6 +22,7 @@ const TOOLS: readonly Tool[] = [
   { name: 'look', description: 'Looks something up', inputSchema: object, annotations: { readOnlyHint: true } },
   { name: 'put', description: 'Sets something', inputSchema: object, annotations: { idempotentHint: true } },
   { name: 'post', description: 'Adds something', inputSchema: { $schema: 'http://json-schema.org/x', ...object } },
+  { name: 'trigger', description: 'Sets something off', inputSchema: object },
   { name: 'environment', inputSchema: { type: 'object' } },
   { name: 'fail', inputSchema: { type: 'object' } },
   { name: 'die', inputSchema: { type: 'object' } },
@@ -37,7 +38,7 @@ export function createTestServer(die: () => void): Server {
   const server = new Server({ name: 'test', version: '1' }, { capabilities: { tools: {} } })
   // Two pages.
   server.setRequestHandler(ListToolsRequestSchema, async ({ params }) =>
-    params?.cursor === 'rest' ? { tools: TOOLS.slice(4) } : { tools: TOOLS.slice(0, 4), nextCursor: 'rest' },
+    params?.cursor === 'rest' ? { tools: TOOLS.slice(5) } : { tools: TOOLS.slice(0, 5), nextCursor: 'rest' },
   )
   server.setRequestHandler(CallToolRequestSchema, (request) => answer(request, die))
   return server
@@ -49,6 +50,7 @@ async function answer({ params }: CallToolRequest, die: () => void): Promise<Cal
     case 'look':
     case 'put':
     case 'post':
+    case 'trigger':
       return text(await effect(input, _meta))
     case 'environment':
       return text({ env: process.env, cwd: realpathSync('.'), pid: process.pid })

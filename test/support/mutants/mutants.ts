@@ -105,7 +105,7 @@ export const MUTANTS = {
     patches: [
       {
         file: 'runtimes/tool-round.js',
-        find: 'call.started && !isKnown',
+        find: 'call.started && !isKnown && !mayAsk',
         replace: 'false',
       },
     ],

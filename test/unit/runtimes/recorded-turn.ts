@@ -45,10 +45,10 @@ interface TurnOptions {
   /** What the budgets grant; everything when left out. */
   readonly reserve?: Turn['reserve']
   /** What the journal answers when a call is to begin. */
-  readonly refusal?: Refuse
+  readonly refusal?: (call: ToolRequest) => ToolOutcome | undefined
 }
 
-type Refuse = (call: ToolRequest) => ToolOutcome | undefined
+type Refuse = (call: ToolRequest, effect: EffectClass, wasInterrupted?: boolean) => ToolOutcome | undefined
 
 export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> {
   const given = typeof options.task === 'string' ? { description: options.task } : options.task
@@ -72,7 +72,7 @@ export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> 
     options: {},
     epoch: 1,
     signal: abort.signal,
-    permit: async (call) => options.permit?.(call),
+    permit: async (...asked) => options.permit?.(...asked),
     reserve: options.reserve ?? (async ({ maxTokens }) => ({ maxTokens, settle: async () => undefined })),
     keyOf: (callId) => `session_000_test:1:${callId}`,
     beforeEffect() {
@@ -83,7 +83,7 @@ export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> 
   return { turn, entries, abort, effects: () => effects }
 }
 
-function journalOf(record: (entry: Entry) => void, refusal: Refuse): Journal {
+function journalOf(record: (entry: Entry) => void, refusal: NonNullable<TurnOptions['refusal']>): Journal {
   return {
     async messageStarted(model) {
       record({ type: 'messageStarted', model })

@@ -155,3 +155,31 @@ test.each<[EffectClass, EffectClass, boolean]>([
   expect(runs).toBe(isRepeated ? 1 : 0)
   expect(end).toMatchObject({ outcome: isRepeated ? { status: 'completed' } : OUTCOME_UNKNOWN })
 })
+
+test.each([
+  ['lets it run once more', undefined, 1],
+  ['does not', { status: 'failed', error: 'A person said no.' } as const, 0],
+])('an `ask` call that was interrupted is asked about anew, and a person %s', async (_what, answer, expected) => {
+  let runs = 0
+  const tool: Tool = {
+    spec: { name: 'it', description: '', parameters: {} },
+    effectOf: () => 'ask',
+    run: async () => {
+      runs += 1
+      return { status: 'completed', result: {} }
+    },
+  }
+  const asked: unknown[] = []
+  const { turn } = await recordedTurn({
+    task: 'go',
+    permit: (call, effect, wasInterrupted) => {
+      asked.push([call.callId, effect, wasInterrupted])
+      return answer
+    },
+  })
+
+  await runCalls(turn, new Toolbox([tool]), [{ callId: '1', name: 'it', input: {}, started: true, effect: 'ask' }])
+
+  expect(asked).toEqual([['1', 'ask', true]])
+  expect(runs).toBe(expected)
+})

@@ -27,7 +27,7 @@ describe.each(KINDS)('over %s', (_kind, servers) => {
       mcp__it__look: { status: 'completed', result: { content: 'done with key none' } },
     })
     expect(session.offered()).toEqual(
-      ['look', 'put', 'post', 'environment', 'fail', 'die', 'hang', 'much', 'endless']
+      ['look', 'put', 'post', 'trigger', 'environment', 'fail', 'die', 'hang', 'much', 'endless']
         .map((name) => `mcp__it__${name}`)
         .concat([expect.stringMatching(/^mcp__it__odd_name_with_spaces_[0-9a-f]{6}$/)]),
     )
