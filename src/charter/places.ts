@@ -57,6 +57,8 @@ const SECRET = new RegExp(
     '/\\.config/(gcloud|gh|hub|op|sops)(/|$)',
     '/id_(rsa|dsa|ecdsa|ed25519)$',
     '^/root(/|$)',
+    // What an agent's process keeps for itself, beside the scratch that its commands get.
+    '^/tmp/cc-[^/]+/c(/|$)',
     '^/(home|Users)/[^/]+/\\.(npmrc|env)$',
   ].join('|'),
 )

@@ -337,6 +337,7 @@ export const MORE_HOSTILE: readonly string[] = [
   "if x; then echo 'rm -rf /' > a.sh; else echo ok > a.sh; fi; sh a.sh",
   "echo -n 'rm -rf ' > a.sh; echo / >> a.sh; sh a.sh",
   'for w in rm -rf /; do echo -n "$w " >> a.sh; done; sh a.sh',
+  'cat /tmp/cc-abc123/c/.claude.json',
   'somewrapper --flag somewrapper --flag dropdb production',
   "somerunner -c '{rm,-rf,/}'",
 ]
