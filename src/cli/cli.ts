@@ -118,6 +118,20 @@ function addSessionCommands(root: Command): void {
     .option('--status <status>', 'only those of this status, such as active')
     .option('--limit <count>', 'at most so many', wholeNumber(1, MAX_LISTED), DEFAULT_LISTED)
     .action(async (flags) => (await import('./sessions.js')).sessions(flags))
+  const tasks = clientOptions(root.command('tasks'))
+    .description('list tasks that wait: for what, since when, and in which place')
+    .option('--session <id>', 'only of this session')
+    .addOption(
+      new Option('--state <state>', 'of scheduled tasks').choices(['waiting', 'over', 'all']).default('waiting'),
+    )
+    .option('--limit <count>', 'at most so many', wholeNumber(1, MAX_LISTED), DEFAULT_LISTED)
+    .action(async (flags) => (await import('./tasks.js')).tasks(flags))
+  clientOptions(tasks.command('cancel'))
+    .description('cancel a task that waits for a time or for others, or is repeated')
+    .argument('<schedule>', 'its id, which `tasks` shows')
+    .action(async (id, _flags, command: Command) =>
+      (await import('./tasks.js')).cancelTask(id, command.optsWithGlobals()),
+    )
   clientOptions(root.command('spawn'))
     .description('start a session with a task and show it until the task has ended')
     .argument('<task>', 'what is to be done')

@@ -3,6 +3,7 @@
  * `.env`, and no token.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { connect } from '../../src/client/client.js'
 import { freePort, Shell } from '../support/command-line.js'
 
 const SECRET = 'a secret of the command line test, long enough'
@@ -161,4 +162,22 @@ test('the machine that has the secret may speak for any tenant', async () => {
   const own = await shell.run('sessions', '--tenant', 'acme-2', '--json')
 
   expect(JSON.parse(own.stdout)).toMatchObject([{ task: { description: 'for acme' } }])
+})
+
+test('tasks shows what waits, and tasks cancel ends it', async () => {
+  const token = (await shell.run('token', '--role', 'admin', '--json')).stdout
+  const client = await connect({ url, token: (JSON.parse(token) as { token: string }).token })
+  const { scheduleId } = await client.schedule({ task: { id: 'report', description: 'write it', delayMs: 3_600_000 } })
+  client.close()
+
+  const [page, json] = await Promise.all([shell.run('tasks'), shell.run('tasks', '--json')])
+  const cancelled = await shell.run('tasks', 'cancel', scheduleId)
+  const unknown = await shell.run('tasks', 'cancel', 'nothing')
+
+  expect(page.stdout).toMatch(/waiting +medium +its time, in \d+ min .*report: write it/)
+  expect(JSON.parse(json.stdout)).toContainEqual(
+    expect.objectContaining({ scheduleId, waitingFor: [{ kind: 'time', at: expect.any(String) }] }),
+  )
+  expect(cancelled).toMatchObject({ code: 0, stdout: `cancelled report (${scheduleId})\n` })
+  expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('No scheduled task') })
 })
