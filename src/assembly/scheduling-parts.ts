@@ -22,7 +22,7 @@ import type { Entrance, Inside } from './in-process-socket.js'
 /** The service has said that it did not take the command, and never will; all other failures leave that open. */
 const FINAL = ['session_not_running', 'session_not_found', 'idempotency_conflict', 'invalid_payload', 'forbidden']
 /** Shorter than the lease, so that no other node hands the same task over meanwhile. */
-const ANSWER_MS = LEASE_MS - 5_000
+const ANSWER_MS = LEASE_MS - 2_000
 const UNSURE: Brought = { status: 'unsure' }
 
 /** The side of the edge that takes commands of its own process. */

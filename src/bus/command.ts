@@ -30,6 +30,11 @@ export interface ExecuteCommand extends Identified {
   readonly ended?: UnbegunEnd
 }
 
+/** The session is over when everything that was accepted before is done. */
+export interface CompleteCommand extends Identified {
+  readonly type: 'complete'
+}
+
 export type UnbegunEnd =
   | { readonly status: 'failed'; readonly code: string; readonly error: string }
   | { readonly status: 'cancelled'; readonly reason: string }
@@ -42,7 +47,7 @@ export interface ControlCommand extends Identified {
 }
 
 /** What the session works through, in order of acceptance; control commands overtake a running turn. */
-export type Command = SpawnCommand | ExecuteCommand | ControlCommand
+export type Command = SpawnCommand | ExecuteCommand | CompleteCommand | ControlCommand
 
 export const isControl = (type: Submission['type']): boolean =>
   type === 'stop' || type === 'pause' || type === 'resume' || type === 'cancel' || type === 'approval'

@@ -115,6 +115,11 @@ export class SessionHandle implements AsyncIterable<ServerMessage> {
     await this.#link.command({ type: 'stop_session', commandId: newId('cmd'), payload: { sessionId: this.id } })
   }
 
+  /** Ends the session when everything that it was given before is done: it is then `completed`. */
+  async complete(): Promise<void> {
+    await this.#link.command({ type: 'complete_session', commandId: newId('cmd'), payload: { sessionId: this.id } })
+  }
+
   /** Cancels a task, or the running one. */
   async cancel(taskId?: string): Promise<void> {
     const payload = { sessionId: this.id, ...(taskId !== undefined && { taskId }) }

@@ -41,7 +41,9 @@ export interface DispatchDependencies {
 }
 
 type Message<T extends ClientMessageType> = Extract<ClientMessage, { type: T }>
-type CommandMessage = Message<'execute_task' | 'stop_session' | 'pause_session' | 'resume_session' | 'cancel_task'>
+type CommandMessage = Message<
+  'execute_task' | 'stop_session' | 'complete_session' | 'pause_session' | 'resume_session' | 'cancel_task'
+>
 
 /** A spawn takes some ms. One that waits for the database no longer holds up what its client sent after it. */
 const SPAWN_IN_ORDER_MS = 1_000
@@ -74,6 +76,7 @@ export class Dispatch {
         return inOrderFor(SPAWN_IN_ORDER_MS, this.#spawn(connection, message))
       case 'execute_task':
       case 'stop_session':
+      case 'complete_session':
       case 'pause_session':
       case 'resume_session':
       case 'cancel_task':
@@ -271,6 +274,8 @@ function commandOf(message: CommandMessage): Command {
     }
     case 'stop_session':
       return { ...about, type: 'stop' }
+    case 'complete_session':
+      return { ...about, type: 'complete' }
     case 'pause_session':
       return { ...about, type: 'pause' }
     case 'resume_session':

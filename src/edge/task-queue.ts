@@ -2,7 +2,7 @@
  * Tasks that wait: takes those in that are not to run at once, shows what waits for what, and cancels.
  */
 import type { SessionLog, SessionRecord, SmallState } from '../bus/bus.js'
-import type { ExecuteCommand, SpawnCommand } from '../bus/command.js'
+import type { Command, ExecuteCommand, SpawnCommand } from '../bus/command.js'
 import type { ClientMessage } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { Reply } from '../protocol/events.js'
@@ -120,8 +120,8 @@ function entriesOf({ sessionId, inbox, state }: SessionRecord): SessionTaskEntry
   const known = state === '' ? undefined : (JSON.parse(state) as SmallState)
   const isPaused = known?.session.status === 'paused'
   const running = known?.session.task?.status === 'in_progress' ? known.session.task.id : undefined
-  const commands = inbox.map((body) => JSON.parse(body) as SpawnCommand | ExecuteCommand)
-  const waiting = commands.filter(({ id }) => !known?.cancelled.includes(id))
+  const tasks = inbox.map((body) => JSON.parse(body) as Command).filter(isTask)
+  const waiting = tasks.filter(({ id }) => !known?.cancelled.includes(id))
   return waiting.map(({ task }, index) => {
     const runs = index === 0 && task.id === running
     return {
@@ -136,6 +136,8 @@ function entriesOf({ sessionId, inbox, state }: SessionRecord): SessionTaskEntry
     }
   })
 }
+
+const isTask = (command: Command): command is SpawnCommand | ExecuteCommand => 'task' in command
 
 function push(connection: Connection, frame: Reply): void {
   if (connection.isOpen) connection.push(JSON.stringify(frame))

@@ -64,6 +64,7 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('session_status'), ...envelope, payload: forSession }),
   z.object({ type: z.literal('stop_session'), ...envelope, payload: forSession }),
+  z.object({ type: z.literal('complete_session'), ...envelope, payload: forSession }),
   z.object({ type: z.literal('pause_session'), ...envelope, payload: forSession }),
   z.object({ type: z.literal('resume_session'), ...envelope, payload: forSession }),
   z.object({

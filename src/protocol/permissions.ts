@@ -26,6 +26,7 @@ export const PERMISSIONS = {
   spawn_session: { roles: WHO_WORKS, scope: 'sessions:write' },
   execute_task: { roles: WHO_WORKS, scope: 'sessions:write' },
   stop_session: { roles: WHO_WORKS, scope: 'sessions:write' },
+  complete_session: { roles: WHO_WORKS, scope: 'sessions:write' },
   pause_session: { roles: WHO_WORKS, scope: 'sessions:write' },
   resume_session: { roles: WHO_WORKS, scope: 'sessions:write' },
   cancel_task: { roles: WHO_WORKS, scope: 'sessions:write' },

@@ -12,7 +12,7 @@ import { DueTask, type DueTaskDependencies, type SchedulerLog } from './due-task
 /** Between looks at what is due: the longest that a task waits beyond its time, where nobody is late. */
 const ROUND_MS = 500
 /** Longer than a hand-over may take; how long the tasks of a node that died wait at most. */
-export const LEASE_MS = 20_000
+export const LEASE_MS = 10_000
 /** Tasks handed over at one time: a thousand that fall due together must not flood one edge. */
 const MAX_AT_ONCE = 64
 /** How long a stop waits for hand-overs; what is not done is done by another node. */

@@ -12,6 +12,7 @@ const CLIENT: Readonly<Record<ClientMessageType, true>> = {
   execute_task: true,
   session_status: true,
   stop_session: true,
+  complete_session: true,
   pause_session: true,
   resume_session: true,
   cancel_task: true,

@@ -4,7 +4,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Claim, LIMITS, type SessionRecord } from '../bus/bus.js'
-import type { Command, ControlCommand, ExecuteCommand, SpawnCommand, UnbegunEnd } from '../bus/command.js'
+import type {
+  Command,
+  CompleteCommand,
+  ControlCommand,
+  ExecuteCommand,
+  SpawnCommand,
+  UnbegunEnd,
+} from '../bus/command.js'
 import type { NewEvent } from '../protocol/events.js'
 import { isTerminal } from '../protocol/session.js'
 import type { Stopping } from '../runtimes/runtime.js'
@@ -24,6 +31,7 @@ export interface LiveSessionOptions extends SessionWriterOptions {
 }
 
 type TaskCommand = SpawnCommand | ExecuteCommand
+type Queued = TaskCommand | CompleteCommand
 
 export class LiveSession implements TurnHost {
   readonly id: string
@@ -31,7 +39,7 @@ export class LiveSession implements TurnHost {
   readonly tenant: string
   readonly services: SessionServices
   readonly writer: SessionWriter
-  readonly #inbox: TaskCommand[] = []
+  readonly #inbox: Queued[] = []
   /** A command may come with the record and once more from the stream. */
   readonly #known = new Set<string>()
   #turn: { readonly taskId: string; readonly controller: AbortController } | undefined
@@ -75,7 +83,7 @@ export class LiveSession implements TurnHost {
   deliver(command: Command): void {
     if (this.#known.has(command.id)) return
     this.#remember(command.id)
-    if (command.type === 'spawn' || command.type === 'execute') this.#enqueue(command)
+    if (isQueued(command)) this.#enqueue(command)
     else this.#obeying = this.#obeying.then(() => this.#obey(command)).catch((error) => this.#fail(error))
     this.#work()
   }
@@ -147,7 +155,7 @@ export class LiveSession implements TurnHost {
     if (this.#isPaused && !calls.some(({ started }) => started)) void this.close('draining')
   }
 
-  #enqueue(command: TaskCommand): void {
+  #enqueue(command: Queued): void {
     this.#inbox.push(command)
     this.writer.meter.queued()
   }
@@ -202,11 +210,15 @@ export class LiveSession implements TurnHost {
   /** Tasks that were accepted just before the session ended must not wait for ever. */
   async #cancelWaiting(): Promise<void> {
     const waiting = this.#inbox.splice(0)
-    const cancelled = waiting.map((it) => this.#taskCancelled(it, 'the session has ended'))
+    const cancelled = waiting.filter(isTask).map((it) => this.#taskCancelled(it, 'the session has ended'))
     await this.writer.record(cancelled, { popInbox: waiting.length, ended: waiting.map((it) => it.id) })
   }
 
-  async #carryOut(command: TaskCommand): Promise<void> {
+  async #carryOut(command: Queued): Promise<void> {
+    if (command.type === 'complete') {
+      this.writer.trigger('complete')
+      return await this.#recordStatus(command, [], { popControl: 0, popInbox: 1 })
+    }
     if (command.type === 'spawn') this.writer.spawn(command)
     if (this.writer.state.cancelled.includes(command.id)) {
       this.writer.setCancelled(command.id, false)
@@ -262,7 +274,7 @@ export class LiveSession implements TurnHost {
     if (this.#closed) return
     this.writer.trigger('stop')
     const waiting = this.#inbox.splice(0)
-    const cancelled = waiting.map((it) => this.#taskCancelled(it, 'the session was stopped'))
+    const cancelled = waiting.filter(isTask).map((it) => this.#taskCancelled(it, 'the session was stopped'))
     const ended = [...waiting.map((it) => it.id), command.id]
     await this.#recordStatus(command, cancelled, { popInbox: waiting.length, ended })
     this.forget()
@@ -276,7 +288,7 @@ export class LiveSession implements TurnHost {
       return
     }
     const { cancelled } = this.writer.state
-    const waiting = this.#inbox.find((it) => it.task.id === taskId && !cancelled.includes(it.id))
+    const waiting = this.#inbox.filter(isTask).find((it) => it.task.id === taskId && !cancelled.includes(it.id))
     if (!waiting) return await this.#recordStatus(command)
     this.writer.setCancelled(waiting.id, true)
     await this.#recordStatus(command, [this.#taskCancelled(waiting, 'cancelled before it began')])
@@ -300,7 +312,11 @@ export class LiveSession implements TurnHost {
     return { type: `task_${status}`, ...base, ...how, usage } as NewEvent
   }
 
-  async #recordStatus(command: ControlCommand, before: readonly NewEvent[] = [], along: Along = {}): Promise<void> {
+  async #recordStatus(
+    command: ControlCommand | CompleteCommand,
+    before: readonly NewEvent[] = [],
+    along: Along = {},
+  ): Promise<void> {
     const { session } = this.writer.state
     const base = { ...this.writer.base(command), commandId: command.id }
     const update: NewEvent = { type: 'session_status_update', ...base, session }
@@ -323,3 +339,7 @@ export class LiveSession implements TurnHost {
     this.writer.batch.close(error instanceof WriterLost ? error.reason : 'closed')
   }
 }
+
+const isTask = (command: Command): command is TaskCommand => command.type === 'spawn' || command.type === 'execute'
+
+const isQueued = (command: Command): command is Queued => isTask(command) || command.type === 'complete'

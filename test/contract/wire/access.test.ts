@@ -15,6 +15,7 @@ const PAYLOADS: Readonly<Record<ClientMessageType, ((sessionId: string) => Frame
   execute_task: (sessionId) => ({ sessionId, task: 'work' }),
   session_status: (sessionId) => ({ sessionId }),
   stop_session: (sessionId) => ({ sessionId }),
+  complete_session: (sessionId) => ({ sessionId }),
   pause_session: (sessionId) => ({ sessionId }),
   resume_session: (sessionId) => ({ sessionId }),
   cancel_task: (sessionId) => ({ sessionId }),
