@@ -14,6 +14,8 @@ export interface MeterUnderTest {
   readonly meters: readonly [Meter, Meter]
   /** Makes the store forget all that was counted. */
   forget(): Promise<readonly [Meter, Meter]>
+  /** Makes the store forget counts, but not reservations. Undefined in one process. */
+  readonly loseCounts: (() => Promise<void>) | undefined
   /** Makes it look as if the counts had come from another server. Undefined in one process. */
   readonly pretendServer: (() => Promise<void>) | undefined
 }
@@ -40,6 +42,7 @@ const openMemory = (): MeterUnderTest => ({
   meters: memoryMeters(),
   forget: async () => memoryMeters(),
   pretendServer: undefined,
+  loseCounts: undefined,
 })
 
 function onRedis(
@@ -70,6 +73,9 @@ function openRedis([first, second]: readonly RedisClient[]): MeterUnderTest {
     forget: async () => {
       for (const key of await keys()) await first.unlink(key)
       return meters
+    },
+    loseCounts: async () => {
+      for (const key of await keys()) if (key.includes(':w:')) await first.unlink(key)
     },
     pretendServer: async () => {
       for (const key of await keys()) if (key.includes(':w:')) await first.hset(key, 'store', 'another server')

@@ -42,6 +42,8 @@ local function free(name)
   local held = cjson.decode(open)
   for _, key in ipairs(held.w) do
     local rest = redis.call('EXISTS', key) == 1 and redis.call('HINCRBY', key, 'held', -held.n) or 0
+    -- A count that began anew does not hold what was held before it.
+    if rest < 0 then redis.call('HSET', key, 'held', 0) end
     for _, window in ipairs(windows) do if window.key == key then window.held = math.max(0, rest) end end
   end
 end

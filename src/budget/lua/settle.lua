@@ -20,7 +20,11 @@ local mine = open and cjson.decode(open)
 if mine and mine.a == ARGV[2] then
   redis.call('HDEL', KEYS[1], ARGV[1])
   redis.call('ZREM', KEYS[1] .. ':due', ARGV[1])
-  for _, key in ipairs(mine.w) do if redis.call('EXISTS', key) == 1 then redis.call('HINCRBY', key, 'held', -mine.n) end end
+  for _, key in ipairs(mine.w) do
+    local rest = redis.call('EXISTS', key) == 1 and redis.call('HINCRBY', key, 'held', -mine.n) or 0
+    -- A count that began anew does not hold what was held before it.
+    if rest < 0 then redis.call('HSET', key, 'held', 0) end
+  end
 end
 local reply = { 'ok' }
 for i = 8, #ARGV, 3 do

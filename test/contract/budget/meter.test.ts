@@ -217,6 +217,24 @@ eachMeter((open) => {
     })
   })
 
+  test('a count that began anew while calls were under way never holds less than nothing', async () => {
+    const { meters, loseCounts } = open()
+    if (!loseCounts) return
+    const limits = [orchestrator(1_000)]
+    const [first, second] = ['s1:1:0', 's2:1:0'].map((place) => ({ place, attempt: 'a', want: 600, ttlMs: 50 }))
+    if (!first || !second) throw new Error('no calls')
+    const granted = await reserve(meters[0], limits, first)
+    await reserve(meters[0], limits, { ...second, want: 300 })
+    await loseCounts()
+    await reserve(meters[0], limits, { place: 's3:1:0', want: 100 })
+
+    await settle(meters[0], first, 200, granted)
+    await sleep(100)
+
+    const next = await reserve(meters[1], limits, { place: 's4:1:0', want: 5_000 })
+    expect(next).toMatchObject({ status: 'granted', windows: [{ used: 200, held: 800 }] })
+  })
+
   test('each threshold is told once, to one of the workers, also when a call passes several', async () => {
     const { meters } = open()
     const limits = [orchestrator(6_400)]
