@@ -9,6 +9,7 @@ import { cost } from './scenarios/cost.js'
 import { idle } from './scenarios/idle.js'
 import { moves } from './scenarios/moves.js'
 import { peak } from './scenarios/peak.js'
+import { recall } from './scenarios/recall.js'
 import { rest } from './scenarios/rest.js'
 import type { Outcome, Stage } from './scenarios/scenario.js'
 import { sessions } from './scenarios/sessions.js'
@@ -16,7 +17,7 @@ import { smoke } from './scenarios/smoke.js'
 import { tenThousand } from './scenarios/ten-thousand.js'
 
 const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = {
-  ...{ smoke, peak, idle, sessions, moves, rest, cost, agents },
+  ...{ smoke, peak, idle, sessions, moves, rest, cost, agents, recall },
   '10k': tenThousand,
 }
 

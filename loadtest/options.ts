@@ -3,7 +3,7 @@
  */
 import { parseArgs } from 'node:util'
 
-export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions', 'moves', 'rest', 'cost', 'agents'] as const
+export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions', 'moves', 'rest', 'cost', 'agents', 'recall'] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
 const MAX_SECONDS = 3_600
@@ -12,6 +12,7 @@ const MAX_CONNECTIONS = 15_000
 const MAX_RATE = 1_000_000
 const MAX_NODES = 16
 const MAX_REPEAT = 9
+const MAX_SEED = 1_000_000_000
 
 export const USAGE = `npm run load -- <scenario> [options]     starts a cluster, puts load on it, and says what it did
 
@@ -22,6 +23,7 @@ export const USAGE = `npm run load -- <scenario> [options]     starts a cluster,
   sessions   memory of a worker with 1,000 echo sessions, and with 200 llm sessions that stream
   moves      200 planned moves of shards under load: for how long is each not read, and what do its clients see?
   rest       bytes of Redis and of a worker's heap for each of 1,000 sessions: at work, idle for a minute, and at rest
+  recall     does memory find what was said in 500 conversations? by words, with vectors, and by age alone
   cost       CPU of all processes for one message, on clusters of 2, 4 and 8 workers that get the same load
   agents     first text of sessions of Claude Code, new and warm; memory of a session of each type that streams
 
@@ -32,6 +34,7 @@ npm run bench [-- options]               the same load on the bare parts, on thi
   --rate <n>          10k, bench, moves, cost: commands a second over all connections
   --edges <n>         default 1
   --workers <n>       default 1
+  --seed <n>          recall: the first of three; by chance when left out
   --repeat <n>        runs; the medians are shown
   --json              print one JSON object at the end, and nothing else
   --no-results        leave loadtest/RESULTS.md alone
@@ -44,6 +47,7 @@ export interface LoadOptions {
   readonly edges: number
   readonly workers: number
   readonly repeat: number
+  readonly seed: number | undefined
   readonly json: boolean
   /** Write what was measured into RESULTS.md. */
   readonly results: boolean
@@ -62,6 +66,7 @@ export function parseOptions(args: readonly string[]): { words: string[]; option
         edges: { type: 'string', default: '1' },
         workers: { type: 'string', default: '1' },
         repeat: { type: 'string', default: '1' },
+        seed: { type: 'string' },
         json: { type: 'boolean', default: false },
         'no-results': { type: 'boolean', default: false },
       },
@@ -72,6 +77,7 @@ export function parseOptions(args: readonly string[]): { words: string[]; option
       rate: optionalNumber('--rate', values.rate, MAX_RATE),
       edges: wholeNumber('--edges', values.edges, MAX_NODES),
       workers: wholeNumber('--workers', values.workers, MAX_NODES),
+      seed: optionalNumber('--seed', values.seed, MAX_SEED),
       repeat: wholeNumber('--repeat', values.repeat, MAX_REPEAT),
       ...{ json: values.json, results: !values['no-results'] },
     }

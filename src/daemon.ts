@@ -6,6 +6,7 @@
  */
 import { HealthWatch } from './assembly/health-watch.js'
 import { Lifecycle } from './assembly/lifecycle.js'
+import type { OpenMemory } from './assembly/memory-parts.js'
 import { heeding } from './assembly/node-words.js'
 import {
   type ControlPlane,
@@ -78,6 +79,7 @@ export class Daemon {
   /** Known where sessions run. */
   #charter: Charter | undefined
   #draining = false
+  #memory: Promise<OpenMemory> | undefined
   #worker: Worker | undefined
   #hibernateJob: HibernateJob | undefined
   #edge: Edge | undefined
@@ -234,6 +236,7 @@ export class Daemon {
       ...{ database, view, control, prices, charter: this.#charter, metrics: this.#metrics.budgets },
       tell: (tenant, alert) => worker.tellBudget(tenant, alert),
     })
+    const { memory } = await this.#openMemory(database)
     const kinds = await runtimes({
       prices,
       config,
@@ -242,6 +245,7 @@ export class Daemon {
       lifecycle: this.#lifecycle,
       database,
       log,
+      memory,
     })
     const worker = new Worker({
       bus,
@@ -252,7 +256,7 @@ export class Daemon {
       drainTimeoutMs: config.worker.drainTimeoutMs,
       reportShards: shardLoads && ((report) => shardLoads.publish(node, report)),
       lastBeatOf: async (id) => beats?.lastOf(id),
-      storage: workerStorage(database, node),
+      storage: workerStorage(database, node, config.memory.episodicDays),
       workspaces: workspaceKeeper(config, database),
       gate,
       approvalTimeoutMs: config.charter.approvalTimeoutMs,
@@ -272,6 +276,15 @@ export class Daemon {
     this.#lifecycle.started('worker', () => worker.stop(), withinMs)
   }
 
+  /** One for all roles of this process. */
+  #openMemory(database: Database): Promise<OpenMemory> {
+    const { config, log } = this.#foundation
+    this.#memory ??= import('./assembly/memory-parts.js').then(({ openMemory }) =>
+      openMemory({ config, log, database, metrics: this.#metrics.memory }),
+    )
+    return this.#memory
+  }
+
   async #startCoordinator({ database, beats, primary, view, control, shardLoads, shardCount }: Planes): Promise<void> {
     const { node, log } = this.#foundation
     if (!beats || !primary || !shardLoads) return
@@ -281,7 +294,8 @@ export class Daemon {
     ])
     const requestRound = () => coordinator.requestRound()
     const metrics = this.#metrics.jobs
-    const jobs = await clusterJobs(this.#foundation, { database, control, view, metrics, requestRound })
+    const memory = (await this.#openMemory(database)).jobs()
+    const jobs = await clusterJobs(this.#foundation, { database, control, view, metrics, requestRound, memory })
     this.#hibernateJob = jobs.hibernate
     this.#lifecycle.started('background jobs', () => jobs.led.stop())
     const coordinator = new Coordinator({
@@ -306,7 +320,8 @@ export class Daemon {
 
   async #startJobs({ database }: Planes): Promise<void> {
     const { soloJobs } = await import('./assembly/background-jobs.js')
-    const led = await soloJobs(this.#foundation, database, this.#metrics.jobs)
+    const memory = (await this.#openMemory(database)).jobs()
+    const led = await soloJobs(this.#foundation, database, this.#metrics.jobs, memory)
     this.#lifecycle.started('background jobs', () => led.stop())
   }
 

@@ -27,6 +27,8 @@ export interface ClusterJobsParts {
   readonly view: Pick<ClusterView, 'nodes'>
   readonly metrics: JobMetrics
   readonly requestRound: () => void
+  /** What is done to memory. */
+  readonly memory: readonly Job[]
 }
 
 export interface ClusterJobs {
@@ -37,7 +39,7 @@ export interface ClusterJobs {
 /** Loads BullMQ, which only those who may lead need. */
 export async function clusterJobs(foundation: Foundation, parts: ClusterJobsParts): Promise<ClusterJobs> {
   const { config, node, log } = foundation
-  const { database, control, view, metrics, requestRound } = parts
+  const { database, control, view, metrics, requestRound, memory } = parts
   const { BullJobs } = await import('../coordinator/jobs/bull-jobs.js')
   const workers = () => view.nodes().flatMap(({ id, role }) => (role === 'worker' || role === 'all' ? [id] : []))
   const hibernate = new HibernateJob({ id: node, control, workers })
@@ -45,7 +47,7 @@ export async function clusterJobs(foundation: Foundation, parts: ClusterJobsPart
   const leader = new LeaderLease(database)
   const onError = (err: Error) => log.warn({ err }, 'Redis connection failed; connecting again')
   const jobs = new BullJobs({
-    ...options(foundation, metrics, [rebalance, hibernate, ...keeping(foundation, database)]),
+    ...options(foundation, metrics, [rebalance, hibernate, ...keeping(foundation, database), ...memory]),
     isCurrent: async ({ holder, term }) => {
       const current = await leader.current()
       return current?.holder === holder && current.term === term
@@ -58,11 +60,16 @@ export async function clusterJobs(foundation: Foundation, parts: ClusterJobsPart
 }
 
 /** In one process nobody else could lead. */
-export async function soloJobs(foundation: Foundation, database: Database, metrics: JobMetrics): Promise<LeaderJobs> {
+export async function soloJobs(
+  foundation: Foundation,
+  database: Database,
+  metrics: JobMetrics,
+  memory: readonly Job[],
+): Promise<LeaderJobs> {
   const { TimerJobs } = await import('../coordinator/jobs/timer-jobs.js')
   const alone: Leadership = { holder: foundation.node, term: 0 }
   const jobs = new TimerJobs({
-    ...options(foundation, metrics, keeping(foundation, database)),
+    ...options(foundation, metrics, [...keeping(foundation, database), ...memory]),
     isCurrent: async () => true,
   })
   const led = new LeaderJobs(jobs, foundation.log)

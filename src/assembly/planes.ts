@@ -72,7 +72,7 @@ export async function openStorage(foundation: Foundation): Promise<{ database: D
   const { url, poolSize, connectTimeoutMs, directory } = config.database
   const database = await openDatabase(
     url === undefined
-      ? { kind: 'pglite', directory: resolve(directory) }
+      ? { kind: 'pglite', directory: resolve(directory), vectors: config.memory.embeddingModel !== undefined }
       : { kind: 'postgres', url, poolSize, connectTimeoutMs },
   )
   lifecycle.started('database', () => database.close())

@@ -5,9 +5,11 @@ import { resolve } from 'node:path'
 import type { PriceList } from '../budget/prices.js'
 import type { Member } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
+import { Window } from '../memory/window.js'
 import { metered } from '../models/metered.js'
 import { selectModel } from '../models/select.js'
 import { type NodeId, newDeadLetterId } from '../protocol/ids.js'
+import type { AgentMemory } from '../runtimes/agent-memory.js'
 import { ClaudeSessions } from '../runtimes/claude/claude-sessions.js'
 import { ClaudeCode } from '../runtimes/claude-code.js'
 import { ClaudeFlow } from '../runtimes/claude-flow.js'
@@ -40,7 +42,8 @@ import { WorkspaceKeeper } from '../worker/workspace-keeper.js'
 import type { Lifecycle } from './lifecycle.js'
 import { attachedServers } from './mcp-parts.js'
 
-export function workerStorage(database: Database, node: NodeId): WorkerStorage {
+/** `episodicDays`: see `Projection`. */
+export function workerStorage(database: Database, node: NodeId, episodicDays = 0): WorkerStorage {
   const assignments = new ShardAssignments(database)
   const sessions = new Sessions(database)
   const events = new Events(database)
@@ -50,7 +53,7 @@ export function workerStorage(database: Database, node: NodeId): WorkerStorage {
   const audit = new AuditLog(database)
   const intents = new ToolIntents(database)
   const leader = new LeaderLease(database)
-  const projection = new Projection(database)
+  const projection = new Projection(database, episodicDays)
   const dormant = new DormantSessions(database)
   return {
     assigned: async () =>
@@ -91,10 +94,11 @@ export interface RuntimeParts {
   readonly lifecycle: Lifecycle
   readonly database: Database
   readonly log: Log
+  readonly memory: AgentMemory
 }
 
 export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
-  const { config, metrics, member, lifecycle, database, log } = parts
+  const { config, metrics, member, lifecycle, database, log, memory } = parts
   const { openai, anthropic, worker } = config
   const { costOf } = parts.prices
   const select = (wanted?: string) =>
@@ -115,7 +119,7 @@ export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
   const sandbox = await detectSandbox()
   const supervisor = new Supervisor({ relayBeats: (pipe) => member.relayBeats(pipe) })
   lifecycle.started('supervisor of commands', () => supervisor.stop())
-  const options = { allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox, supervisor }
+  const options = { allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox, supervisor, memory }
   const tools = standardTools({ ...options, onCall: (call) => metrics.toolCall(call) })
   const claude = new ClaudeSessions({
     ...anthropic,
@@ -130,9 +134,11 @@ export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
   lifecycle.started('Claude Code', () => claude.stop())
   const servers = await attachedServers({ config, lifecycle, log, sandbox, supervisor })
   const flow = { sessions: claude, swarms: new Swarms(database) }
+  const { maxContextTokens: maxTokens, compactionEnabled, compactionThreshold: threshold } = config.memory
+  const window = new Window({ maxTokens, compactionEnabled, threshold })
   return new Runtimes({
     echo: new Echo(),
-    llm: servers.runtime(tools, (all) => new LlmLoop({ selectModel: model, costOf, tools: all })),
+    llm: servers.runtime(tools, (all) => new LlmLoop({ selectModel: model, costOf, tools: all, window, memory })),
     'claude-code': new ClaudeCode({ sessions: claude }),
     'claude-flow': new ClaudeFlow(flow, 'claude-flow'),
     ruflo: new ClaudeFlow(flow, 'ruflo'),

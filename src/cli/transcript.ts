@@ -73,6 +73,8 @@ export class Transcript {
         return dim(`  ${message.approvalId} ${message.status}`)
       case 'session_takeover':
         return magenta(`  ⇄ ${message.worker} goes on, ${duration(message.afterMs)} after the last sign of life`)
+      case 'context_compacted':
+        return dim(`  the first ${message.messages} messages of the conversation were summed up`)
       case 'task_failed':
       case 'task_cancelled':
         return this.#ended(message)

@@ -9,7 +9,7 @@ import type { ControlLog } from '../cluster/cluster.js'
 import type { Leadership } from '../storage/leader.js'
 import type { JobMetrics } from '../telemetry/metrics.js'
 
-export type JobName = 'rebalance' | 'hibernate' | 'retention' | 'rollup'
+export type JobName = 'rebalance' | 'hibernate' | 'retention' | 'rollup' | 'forget' | 'embed'
 
 export interface Job {
   readonly name: JobName

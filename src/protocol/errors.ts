@@ -121,6 +121,11 @@ export const ERRORS = {
     http: 422,
     retryable: false,
   },
+  context_too_small: {
+    text: 'Instructions and tools alone take {tokens} tokens, and DAEMON_MAX_CONTEXT_TOKENS is {limit}; raise it',
+    http: 422,
+    retryable: false,
+  },
   too_many_steps: {
     text: 'The task needed more than {limit} model calls; split it or say more precisely when it is done',
     http: 422,

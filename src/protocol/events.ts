@@ -191,6 +191,39 @@ export interface BudgetAlert {
   readonly resetsAt: string | null
 }
 
+/**
+ * The beginning of the conversation was shortened: from here on `summary` stands for its first `messages`, as it stood
+ * then. Nothing is lost: they are in the log, and are found by memory_search. `facts` were taken out of it to be remembered,
+ * each with the steps that it comes from (`task:<turn>`, `message:<id>`, `call:<id>`).
+ */
+export interface ContextCompacted extends Logged {
+  readonly type: 'context_compacted'
+  /** Names the model call that wrote the summary. */
+  readonly messageId: string
+  readonly messages: number
+  readonly summary: string
+  readonly facts: readonly CompactedFact[]
+  readonly metadata: StreamEnd['metadata'] & {
+    readonly model: string
+    readonly tokensBefore: number
+    readonly tokensAfter: number
+  }
+}
+
+export interface CompactedFact {
+  readonly content: string
+  /** What it is about: a later fact of the same key takes its place. */
+  readonly key?: string
+  readonly sources: readonly string[]
+}
+
+/** What was remembered for the task that has begun; `text` is what the model is told of it. */
+export interface MemoryRecalled extends Logged {
+  readonly type: 'memory_recalled'
+  readonly text: string
+  readonly items: readonly string[]
+}
+
 export type LoggedEvent =
   | SessionSpawned
   | SessionStatusUpdate
@@ -206,6 +239,8 @@ export type LoggedEvent =
   | ApprovalResolved
   | SessionTakeover
   | BudgetAlerted
+  | ContextCompacted
+  | MemoryRecalled
 export type LoggedEventType = LoggedEvent['type']
 
 /** An event before the log has numbered it. */

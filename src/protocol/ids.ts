@@ -46,6 +46,7 @@ export const newDeadLetterId = (): string => `dead_${ulid()}`
 export const newApprovalId = (): string => `approval_${ulid()}`
 /** Ids of scheduled tasks rise with time. */
 export const newScheduleId = (): string => `schedule_${ulid()}`
+export const newMemoryId = (): string => `mem_${ulid()}`
 export const newTaskId = (): string => `task_${ulid()}`
 
 /**

@@ -10,8 +10,12 @@
 import { type Model, ModelError, type ModelMessage, type Usage } from '../models/model.js'
 import { userFailure } from '../models/user-failure.js'
 import { ServiceError } from '../protocol/errors.js'
+import type { AgentMemory } from './agent-memory.js'
 import { type CONTINUATION_BACKOFF, completeAnswer, plannedCall } from './answer.js'
+import { compact } from './context.js'
+import type { ContextWindow } from './context-window.js'
 import { SYSTEM_PROMPT, wellFormed } from './prompt.js'
+import { withRecalled } from './recall.js'
 import { finishedAnswer, type Runtime, type TaskResult, type Turn } from './runtime.js'
 import { runCalls } from './tool-round.js'
 import type { Toolbox } from './tools/toolbox.js'
@@ -28,6 +32,10 @@ export interface LlmLoopParts {
   readonly costOf: (model: string, usage: Usage) => number
   readonly tools: Toolbox
   readonly systemPrompt?: (turn: Turn) => string
+  /** What a conversation must fit into; without it, it grows until the vendor refuses it. */
+  readonly window?: ContextWindow
+  /** What is looked up when a task begins. */
+  readonly memory?: Pick<AgentMemory, 'search'>
   /** Waits before a cut answer is continued. */
   readonly backoff?: typeof CONTINUATION_BACKOFF
 }
@@ -53,27 +61,37 @@ export class LlmLoop implements Runtime {
     const { openMessage, openCalls, steps } = turn.progress
     const finished = finishedAnswer(turn)
     if (finished !== undefined) return { output: finished }
-    const messages = [...turn.progress.messages]
-    messages.push(...(await runCalls(turn, this.#parts.tools, openCalls)))
+    const { memory, tools } = this.#parts
+    let messages = memory ? await withRecalled(turn, memory) : turn.progress.messages
+    messages = [...messages, ...(await runCalls(turn, tools, openCalls))]
     for (let step = steps; step < MAX_STEPS; step++) {
       const resumed = step === steps ? openMessage : undefined
+      // A message that clients have seen the beginning of is finished first, after what it was begun after.
+      if (!resumed) messages = await this.#compacted(turn, model, messages)
       const answer = await this.#ask(turn, model, messages, resumed?.text)
       if (answer.toolCalls.length === 0) return { output: answer.text }
-      messages.push({ role: 'assistant', text: answer.text, toolCalls: answer.toolCalls })
-      messages.push(...(await runCalls(turn, this.#parts.tools, answer.toolCalls)))
+      const said = { role: 'assistant', text: answer.text, toolCalls: answer.toolCalls } as const
+      messages = [...messages, said, ...(await runCalls(turn, tools, answer.toolCalls))]
     }
     throw new ServiceError('too_many_steps', { limit: MAX_STEPS })
   }
 
+  async #compacted(turn: Turn, model: Model, messages: readonly ModelMessage[]): Promise<readonly ModelMessage[]> {
+    const { window, costOf } = this.#parts
+    return window ? compact(turn, this.#request(turn, model, messages), { model, costOf, window }) : messages
+  }
+
+  #request(turn: Turn, model: Model, messages: readonly ModelMessage[]) {
+    const system = this.#parts.systemPrompt?.(turn) ?? SYSTEM_PROMPT
+    return { model, system, messages, tools: this.#parts.tools.specs, maxTokens: MAX_ANSWER_TOKENS }
+  }
+
   /** One model call. `openText` is the text of a message that is already open; without it a new one is begun. */
   async #ask(turn: Turn, model: Model, messages: readonly ModelMessage[], openText: string | undefined) {
-    const { tools, costOf, systemPrompt, backoff } = this.#parts
-    const conversation = {
-      system: systemPrompt?.(turn) ?? SYSTEM_PROMPT,
-      messages: wellFormed(messages),
-      tools: tools.specs,
-      maxTokens: MAX_ANSWER_TOKENS,
-    }
+    const { costOf, window, backoff } = this.#parts
+    const request = this.#request(turn, model, wellFormed(messages))
+    const { model: _called, ...rest } = request
+    const conversation = window ? { ...rest, messages: wellFormed(await window.fit(request)) } : rest
     const shown = openText ?? ''
     // Before the message is begun: a task that has no budget for it shows nothing of it.
     const allowance = await turn.reserve(plannedCall(model, conversation, shown))

@@ -5,6 +5,7 @@
 import type { FinishReason, ModelMessage, ToolRequest, Usage } from '../models/model.js'
 import type { SessionOptions, Task } from '../protocol/session.js'
 import type { MemoryHolder } from './agent-memory.js'
+import type { Compaction } from './context-window.js'
 
 /** What a crash may do to a tool call: `read` and `idempotent` run again, `once` never does, `ask` waits for a human. */
 export type EffectClass = 'read' | 'idempotent' | 'once' | 'ask'
@@ -29,6 +30,8 @@ export interface Progress {
   readonly openCalls: readonly (ToolRequest & { readonly started: boolean; readonly effect?: EffectClass })[]
   /** Model calls finished in this turn. */
   readonly steps: number
+  /** What is remembered for this task stands in its message already. */
+  readonly recalled: boolean
 }
 
 /** The record of a turn. Each promise resolves when the entry is durable; none may be skipped or reordered. */
@@ -56,6 +59,10 @@ export interface Journal {
    */
   toolStarted(call: ToolRequest, effect: EffectClass, agent?: string): Promise<ToolOutcome | undefined>
   toolEnded(call: ToolRequest, outcome: ToolOutcome): Promise<void>
+  /** The first messages were summed up: `compactedMessages` is what the conversation is from now on. */
+  compacted(compaction: Compaction): Promise<void>
+  /** Adds what is remembered for the task to its message, once. */
+  recalled(text: string, items: readonly string[]): Promise<void>
 }
 
 export type ToolOutcome =

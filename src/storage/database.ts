@@ -16,7 +16,12 @@ export type DatabaseConfig =
       readonly connectTimeoutMs: number
     }
   /** Without a directory the data lives in memory and ends with `close`. */
-  | { readonly kind: 'pglite'; readonly directory: string | undefined }
+  | {
+      readonly kind: 'pglite'
+      readonly directory: string | undefined
+      /** With pgvector; default without. */
+      readonly vectors?: boolean
+    }
 
 export interface Database {
   readonly kind: DatabaseConfig['kind']
@@ -37,7 +42,7 @@ const MIN_SERVER_VERSION = 150_000
  */
 export async function openDatabase(config: DatabaseConfig): Promise<Database> {
   if (config.kind === 'postgres') return openOn(config.kind, postgresPool(config), async () => {})
-  const files = await openPgliteFiles(config.directory)
+  const files = await openPgliteFiles(config.directory, config.vectors ?? false)
   return openOn(config.kind, files.pool, files.unlock)
 }
 

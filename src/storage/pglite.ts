@@ -25,13 +25,16 @@ export interface PgliteFiles {
 
 /**
  * Opens the database in `directory`, or an empty one in memory. The directory is made when absent and belongs to this
- * process until `unlock`; a second opener gets an error. What was acknowledged survives a killed process.
+ * process until `unlock`; a second opener gets an error. What was acknowledged survives a killed process. `vectors` brings
+ * pgvector along, which is a megabyte to read at each start.
  */
-export async function openPgliteFiles(directory: string | undefined): Promise<PgliteFiles> {
-  if (directory === undefined) return { pool: new PglitePool(await start(undefined)), unlock: async () => {} }
+export async function openPgliteFiles(directory: string | undefined, vectors: boolean): Promise<PgliteFiles> {
+  if (directory === undefined) {
+    return { pool: new PglitePool(await start(undefined, vectors)), unlock: async () => {} }
+  }
   const { path, lock } = claimDirectory(directory)
   try {
-    return { pool: new PglitePool(await startIn(path)), unlock: async () => lock.release() }
+    return { pool: new PglitePool(await startIn(path, vectors)), unlock: async () => lock.release() }
   } catch (error) {
     lock.release()
     throw error
@@ -39,25 +42,27 @@ export async function openPgliteFiles(directory: string | undefined): Promise<Pg
 }
 
 /** A first start that was cut leaves half a database. The mark beside it says so, and nothing in it was ever acknowledged. */
-async function startIn(path: string): Promise<PGlite> {
+async function startIn(path: string, vectors: boolean): Promise<PGlite> {
   const mark = `${path}.unfinished`
   if (existsSync(mark)) for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true })
-  if (existsSync(join(path, 'PG_VERSION'))) return start(path)
+  if (existsSync(join(path, 'PG_VERSION'))) return start(path, vectors)
   // The mark permits deleting everything in here, so it may stand beside nothing but an empty directory.
   if (readdirSync(path).length > 0)
     throw new Error(`${path} holds other files than a database; choose an empty directory`)
   writeFileSync(mark, 'The first start of the database beside this file has not finished.\n')
-  const database = await start(path)
+  const database = await start(path, vectors)
   rmSync(mark)
   return database
 }
 
-async function start(dataDir: string | undefined): Promise<PGlite> {
+async function start(dataDir: string | undefined, vectors: boolean): Promise<PGlite> {
   // Loaded only here: it costs hundreds of megabytes, which a process on a Postgres server should not pay.
   const { PGlite } = await import('@electric-sql/pglite')
+  const extensions = vectors ? { vector: (await import('@electric-sql/pglite-pgvector')).vector } : {}
   return PGlite.create({
     ...(dataDir === undefined ? {} : { dataDir }),
     relaxedDurability: false,
+    extensions,
     parsers: { [INT8]: Number, [NUMERIC]: Number, [BYTEA]: (hex: string) => Buffer.from(hex.slice(2), 'hex') },
   })
 }

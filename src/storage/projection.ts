@@ -7,6 +7,7 @@ import { type RawBuilder, sql, type Transaction } from 'kysely'
 import type { EventId } from '../protocol/ids.js'
 import type { Session, SessionStatus } from '../protocol/session.js'
 import type { Database } from './database.js'
+import { isRemembered, storeMemories } from './memory-events.js'
 import type { Schema } from './schema.js'
 import {
   continuedSessions,
@@ -40,9 +41,12 @@ export interface ProjectionBatch {
 
 export class Projection {
   readonly #database: Database
+  readonly #episodicDays: number
 
-  constructor(database: Database) {
+  /** `episodicDays` is how long memory keeps what happens in sessions; with 0 it keeps nothing of it. */
+  constructor(database: Database, episodicDays = 0) {
     this.#database = database
+    this.#episodicDays = episodicDays
   }
 
   /**
@@ -57,7 +61,7 @@ export class Projection {
       const taken = batches.filter(({ shard }) => advanced.has(shard))
       const events = taken.flatMap((batch) => batch.events)
       await insertEvents(transaction, events)
-      const derivedTo = await storeDerived(transaction, events)
+      const derivedTo = await storeDerived(transaction, events, this.#episodicDays)
       await updateSessions(
         transaction,
         taken.flatMap((batch) => batch.sessions),
@@ -92,36 +96,40 @@ async function insertEvents(transaction: Transaction<Schema>, events: readonly P
     on conflict do nothing`.execute(transaction)
 }
 
-/** Stores tasks and steps; returns how far each session is derived now, where that has changed. */
+/** Stores tasks, steps and memories; returns how far each session is derived now, where that has changed. */
 async function storeDerived(
   transaction: Transaction<Schema>,
   events: readonly ProjectedEvent[],
+  episodicDays: number,
 ): Promise<ReadonlyMap<string, EventId>> {
   const deriving = events.filter(({ type }) => derives(type))
   if (deriving.length === 0) return new Map()
-  const { fresh, derivedTo } = notDerivedYet(deriving, await derivedBefore(transaction, deriving))
+  const before = await derivedBefore(transaction, deriving)
+  const { fresh, derivedTo } = notDerivedYet(deriving, before)
   const { started, ended, unbegun, steps } = deriveRows(fresh, await openTurns(transaction, continuedSessions(fresh)))
   if (started.length > 0) await insertTasks(transaction, started)
   if (ended.length > 0) await endTasks(transaction, ended)
   if (unbegun.length > 0) await noteUnbegun(transaction, unbegun)
   if (steps.length > 0) await putSteps(transaction, steps)
+  const remembered = fresh.filter(({ type, sessionId }) => isRemembered(type) && before.get(sessionId)?.remembers)
+  await storeMemories(transaction, remembered, episodicDays)
   return derivedTo
 }
 
 async function derivedBefore(
   transaction: Transaction<Schema>,
   events: readonly ProjectedEvent[],
-): Promise<ReadonlyMap<string, EventId>> {
+): Promise<ReadonlyMap<string, EventId & { readonly remembers: boolean }>> {
   const ids = [...new Set(events.map(({ sessionId }) => sessionId))]
-  // Index sessions_pkey.
-  const { rows } = await sql<EventId & { id: string }>`
-    select id, derived_epoch as epoch, derived_seq as seq from sessions
+  // Index sessions_pkey. A load tool does not remember.
+  const { rows } = await sql<EventId & { id: string; remembers: boolean }>`
+    select id, derived_epoch as epoch, derived_seq as seq, type <> 'echo' as remembers from sessions
     where id = any (${column(ids, (id) => id)})`.execute(transaction)
   return new Map(rows.map((row) => [row.id, row]))
 }
 
 function notDerivedYet(events: readonly ProjectedEvent[], before: ReadonlyMap<string, EventId>) {
-  const reached = new Map(before)
+  const reached = new Map<string, EventId>(before)
   const derivedTo = new Map<string, EventId>()
   const fresh = events.filter((event) => {
     if (!isAfter(event, reached.get(event.sessionId))) return false

@@ -39,6 +39,8 @@ export interface Schema {
   workspace_files: { session_id: string; path: string; hash: string; mode: number; changed_at: FilledTimestamp }
   budget_ledger: BudgetLedgerTable
   budget_overrides: BudgetOverridesTable
+  memory_items: MemoryItemsTable
+  memory_sources: { item_id: string; session_id: string; ref: string; epoch: number | null; seq: number | null }
   federation_orchestrators: FederationOrchestratorsTable
   federation_delegations: FederationDelegationsTable
   federation_context: FederationContextTable
@@ -246,6 +248,33 @@ interface BudgetOverridesTable {
   expires_at: Timestamp
   revoked_by: string | null
   revoked_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+}
+
+export type MemoryTier = 'scratchpad' | 'episodic' | 'semantic'
+export type MemoryKind = 'interaction' | 'observation' | 'decision' | 'knowledge'
+
+interface MemoryItemsTable {
+  id: string
+  tenant: string
+  owner: string
+  orchestrator_id: string
+  session_id: string | null
+  tier: MemoryTier
+  kind: MemoryKind
+  namespace: string
+  key: string | null
+  identity: string
+  content_hash: string
+  content: string
+  tags: Generated<string[]>
+  metadata: ColumnType<Record<string, unknown>, string | undefined, string>
+  words: string
+  word_count: number
+  bytes: number
+  valid_from: Timestamp
+  valid_to: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  expires_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  created_at: FilledTimestamp
 }
 
 interface FederationOrchestratorsTable {

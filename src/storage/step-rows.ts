@@ -93,6 +93,7 @@ const DERIVING = new Set<string>([
   'stream_end',
   'tool_call_start',
   'tool_call_result',
+  'context_compacted',
 ] satisfies LoggedEventType[] | string[])
 
 /** Largest value of a Postgres `int`. */
@@ -154,6 +155,10 @@ class Fold {
         this.#startStep(event, 'model', body.messageId, null, storableText(body.metadata.model))
         break
       case 'stream_end':
+        this.#endStep(event, 'model', body.messageId, 'completed', body.metadata)
+        break
+      case 'context_compacted':
+        this.#startStep(event, 'model', body.messageId, null, storableText(body.metadata.model))
         this.#endStep(event, 'model', body.messageId, 'completed', body.metadata)
         break
       case 'tool_call_start':

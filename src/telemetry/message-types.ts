@@ -45,6 +45,8 @@ const SERVER: Readonly<Record<ServerMessage['type'], true>> = {
   approval_resolved: true,
   session_takeover: true,
   budget_alert: true,
+  context_compacted: true,
+  memory_recalled: true,
   error: true,
   command_accepted: true,
   subscribed: true,

@@ -7,6 +7,7 @@ import { type BudgetMetrics, budgetMetrics } from './budget-metrics.js'
 import { type EdgeMetrics, edgeMetrics } from './edge-metrics.js'
 import { type FederationMetrics, federationMetrics } from './federation-metrics.js'
 import { type JobMetrics, jobMetrics } from './job-metrics.js'
+import { type MemoryMetrics, memoryMetrics } from './memory-metrics.js'
 import { type CallMetrics, callMetrics, PERCENTILES, SUMMARY_WINDOW } from './model-metrics.js'
 import { processMetrics } from './process-metrics.js'
 import { type Queues, queueMetrics } from './queue-metrics.js'
@@ -16,6 +17,7 @@ export type { BudgetMetrics } from './budget-metrics.js'
 export type { EdgeMetrics } from './edge-metrics.js'
 export type { FederationMetrics } from './federation-metrics.js'
 export type { JobMetrics } from './job-metrics.js'
+export type { MemoryMetrics } from './memory-metrics.js'
 export type { ModelCall, ToolCall } from './model-metrics.js'
 export type { MeteredSession, SessionMeter } from './session-metrics.js'
 export type { BusySession, CommitOutcome, TurnOutcome, WorkerMetrics } from './worker-metrics.js'
@@ -26,6 +28,7 @@ export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'> {
   readonly jobs: JobMetrics
   readonly budgets: BudgetMetrics
   readonly federation: FederationMetrics
+  readonly memory: MemoryMetrics
   /** A page was answered; `endpoint` is one of a few paths, never what a stranger asked for. */
   pageServed(method: string, endpoint: string, seconds: number): void
   /** The page that Prometheus reads, and its content type. */
@@ -51,6 +54,7 @@ export function createMetrics(node = 'node'): Metrics {
   const federation = once<FederationMetrics>(() => federationMetrics(registry))
   const jobs = once<JobMetrics>(() => jobMetrics(registry))
   const budgets = once<BudgetMetrics>(() => budgetMetrics(registry))
+  const memory = once<MemoryMetrics>(() => memoryMetrics(registry))
   return {
     get federation() {
       return federation()
@@ -66,6 +70,9 @@ export function createMetrics(node = 'node'): Metrics {
     },
     get budgets() {
       return budgets()
+    },
+    get memory() {
+      return memory()
     },
     modelCall: (call) => calls().modelCall(call),
     toolCall: (call) => calls().toolCall(call),

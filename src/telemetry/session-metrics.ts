@@ -26,6 +26,7 @@ export type ProviderOf = (model: string) => string
 
 type TaskEnd = Extract<NewEvent, { type: 'task_completed' | 'task_failed' | 'task_cancelled' }>
 type MessageEnd = Extract<NewEvent, { type: 'stream_end' }>
+type Compacted = Extract<NewEvent, { type: 'context_compacted' }>
 type ToolResult = Extract<NewEvent, { type: 'tool_call_result' }>
 type StatusUpdate = Extract<NewEvent, { type: 'session_status_update' }>
 
@@ -86,6 +87,9 @@ class Meter implements SessionMeter {
       case 'tool_call_result':
         group.toolEnded(event)
         return
+      case 'context_compacted':
+        group.compacted(event)
+        return
       case 'task_completed':
       case 'task_failed':
       case 'task_cancelled':
@@ -139,7 +143,17 @@ class Group {
     else this.#failed(event.code)
   }
 
+  compacted({ metadata }: Compacted): void {
+    this.families.compactions.inc({ tier: 'scratchpad', strategy: 'summarize-and-archive' })
+    this.#spent(metadata.model, metadata)
+  }
+
   messageEnded(name: string, { metadata }: MessageEnd): void {
+    this.#spent(name, metadata)
+    this.families.iterations.inc({ orchestrator_id: this.labels.orchestrator_id })
+  }
+
+  #spent(name: string, metadata: MessageEnd['metadata']): void {
     const { orchestrator_id } = this.labels
     const model = this.families.models.of(name)
     const labels = { orchestrator_id, model }
@@ -148,7 +162,6 @@ class Group {
     this.families.promptTokens.inc(labels, promptTokens)
     this.families.completionTokens.inc(labels, completionTokens)
     this.families.cost.inc({ ...labels, provider: this.providerOf(name) }, cost)
-    this.families.iterations.inc({ orchestrator_id })
   }
 
   toolEnded({ data }: ToolResult): void {
@@ -189,6 +202,11 @@ function familiesOf(registry: Registry) {
     durations: spread('wundr_agent_duration_seconds', 'Time that a task took', RUN_BOUNDS_S),
     latencies: spread('orchestrator_message_latency_seconds', 'From the start of a task to its end', LATENCY_BOUNDS_S),
     lives: spread('wundr_session_duration_seconds', 'Lives of ended sessions', SESSION_BOUNDS_S),
+    // What a session works with is its scratchpad; what is summed up stays in the log and in episodic memory.
+    compactions: counter('wundr_memory_compaction_total', 'Conversations whose beginning was summed up', [
+      'tier',
+      'strategy',
+    ]),
     iterations: counter('wundr_session_iterations_total', 'Messages that models ended for sessions', [
       'orchestrator_id',
     ]),

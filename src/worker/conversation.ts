@@ -5,6 +5,7 @@
 import type { Part } from '../bus/bus.js'
 import type { ModelMessage, ToolRequest } from '../models/model.js'
 import type {
+  ContextCompacted,
   LoggedEvent,
   NewEvent,
   StreamEnd,
@@ -14,7 +15,8 @@ import type {
   ToolCallStart,
 } from '../protocol/events.js'
 import type { Task } from '../protocol/session.js'
-import { taskPrompt, toolMessage } from '../runtimes/prompt.js'
+import { compactedItems } from '../runtimes/compacted.js'
+import { recalledTask, summaryOf, taskPrompt, toolMessage } from '../runtimes/prompt.js'
 import type { EffectClass, Progress, ToolOutcome } from '../runtimes/runtime.js'
 
 type OpenCall = ToolRequest & { started: boolean; effect?: EffectClass }
@@ -33,13 +35,21 @@ export interface OpenTurn {
   readonly openCalls: Map<string, OpenCall>
   /** Approvals that this turn has asked for, and how far each is. */
   readonly approvals: Map<string, 'asked' | 'resolved'>
+  /** Memory was asked for this task, and its message says what was found. */
+  recalled: boolean
   promptTokens: number
   completionTokens: number
   cost: number
 }
 
+/** A message and the step that brought it (`task:<turn>`, `message:<id>`, `call:<id>`); a summary has none. */
+interface Said {
+  readonly message: ModelMessage
+  readonly step: string | undefined
+}
+
 export class Conversation {
-  readonly #messages: ModelMessage[] = []
+  #said: Said[] = []
   #open: OpenTurn | undefined
 
   /** `remembers` answers false for a runtime that never looks back: its messages are not kept. */
@@ -55,7 +65,7 @@ export class Conversation {
     switch (event.type) {
       case 'task_executing':
         this.#open = beginTurn(event.task, event.turn, Date.parse(event.timestamp))
-        this.#say({ role: 'user', text: taskPrompt(event.task, event.context) }, undefined)
+        this.#say({ role: 'user', text: taskPrompt(event.task, event.context) }, `task:${event.turn}`, undefined)
         break
       case 'stream_start':
         if (this.#open) this.#open.openMessage = openMessageOf(event)
@@ -74,6 +84,12 @@ export class Conversation {
         break
       case 'approval_resolved':
         this.#open?.approvals.set(event.approvalId, 'resolved')
+        break
+      case 'context_compacted':
+        this.#compact(event)
+        break
+      case 'memory_recalled':
+        this.#recall(event.text)
         break
       case 'session_takeover':
         if (this.#open) this.#open.attempts = event.attempt
@@ -94,11 +110,17 @@ export class Conversation {
     const message = open?.openMessage
     const text = part?.messageId === message?.messageId ? (part?.text ?? '') : ''
     return {
-      messages: [...this.#messages],
+      messages: this.#said.map(({ message }) => message),
       openMessage: message && { ...message, text },
       openCalls: [...(open?.openCalls.values() ?? [])],
       steps: open?.steps ?? 0,
+      recalled: open?.recalled ?? false,
     }
+  }
+
+  /** Names of the steps that brought these messages; numbers that are none, and summaries, bring none. */
+  stepsOf(messages: readonly number[]): readonly string[] {
+    return [...new Set(messages.flatMap((number) => this.#said[number]?.step ?? []))]
   }
 
   usage(now: number): TaskUsage {
@@ -107,13 +129,14 @@ export class Conversation {
   }
 
   /** What an agent of the session says and does stays its own: the session hears of it in its answer. */
-  #say(message: ModelMessage, agent: string | undefined): void {
-    if (agent === undefined && this.remembers()) this.#messages.push(message)
+  #say(message: ModelMessage, step: string, agent: string | undefined): void {
+    if (agent === undefined && this.remembers()) this.#said.push({ message, step })
   }
 
   #endMessage(event: Omit<StreamEnd, 'eventId'>): void {
     const toolCalls = event.toolCalls.map((call) => ({ ...call, input: call.input as ToolRequest['input'] }))
-    this.#say({ role: 'assistant', text: event.text, ...(toolCalls.length > 0 && { toolCalls }) }, event.agent)
+    const message = { role: 'assistant', text: event.text, ...(toolCalls.length > 0 && { toolCalls }) } as const
+    this.#say(message, `message:${event.messageId}`, event.agent)
     const open = this.#open
     if (!open) return
     open.openMessage = undefined
@@ -137,10 +160,28 @@ export class Conversation {
       status === 'completed'
         ? { status, result: (result ?? {}) as Record<string, unknown> }
         : { status, error: error ?? 'failed' }
-    this.#say(toolMessage(callId, outcome), agent)
+    this.#say(toolMessage(callId, outcome), `call:${callId}`, agent)
     if (!this.#open) return
     this.#open.openCalls.delete(callId)
     this.#open.attempts = 0
+  }
+
+  #compact({ messages, summary, metadata }: Omit<ContextCompacted, 'eventId'>): void {
+    const first: Said = { message: { role: 'user', text: summaryOf(summary) }, step: undefined }
+    this.#said = [...compactedItems(this.#said, { messages }, ({ message }) => message, first)]
+    const open = this.#open
+    if (!open) return
+    open.attempts = 0
+    open.promptTokens += metadata.promptTokens
+    open.completionTokens += metadata.completionTokens
+    open.cost += metadata.cost
+  }
+
+  #recall(text: string): void {
+    if (this.#open) this.#open.recalled = true
+    const task = this.#said.findLastIndex(({ message }) => message.role === 'user')
+    const said = this.#said[task]
+    if (said) this.#said[task] = { ...said, message: { ...said.message, text: recalledTask(said.message.text, text) } }
   }
 
   #endTurn(taskId: string): void {
@@ -161,6 +202,7 @@ function beginTurn(task: Task, turn: number, startedAt: number): OpenTurn {
     openMessage: undefined,
     openCalls: new Map(),
     approvals: new Map(),
+    recalled: false,
     promptTokens: 0,
     completionTokens: 0,
     cost: 0,

@@ -7,6 +7,7 @@ import type { RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
 import { newMessageId } from '../protocol/ids.js'
+import type { Compaction } from '../runtimes/context-window.js'
 import { NOT_NOTED, OUTCOME_UNKNOWN } from '../runtimes/prompt.js'
 import {
   type EffectClass,
@@ -35,6 +36,8 @@ export interface CallPlace {
 export interface JournalOptions {
   readonly base: () => EventBase
   readonly record: (event: NewEvent, clearPart: boolean) => Promise<void>
+  /** Names of the steps that brought these messages of the conversation. */
+  readonly stepsOf: (messages: readonly number[]) => readonly string[]
   readonly openMessage: (messageId: string) => void
   readonly text: (chunk: string) => void
   /**
@@ -141,6 +144,21 @@ export class StepJournal implements Journal {
   #whoAsked({ callId }: ToolRequest): { readonly agent?: string } {
     const agent = this.#agents.get(callId)
     return agent === undefined ? {} : { agent }
+  }
+
+  async compacted({ messages, summary, facts, ...call }: Compaction): Promise<void> {
+    const { promptTokens, completionTokens } = call.usage
+    const { model, cost, durationMs: duration, tokensBefore, tokensAfter } = call
+    const totalTokens = promptTokens + completionTokens
+    const spent = { totalTokens, duration, promptTokens, completionTokens, cost }
+    const metadata = { ...spent, model, tokensBefore, tokensAfter }
+    const named = facts.map((fact) => ({ ...fact, sources: this.#options.stepsOf(fact.sources) }))
+    const ids = { messageId: newMessageId(), messages, summary, facts: named }
+    await this.#options.record({ type: 'context_compacted', ...this.#base(), ...ids, metadata }, false)
+  }
+
+  async recalled(text: string, items: readonly string[]): Promise<void> {
+    await this.#options.record({ type: 'memory_recalled', ...this.#base(), text, items }, false)
   }
 
   #base(): EventBase {

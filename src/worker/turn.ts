@@ -237,6 +237,7 @@ function openJournal(host: TurnHost, command: TaskCommand, progress: Progress, c
       await host.writer.record([event], { clearPart })
       if (host.writer.conversation.open?.attempts === 0) onStep()
     },
+    stepsOf: (messages) => host.writer.conversation.stepsOf(messages),
     openMessage: (messageId) => host.writer.batch.openMessage(messageId),
     text: (chunk) => host.writer.batch.text(chunk),
     saveWorkspace: () => throughOutage(() => host.services.workspaces.save(host.id), { signal }),

@@ -82,6 +82,7 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   pg: ['storage', 'chaos'],
   '@electric-sql/pglite': ['storage'],
   '@electric-sql/pglite-pgvector': ['storage'],
+  'gpt-tokenizer': ['memory'],
   openai: ['models'],
   '@anthropic-ai/sdk': ['models'],
   '@anthropic-ai/claude-agent-sdk': ['runtimes'],

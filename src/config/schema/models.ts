@@ -6,8 +6,10 @@ import { optional, setting } from '../setting.js'
 
 const MAX_TOKENS = 1_000_000_000_000
 const MAX_CONTEXT_TOKENS = 10_000_000
+const MAX_EPISODIC_DAYS = 3_650
+/** More cannot be indexed. */
+const MAX_EMBEDDING_DIMENSIONS = 2_000
 const MAX_CLAUDE_PROCESSES = 1_000
-const MEMORY = { pending: 'memory' } as const
 const NEOLITH = { pending: 'Neolith' } as const
 
 const tokens = wholeNumber(1, MAX_TOKENS)
@@ -62,22 +64,43 @@ export const memory = {
     'DAEMON_MAX_CONTEXT_TOKENS',
     wholeNumber(1_000, MAX_CONTEXT_TOKENS),
     '128000',
-    'Context of one session',
-    { ...MEMORY, unit: 'tokens' },
+    'Context of one session, its next answer included',
+    { unit: 'tokens' },
   ),
   compactionEnabled: setting(
     'MEMORY_COMPACTION_ENABLED',
     flag,
     'true',
-    'Shorten a context that is nearly full',
-    MEMORY,
+    'Have the model sum up the beginning of a conversation that fills its context; else only its end is sent',
   ),
   compactionThreshold: setting(
     'MEMORY_COMPACTION_THRESHOLD',
     fraction,
     '0.8',
-    'How full a context is when it is shortened',
-    MEMORY,
+    'How full a context is when its beginning is summed up',
+  ),
+  episodicDays: setting(
+    'MEMORY_EPISODIC_DAYS',
+    wholeNumber(0, MAX_EPISODIC_DAYS),
+    '7',
+    'How long it is remembered what was said and done in sessions; 0 remembers facts only',
+    { unit: 'days' },
+  ),
+  embeddingModel: optional(
+    'MEMORY_EMBEDDING_MODEL',
+    text,
+    'Model of the OpenAI API that memory is also searched with by meaning, such as text-embedding-3-small; needs pgvector',
+  ),
+  embeddingDimensions: setting(
+    'MEMORY_EMBEDDING_DIMENSIONS',
+    wholeNumber(1, MAX_EMBEDDING_DIMENSIONS),
+    '1536',
+    'Length of the vectors of that model',
+  ),
+  embeddingUrl: optional(
+    'MEMORY_EMBEDDING_BASE_URL',
+    url('http', 'https'),
+    'Server of that model, instead of OPENAI_BASE_URL',
   ),
 }
 

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ModelMessage, ToolRequest } from '../../../src/models/model.js'
 import { newTask, type Task } from '../../../src/protocol/session.js'
-import { taskPrompt, toolMessage } from '../../../src/runtimes/prompt.js'
+import { compactedMessages } from '../../../src/runtimes/compacted.js'
+import type { Compaction } from '../../../src/runtimes/context-window.js'
+import { recalledTask, taskPrompt, toolMessage } from '../../../src/runtimes/prompt.js'
 import type { EffectClass, Journal, Progress, ToolOutcome, Turn } from '../../../src/runtimes/runtime.js'
 
 export type Entry =
@@ -21,6 +23,8 @@ export type Entry =
     }
   | { readonly type: 'toolStarted'; readonly call: ToolRequest; readonly effect: EffectClass }
   | { readonly type: 'toolEnded'; readonly call: ToolRequest; readonly outcome: ToolOutcome }
+  | { readonly type: 'compacted'; readonly compaction: Compaction }
+  | { readonly type: 'recalled'; readonly text: string; readonly items: readonly string[] }
 
 export interface RecordedTurn {
   readonly turn: Turn
@@ -99,12 +103,15 @@ function journalOf(record: (entry: Entry) => void, refusal: NonNullable<TurnOpti
       return refusal(call)
     },
     toolEnded: async (call, outcome) => record({ type: 'toolEnded', call, outcome }),
+    compacted: async (compaction) => record({ type: 'compacted', compaction }),
+    recalled: async (text, items) => record({ type: 'recalled', text, items }),
   }
 }
 
 /** Rebuilds what a new owner knows from the entries alone. */
 export function progressOf(task: Task, entries: readonly Entry[]): Progress {
-  const messages: ModelMessage[] = [{ role: 'user', text: taskPrompt(task) }]
+  let messages: ModelMessage[] = [{ role: 'user', text: taskPrompt(task) }]
+  let recalled = false
   let open: string | undefined
   let calls: (ToolRequest & { started: boolean })[] = []
   let steps = 0
@@ -118,6 +125,13 @@ export function progressOf(task: Task, entries: readonly Entry[]): Progress {
       steps++
     } else if (entry.type === 'toolStarted') {
       calls = calls.map((call) => (call.callId === entry.call.callId ? { ...call, started: true } : call))
+    } else if (entry.type === 'compacted') {
+      messages = [...compactedMessages(messages, entry.compaction)]
+    } else if (entry.type === 'recalled') {
+      recalled = true
+      messages = messages.map((said) =>
+        said.role === 'user' ? { ...said, text: recalledTask(said.text, entry.text) } : said,
+      )
     } else {
       calls = calls.filter((call) => call.callId !== entry.call.callId)
       messages.push(toolMessage(entry.call.callId, entry.outcome))
@@ -128,6 +142,7 @@ export function progressOf(task: Task, entries: readonly Entry[]): Progress {
     openMessage: open === undefined ? undefined : { messageId: 'msg', text: open },
     openCalls: calls,
     steps,
+    recalled,
   }
 }
 

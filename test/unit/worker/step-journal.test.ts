@@ -15,6 +15,7 @@ function journal(beginOnce: (place: CallPlace) => Promise<boolean>, messages: re
   const made = new StepJournal({
     base: () => ({ sessionId: 's', timestamp: 't' }),
     record,
+    stepsOf: () => [],
     openMessage: () => undefined,
     text: () => undefined,
     beginOnce: begin,
