@@ -3,7 +3,18 @@
  */
 import { parseArgs } from 'node:util'
 
-export const SCENARIOS = ['smoke', 'peak', '10k', 'idle', 'sessions', 'moves', 'rest', 'cost', 'agents', 'recall'] as const
+export const SCENARIOS = [
+  'smoke',
+  'peak',
+  '10k',
+  'idle',
+  'sessions',
+  'moves',
+  'rest',
+  'cost',
+  'agents',
+  'recall',
+] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
 const MAX_SECONDS = 3_600

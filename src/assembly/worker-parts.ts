@@ -133,13 +133,13 @@ export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
   })
   lifecycle.started('Claude Code', () => claude.stop())
   const servers = await attachedServers({ config, lifecycle, log, sandbox, supervisor })
-  const flow = { sessions: claude, swarms: new Swarms(database) }
+  const flow = { sessions: claude, swarms: new Swarms(database), memory }
   const { maxContextTokens: maxTokens, compactionEnabled, compactionThreshold: threshold } = config.memory
   const window = new Window({ maxTokens, compactionEnabled, threshold })
   return new Runtimes({
     echo: new Echo(),
     llm: servers.runtime(tools, (all) => new LlmLoop({ selectModel: model, costOf, tools: all, window, memory })),
-    'claude-code': new ClaudeCode({ sessions: claude }),
+    'claude-code': new ClaudeCode({ sessions: claude, memory }),
     'claude-flow': new ClaudeFlow(flow, 'claude-flow'),
     ruflo: new ClaudeFlow(flow, 'ruflo'),
   })

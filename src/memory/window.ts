@@ -26,12 +26,12 @@ export interface WindowRequest {
   readonly maxTokens: number
 }
 
-/** What stays as it was said when the rest is summed up. */
-const TAIL_SHARE = 0.25
+/** What stays as it was said when the rest is summed up, of what fills the window to the threshold. */
+const TAIL_SHARE = 0.3
 /** Of the window: one result of a tool may not crowd out everything else. */
 const TOOL_SHARE = 0.25
-/** Summing up less than this would not be worth its call. */
-const LEAST_SHARE = 0.1
+/** Summing up less than this share of it would not be worth its call. */
+const LEAST_SHARE = 0.125
 /** Room for an answer, at most. */
 const ANSWER_SHARE = 0.25
 /** With less, nothing sensible can be asked. */
@@ -60,10 +60,10 @@ export class Window {
     const count = await this.#countOf(request)
     const frame = frameTokens(request.system, request.tools, await tokenCount(request.model.provider))
     if (frame + sum(request.messages, count) <= limit) return 0
-    const first = tailStart(request.messages, count, TAIL_SHARE * maxTokens)
+    const first = tailStart(request.messages, count, TAIL_SHARE * limit)
     const gain = sum(request.messages.slice(0, first), count)
     // What has just been summed up, and the task, are no gain.
-    return first > 2 && gain >= LEAST_SHARE * maxTokens ? first : 0
+    return first > 2 && gain >= LEAST_SHARE * limit ? first : 0
   }
 
   async tokensOf(request: WindowRequest): Promise<number> {

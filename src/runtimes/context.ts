@@ -59,7 +59,12 @@ async function write(turn: Turn, model: Model, transcript: string): Promise<Writ
     tools: [],
     maxTokens: MAX_SUMMARY_TOKENS,
   }
-  const planned = { model: model.name, promptTokens: promptSize(conversation), maxTokens: MAX_SUMMARY_TOKENS }
+  const planned = {
+    model: model.name,
+    promptTokens: promptSize(conversation),
+    maxTokens: MAX_SUMMARY_TOKENS,
+    lane: 'summary',
+  }
   const allowance = await turn.reserve(planned)
   const { maxTokens } = allowance
   let text = ''

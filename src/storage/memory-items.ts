@@ -322,6 +322,21 @@ async function insertMemories(
 /** A step that names no event gets it from another item of the same step, where there is one. */
 async function insertSources(transaction: Transaction<Schema>, items: readonly MemoryInsert[]): Promise<void> {
   const rows = items.flatMap(({ id, sources }) => (sources ?? []).map((source) => ({ id, ...source })))
+  // One after the other: a statement does not see its own rows.
+  await putSources(
+    transaction,
+    rows.filter(({ seq }) => seq !== undefined),
+  )
+  await putSources(
+    transaction,
+    rows.filter(({ seq }) => seq === undefined),
+  )
+}
+
+async function putSources(
+  transaction: Transaction<Schema>,
+  rows: readonly (MemorySource & { readonly id: string })[],
+): Promise<void> {
   if (rows.length === 0) return
   await sql`
     insert into memory_sources (item_id, session_id, ref, epoch, seq)

@@ -20,6 +20,10 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, named: string]>
   CLAUDE_MAX_PROCESSES: ['unit/runtimes/live-processes.test.ts', 'CLAUDE_MAX_PROCESSES'],
   CLAUDE_IDLE_TIMEOUT: ['unit/runtimes/live-processes.test.ts', 'CLAUDE_IDLE_TIMEOUT'],
   LOAD_BALANCING_STRATEGY: ['unit/shards/placement.test.ts', 'LOAD_BALANCING_STRATEGIES'],
+  MEMORY_EPISODIC_DAYS: ['contract/storage/memory-events.test.ts', 'episodicDays'],
+  MEMORY_EMBEDDING_MODEL: ['contract/storage/memory-vectors.test.ts', 'embeddingModel'],
+  MEMORY_EMBEDDING_DIMENSIONS: ['contract/storage/memory-vectors.test.ts', 'embeddingDimensions'],
+  MEMORY_EMBEDDING_BASE_URL: ['contract/storage/memory-vectors.test.ts', 'embeddingUrl'],
   WEB_FETCH_ALLOW_PRIVATE: ['unit/tools/web-fetch.test.ts', 'allowPrivateNetwork'],
 }
 

@@ -1,0 +1,119 @@
+/**
+ * Memory that is also searched by meaning: where pgvector is, and what remains where it is not.
+ */
+import { sql } from 'kysely'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  type EmbeddingServer,
+  HASHING_DIMENSIONS,
+  HASHING_MODEL,
+  startEmbeddingServer,
+} from '../../../loadtest/recall/embedding-server.js'
+import { openMemory } from '../../../src/assembly/memory-parts.js'
+import { type Database, openDatabase } from '../../../src/storage/database.js'
+import { migrate } from '../../../src/storage/migrate.js'
+import { createLog } from '../../../src/telemetry/log.js'
+import { createMetrics } from '../../../src/telemetry/metrics.js'
+import { openServerDatabase } from '../../support/databases.js'
+
+const SPACE = { embeddingModel: HASHING_MODEL, embeddingDimensions: HASHING_DIMENSIONS }
+const SETTINGS = { maxContextTokens: 128_000, compactionEnabled: true, compactionThreshold: 0.8, episodicDays: 7 }
+const ANN = { tenant: 'acme', owner: 'ann' }
+
+let server: EmbeddingServer
+let database: Database
+beforeAll(async () => {
+  server = await startEmbeddingServer()
+  database = await openDatabase({ kind: 'pglite', directory: undefined, vectors: true })
+  await migrate(database)
+})
+afterAll(async () => {
+  await database.close()
+  await server.close()
+})
+
+async function opened(on: Database, embeddingUrl: string | undefined) {
+  const lines: string[] = []
+  const output = { write: (line: string) => lines.push(line) }
+  const log = createLog({ level: 'info', format: 'json', name: 't', role: 'all', output })
+  const openai = { apiKey: undefined, model: 'm', organization: undefined, baseUrl: undefined }
+  const config = { memory: { ...SETTINGS, ...SPACE, embeddingUrl }, openai }
+  const metrics = createMetrics()
+  const memory = await openMemory({ config, log, database: on, metrics: metrics.memory })
+  return { ...memory, lines, metrics }
+}
+
+const embed = async (jobs: Awaited<ReturnType<typeof opened>>['jobs']) =>
+  jobs()
+    .find(({ name }) => name === 'embed')
+    ?.run(new AbortController().signal)
+
+test('a word that nobody wrote is found by its likeness, and by nobody else', async () => {
+  const { memory } = await opened(database, server.url)
+  await memory.store(ANN, { content: 'the authentication of operators is broken' })
+  await memory.store({ ...ANN, owner: 'bob' }, { content: 'authenticating is what bob does' })
+
+  expect(memory.isHybrid).toBe(true)
+  const found = await memory.search(ANN, { query: 'authenticator' })
+  expect(found.map(({ content }) => content)).toEqual(['the authentication of operators is broken'])
+})
+
+test('what was kept while the model was away gets its vector afterwards', async () => {
+  const away = await opened(database, 'http://127.0.0.1:9/v1')
+  const { id } = await away.memory.store(ANN, { content: 'photosynthesis of ferns' })
+  expect(await away.memory.search(ANN, { query: 'photosynthetic' })).toEqual([])
+  expect((await away.memory.search(ANN, { query: 'ferns' })).map((found) => found.id)).toEqual([id])
+  expect(away.lines.some((line) => line.includes('no vector could be had'))).toBe(true)
+
+  const back = await opened(database, server.url)
+  await embed(back.jobs)
+  expect((await back.memory.search(ANN, { query: 'photosynthetic' }))[0]?.id).toBe(id)
+})
+
+test('vectors of what is forgotten go as well', async () => {
+  const { memory, jobs } = await opened(database, server.url)
+  const { id } = await memory.store(ANN, { content: 'xylophones are heavy' })
+  await memory.forget(ANN, { id })
+
+  expect((await memory.search(ANN, { query: 'xylophonist' })).map((found) => found.id)).not.toContain(id)
+  await jobs()
+    .find(({ name }) => name === 'forget')
+    ?.run(new AbortController().signal)
+  const { rows } = await sql`select from memory_vectors where item_id = ${id}`.execute(database.sql)
+  expect(rows).toEqual([])
+})
+
+test('a filter that lets few pass is given more to choose from', async () => {
+  const { memory } = await opened(database, server.url)
+  const holder = { ...ANN, owner: 'filter' }
+  const many = Array.from({ length: 250 }, (_, n) => ({
+    content: `mountaineering report ${n}`,
+    tier: 'episodic' as const,
+  }))
+  await memory.storeAll(holder, many)
+  const { id } = await memory.store(holder, { content: 'mountaineers like tea' })
+
+  const found = await memory.search(holder, { query: 'mountaineerish', tiers: ['semantic'] })
+  expect(found.map((hit) => hit.id)).toEqual([id])
+})
+
+test('a database without pgvector is searched by words, and says so', async () => {
+  const { database: plain, remove } = await openServerDatabase()
+  try {
+    const { memory, lines, metrics, jobs } = await opened(plain, server.url)
+    await memory.store(ANN, { content: 'words are enough' })
+
+    expect(memory.isHybrid).toBe(false)
+    expect((await memory.search(ANN, { query: 'words' })).map(({ score }) => score)).toEqual([1])
+    expect(lines.some((line) => line.includes('searched by words only'))).toBe(true)
+    expect(jobs().map(({ name }) => name)).toEqual(['forget'])
+    await jobs()[0]?.run(new AbortController().signal)
+    const { body } = await metrics.page()
+    expect(body).toMatch(/wundr_memory_entries_total\{tier="semantic",orchestrator_id="default"\} 1/)
+    expect(body).toMatch(/wundr_memory_bytes\{tier="semantic"\} 16/)
+    expect(body).toMatch(/wundr_memory_searches_total\{orchestrator_id="default"\} 1/)
+    expect(body).toMatch(/wundr_memory_cache_misses_total\{tier="all"\} 1/)
+  } finally {
+    await remove()
+  }
+})
