@@ -55,6 +55,8 @@ export interface ProcessOptions {
   ): Query
   /** Its way to the model. */
   readonly pass: Pass
+  /** Directory of what it and its commands set down for a while. */
+  readonly scratch: string
   /** Nothing of it is left. */
   onGone(): void
 }
@@ -91,6 +93,10 @@ export class ClaudeProcess {
           ? { behavior: 'allow', updatedInput: input }
           : { behavior: 'deny', message: 'This call was not allowed.' },
     }
+  }
+
+  get scratch(): string {
+    return this.#options.scratch
   }
 
   get pid(): number | undefined {

@@ -6,10 +6,8 @@
  *                      claude ── model calls ──▶ gateway ──▶ vendor       SDK ── transcript ──▶ Postgres
  */
 import { randomUUID } from 'node:crypto'
-import type { Options } from '@anthropic-ai/claude-agent-sdk'
 import type { ToolRequest, Usage } from '../../models/model.js'
 import { ServiceError } from '../../protocol/errors.js'
-import type { SessionType } from '../../protocol/session.js'
 import type { ModelCall, ToolCall } from '../../telemetry/metrics.js'
 import { statusOfTool } from '../../telemetry/tool-status.js'
 import { NOT_BEGUN, OUTCOME_UNKNOWN } from '../prompt.js'
@@ -23,20 +21,21 @@ import {
 } from '../runtime.js'
 import type { Supervisor } from '../tools/supervisor.js'
 import { BudgetedCalls } from './budgeted-calls.js'
-import { spawnGuarded } from './child.js'
-import { ClaudeProcess } from './claude-process.js'
-import { environment, openHome, type ProcessHome } from './environment.js'
+import type { ClaudeProcess } from './claude-process.js'
 import { type LiveLimits, LiveProcesses } from './live-processes.js'
 import { ModelGateway } from './model-gateway.js'
 import { pathRefusal } from './own-paths.js'
-import { promptOf, UNATTENDED } from './prompts.js'
-import { type LoadSdk, loadSdk, type Sdk, withInstallHint } from './sdk.js'
-import { claudeSessionId, ownTranscript, type Transcripts } from './transcript.js'
+import { promptOf } from './prompts.js'
+import { type LoadSdk, loadSdk } from './sdk.js'
+import { type ClaudeKind, startProcess } from './start-process.js'
+import type { Transcripts } from './transcript.js'
 import { TurnRecorder } from './turn-recorder.js'
 
 const OFFICIAL_URL = 'https://api.anthropic.com'
 /** Names that a model made up are counted as one. */
 const UNKNOWN_TOOL = 'unknown'
+
+export type { ClaudeKind } from './start-process.js'
 
 export interface ClaudeParts {
   /** Model of sessions that name none. */
@@ -56,23 +55,10 @@ export interface ClaudeParts {
   readonly loadSdk?: LoadSdk
 }
 
-/** What makes one session type different from another. */
-export interface ClaudeKind {
-  readonly type: SessionType
-  effectOf(tool: string, input: ToolRequest['input']): EffectClass
-  /** Said to the model beside what every session is told. */
-  readonly instructions?: string
-  /** What its processes see beside what all see. */
-  readonly environment?: Readonly<Record<string, string>>
-  /** What it adds to the options of a process that starts, such as tools and agents. */
-  options(): Partial<Options>
-}
-
 export class ClaudeSessions {
   readonly #parts: ClaudeParts
   readonly #gateway: ModelGateway
   readonly #live: LiveProcesses
-  readonly #homes = new WeakMap<ClaudeProcess, ProcessHome>()
 
   constructor(parts: ClaudeParts) {
     this.#parts = parts
@@ -102,7 +88,7 @@ export class ClaudeSessions {
     if (finished !== undefined) return { output: finished }
     if (!this.#parts.apiKey && !this.#parts.baseUrl) throw new ServiceError('anthropic_key_missing')
     const sdk = await loadSdk(kind.type, this.#parts.loadSdk)
-    const start = () => this.#start(turn, kind, sdk)
+    const start = () => startProcess({ ...this.#parts, gateway: this.#gateway, turn, kind, sdk })
     const process = await this.#live.take(turn.sessionId, this.#versionOf(turn), start, turn.signal)
     const recorder = this.#recorder(turn, kind, process)
     let keep = false
@@ -146,55 +132,9 @@ export class ClaudeSessions {
     }
   }
 
-  async #start(turn: Turn, kind: ClaudeKind, sdk: Sdk): Promise<ClaudeProcess> {
-    const { transcripts, supervisor, sandbox } = this.#parts
-    const home = await openHome()
-    const pass = this.#gateway.issuePass()
-    const onGone = () => {
-      this.#gateway.revoke(pass)
-      // What it had open may linger for a moment; a directory that stays behind harms nobody.
-      home.remove().catch(() => undefined)
-    }
-    try {
-      const [address, watch, transcript] = await Promise.all([
-        this.#gateway.address(),
-        supervisor?.watch(),
-        ownTranscript(transcripts, turn),
-      ])
-      const id = claudeSessionId(turn.sessionId)
-      const process = new ClaudeProcess({
-        pass,
-        onGone,
-        start: (prompt, hooks, onChild) =>
-          sdk.query({
-            prompt,
-            options: {
-              ...baseOptions(turn, kind, this.#parts.model),
-              ...kind.options(),
-              ...hooks,
-              ...(transcript.isBegun ? { resume: id } : { sessionId: id }),
-              env: { ...environment(home, address, pass.key), ...kind.environment },
-              sessionStore: transcript.store,
-              spawnClaudeCodeProcess: (options) => {
-                const child = spawnGuarded({ sandbox, watch }, options)
-                onChild(child)
-                return child.process
-              },
-            },
-          }),
-      })
-      this.#homes.set(process, home)
-      return process
-    } catch (error) {
-      onGone()
-      throw withInstallHint(kind.type, error)
-    }
-  }
-
   #recorder(turn: Turn, kind: ClaudeKind, process: ClaudeProcess): TurnRecorder {
     const { costOf, onToolCall, onModelCall } = this.#parts
-    const scratch = this.#homes.get(process)?.scratch
-    const roots: [string, ...string[]] = [turn.workspace, ...(scratch === undefined ? [] : [scratch])]
+    const roots = [turn.workspace, process.scratch] as const
     return new TurnRecorder(turn, {
       costOf,
       effectOf: (tool, input) => kind.effectOf(tool, input),
@@ -208,22 +148,6 @@ export class ClaudeSessions {
     })
   }
 }
-
-const baseOptions = (turn: Turn, { instructions }: ClaudeKind, model: string): Options => ({
-  cwd: turn.workspace,
-  model: turn.options.model ?? model,
-  systemPrompt: {
-    type: 'preset',
-    preset: 'claude_code',
-    append: instructions ? `${UNATTENDED}\n\n${instructions}` : UNATTENDED,
-  },
-  // Nothing of this machine's user, nor of a project, changes what a session may do.
-  settingSources: [],
-  strictMcpConfig: true,
-  includePartialMessages: true,
-  permissionMode: 'default',
-  sessionStoreFlush: 'eager',
-})
 
 /** The session's own directory first, which no charter opens; then whatever the charter says. */
 async function refusalOf(
