@@ -159,6 +159,24 @@ test('a tool that always asks does so where the charter does not', async () => {
   expect((await session.event('task_completed')).result.output).toBe('it ran')
 })
 
+test('a call that the charter forbids is in the audit log, and nobody is asked', async () => {
+  const deny: Gate = {
+    judge: () => ({ decision: 'deny', reason: 'The charter forbids this.', rule: 'alwaysReject: x' }),
+  }
+  const cluster = await WorkerCluster.start({ gate: deny, runtimeOf: () => oneCall })
+  await cluster.takeOver('worker-1')
+  const session = await cluster.spawn('llm', { description: 'go' })
+
+  expect((await session.event('task_completed')).result.output).toBe('The charter forbids this.')
+  await vi.waitFor(async () => {
+    const rows = await cluster.database.sql.selectFrom('audit_log').selectAll().execute()
+    expect(rows).toMatchObject([
+      { tenant: 'acme', actor: 'charter', action: 'tool.denied', session_id: session.id, subject: 'call-1' },
+    ])
+  }, PATIENCE)
+  expect(typesOf(session)).not.toContain('approval_request')
+})
+
 test('a turn that waits moves at once with its shard, and goes on at the next owner', async () => {
   const redisUrl = process.env.TEST_REDIS_URL ?? ''
   const cluster = await WorkerCluster.start({
