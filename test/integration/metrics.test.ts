@@ -208,10 +208,14 @@ const DRIVEN: Readonly<Record<string, Expected>> = {
 }
 
 /** Background jobs are done by the hour; background-jobs.test.ts makes them happen. */
+const budget = (name: string): string => `orchestrator_budget_${name}`
 const DRIVEN_ELSEWHERE = [
   ...['orchestrator_jobs_total', 'orchestrator_job_seconds'],
   // Where people are asked: test/unit/telemetry/metrics.test.ts.
   ...['orchestrator_approval_wait_seconds', 'orchestrator_approvals_waiting'],
+  // Model calls that count: test/unit/telemetry/metrics.test.ts.
+  ...['utilization_percent', 'refusals_total', 'alerts_total', 'unsettled_total', 'unwritten_total'].map(budget),
+  budget('webhooks_total'),
 ]
 
 describe('the metrics of a daemon that has worked', () => {

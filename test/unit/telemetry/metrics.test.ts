@@ -103,3 +103,30 @@ test('people who are waited for, and what the charter said, are counted', async 
     'orchestrator_approval_wait_seconds_sum{outcome="rejected"} 70',
   )
 })
+
+test('a budget shows how much of it is used, and what became of whoever asked for more', async () => {
+  const metrics = createMetrics()
+  const daily = { scope: 'orchestrator', id: 'orch', period: 'daily' }
+  metrics.budgets.utilization(daily, 40)
+  metrics.budgets.utilization(daily, 62.5)
+  metrics.budgets.utilization({ ...daily, scope: 'tenant', id: 'acme' }, 99)
+  metrics.budgets.refused(daily)
+  metrics.budgets.alerted('orchestrator', 75)
+  metrics.budgets.unsettled()
+  metrics.budgets.unwritten(3)
+  metrics.budgets.webhook('delivered')
+
+  const { body } = await metrics.page()
+
+  for (const line of [
+    'orchestrator_budget_utilization_percent{orchestrator_id="orch",period="daily"} 62.5',
+    'orchestrator_budget_refusals_total{scope="orchestrator",period="daily"} 1',
+    'orchestrator_budget_alerts_total{scope="orchestrator",threshold="75"} 1',
+    'orchestrator_budget_unsettled_total 1',
+    'orchestrator_budget_unwritten_total 3',
+    'orchestrator_budget_webhooks_total{outcome="delivered"} 1',
+  ]) {
+    expect(body).toContain(`${line}\n`)
+  }
+  expect(body).not.toContain('acme')
+})
