@@ -49,7 +49,7 @@ export class McpConnection {
     this.#transport = server.kind === 'stdio' ? new StdioTransport(server, place) : this.#overHttp(server)
   }
 
-  /** Starts the server, or connects to it, and asks for its tools. @throws ToolFailure */
+  /** Starts the server, or connects to it, and asks for its tools. @throws Unreachable */
   static async open(server: McpServer, place: ProcessPlace, signal: AbortSignal): Promise<McpConnection> {
     const connection = new McpConnection(server, place)
     const deadline = AbortSignal.timeout(server.startTimeoutMs)
@@ -60,7 +60,8 @@ export class McpConnection {
       await connection.close()
       signal.throwIfAborted()
       const late = `it was not ready within ${server.startTimeoutMs} ms`
-      throw new ToolFailure(deadline.aborted ? late : connection.#reasonOf(error), { cause: error })
+      const reason = deadline.aborted ? late : connection.#reasonOf(error)
+      throw new Unreachable(reason, connection.#said, { cause: error })
     }
   }
 
@@ -72,8 +73,7 @@ export class McpConnection {
     return this.#tools
   }
 
-  /** What its process has written beside the protocol. */
-  get said(): string {
+  get #said(): string {
     return this.#transport instanceof StdioTransport ? this.#transport.said : ''
   }
 
@@ -93,7 +93,8 @@ export class McpConnection {
       signal.throwIfAborted()
       // Whatever state it is in, the next call finds a new one.
       if (error instanceof StreamableHTTPError) await this.close()
-      if (error instanceof StreamableHTTPError && error.code === 404) throw new Unsent()
+      if (error instanceof StreamableHTTPError && error.code === 404)
+        throw new Unsent(`the server ${this.#server.name} does not know this connection`)
       throw new ToolFailure(this.#reasonOf(error), { cause: error })
     }
   }
@@ -153,6 +154,15 @@ export class McpConnection {
 }
 
 /** A call that the server has not taken: it may be made once more. */
-export class Unsent extends Error {
-  override readonly name = 'Unsent'
+export class Unsent extends ToolFailure {}
+
+export class Unreachable extends ToolFailure {
+  constructor(
+    reason: string,
+    /** What its process has written beside the protocol: for the log alone. */
+    readonly said: string,
+    options: ErrorOptions,
+  ) {
+    super(reason, options)
+  }
 }

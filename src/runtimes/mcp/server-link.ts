@@ -72,7 +72,7 @@ export class ServerLink {
     const { sessionId, log } = this.#parts
     const fields = { sessionId, server: this.server.name }
     // Loaded with the first server that somebody uses: it brings half a MB of schemas along.
-    const { McpConnection } = await import('./connection.js')
+    const { McpConnection, Unreachable } = await import('./connection.js')
     // What is left of a connection that broke goes first: there is one server of a name in a session.
     await this.#connection?.close()
     this.#beforeEffect()
@@ -80,8 +80,8 @@ export class ServerLink {
       this.#connection = await McpConnection.open(this.server, this.#parts, signal)
     } catch (error) {
       signal.throwIfAborted()
-      if (!(error instanceof ToolFailure)) throw error
-      log.warn({ ...fields, reason: error.message }, 'an MCP server cannot be reached')
+      if (!(error instanceof Unreachable)) throw error
+      log.warn({ ...fields, reason: error.message, said: error.said }, 'an MCP server cannot be reached')
       if (this.#connection === undefined) this.#tools = [this.#connectTool(error.message)]
       throw error
     }
@@ -92,7 +92,7 @@ export class ServerLink {
   #toolsOf(connection: McpConnection): readonly Tool[] {
     const { sessionId, log } = this.#parts
     const { server } = this
-    const offered: Tool[] = []
+    const offered = new Map<string, Tool>()
     const leftOut: string[] = []
     let size = 0
     for (const tool of connection.tools) {
@@ -101,11 +101,12 @@ export class ServerLink {
       size += parameters ? JSON.stringify(parameters).length : 0
       const spec = { name: toolName(server.name, tool.name), description: descriptionOf(server, tool) }
       if (!parameters || size > MAX_SCHEMAS_CHARS) leftOut.push(tool.name)
-      else offered.push({ ...this.#remote(tool), spec: { ...spec, parameters } })
+      // Vendors refuse two tools of one name: the first one has it.
+      else if (!offered.has(spec.name)) offered.set(spec.name, { ...this.#remote(tool), spec: { ...spec, parameters } })
     }
     if (leftOut.length > 0)
       log.warn({ sessionId, server: server.name, leftOut }, 'tools with schemas that are too large are not offered')
-    return offered
+    return [...offered.values()]
   }
 
   #remote(tool: Parameters<typeof effectOf>[1]): Omit<Tool, 'spec'> {

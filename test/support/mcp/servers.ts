@@ -7,6 +7,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import { buildSync } from 'esbuild'
@@ -47,6 +48,8 @@ export interface HttpTestServer {
   readonly sessions: () => number
   /** Forgets all sessions, as a restart does. */
   forget(): void
+  /** From now on the session is forgotten with each call of a tool. */
+  forgetAtCalls(): void
   /** Breaks all connections off and listens no more. */
   stop(): void
 }
@@ -56,12 +59,13 @@ export async function startHttpServer(): Promise<HttpTestServer> {
   const transports = new Map<string, StreamableHTTPServerTransport>()
   const requests: IncomingHttpHeaders[] = []
   const sockets = new Set<Socket>()
+  let forgets = false
   const breakOff = () => {
     for (const socket of sockets) socket.destroy()
   }
   const http = createServer((request, response) => {
     requests.push(request.headers)
-    void serve(transports, breakOff, request, response)
+    void serve(transports, { breakOff, forgets }, request, response)
   })
   http.on('connection', (socket) => {
     sockets.add(socket)
@@ -74,12 +78,15 @@ export async function startHttpServer(): Promise<HttpTestServer> {
   }
   onTestFinished(stop)
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`
-  return { url, requests, sessions: () => transports.size, forget: () => transports.clear(), stop }
+  const forgetAtCalls = () => {
+    forgets = true
+  }
+  return { url, requests, sessions: () => transports.size, forget: () => transports.clear(), forgetAtCalls, stop }
 }
 
 async function serve(
   transports: Map<string, StreamableHTTPServerTransport>,
-  breakOff: () => void,
+  { breakOff, forgets }: { readonly breakOff: () => void; readonly forgets: boolean },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -93,7 +100,9 @@ async function serve(
     await createTestServer(breakOff).connect(transport as Parameters<ReturnType<typeof createTestServer>['connect']>[0])
     return await transport.handleRequest(request, response)
   }
+  const body = request.method === 'POST' ? ((await json(request)) as { method?: string }) : undefined
+  if (forgets && body?.method === 'tools/call') transports.delete(id)
   const transport = transports.get(id)
-  if (transport) return await transport.handleRequest(request, response)
+  if (transport) return await transport.handleRequest(request, response, body)
   response.writeHead(404).end('no such session')
 }

@@ -29,6 +29,7 @@ const TOOLS: readonly Tool[] = [
   { name: 'hang', inputSchema: { type: 'object' }, annotations: { readOnlyHint: true } },
   { name: 'much', inputSchema: { type: 'object' }, annotations: { readOnlyHint: true } },
   { name: 'endless', inputSchema: { type: 'object' } },
+  { name: 'look', description: 'The same name once more', inputSchema: { type: 'object' } },
   { name: 'odd.name/with spaces', inputSchema: { type: 'object' } },
   { name: 'large_schema', inputSchema: { type: 'object', properties: { a: { description: 'x'.repeat(20_000) } } } },
 ]

@@ -162,6 +162,30 @@ test('a server over HTTP that forgot its sessions is connected to anew, and the 
   expect(new Set(http.requests.map(({ authorization }) => authorization))).toEqual(new Set(['Bearer secret']))
 })
 
+test('a server over HTTP that forgets its sessions again and again fails the call, not the task', async () => {
+  const http = await startHttpServer()
+  const session = await attachedSession(serversOf({ it: { url: http.url } }), ['it'])
+  http.forgetAtCalls()
+
+  const { ended, outcomes } = await session.run([[call('mcp__it__look')]])
+
+  expect(await ended).toEqual({ output: 'done' })
+  expect(outcomes()).toEqual({
+    mcp__it__look: { status: 'failed', error: 'The call failed: the server it does not know this connection.' },
+  })
+})
+
+test('what a server writes to stderr before it ends is for the log, not for the model', async () => {
+  const servers = serversOf({ it: { command: 'bash', args: ['-c', 'echo the password is hunter2 >&2; exit 1'] } })
+  const session = await attachedSession(servers, ['it'])
+
+  await (await session.run([[call('mcp__it__connect')]])).ended
+
+  expect(session.warn.mock.calls[0]?.[0]).toMatchObject({ reason: expect.stringContaining('exit code 1') })
+  expect(session.warn.mock.calls[0]?.[0]).toMatchObject({ said: 'the password is hunter2\n' })
+  expect(JSON.stringify(session.requests)).not.toContain('hunter2')
+})
+
 test('a server over HTTP hears when the session rests', async () => {
   const http = await startHttpServer()
   const session = await attachedSession(serversOf({ it: { url: http.url } }), ['it'], 50)
