@@ -5,9 +5,11 @@
 export { ClientError, type ClientErrorCode, type RoutedTask, type TaskEnd } from './client/client.js'
 export { type Config, ConfigError, type ConfigSources, loadConfig } from './config/load.js'
 export type { OrchestratorDaemonConfig } from './library/daemon-config.js'
+export type { DaemonDoor } from './library/daemon-door.js'
 export {
   type BroadcastOptions,
   FederationCoordinator,
+  FederationCoordinator as OrchestratorFederation,
   type FederationEvents,
   type FederationMetricsSnapshot,
 } from './library/federation-coordinator.js'
@@ -27,7 +29,13 @@ export {
   TokenTracker as TokenBudgetTracker,
   type TokenTrackerEvents,
 } from './library/token-tracker.js'
-export { OrchestratorWebSocketServer } from './library/web-socket-server.js'
+export {
+  type ClientIdentity,
+  OrchestratorWebSocketServer,
+  type WebSocketClient,
+  type WebSocketServerAuth,
+  type WebSocketServerEvents,
+} from './library/web-socket-server.js'
 export type {
   BudgetStatus,
   BudgetUse,
@@ -58,6 +66,21 @@ export type {
   OrchestratorStatus,
   RegistrationInput,
 } from './protocol/federation.js'
-export type { Session, SessionStatus, SessionType, Task, TaskInput, TaskStatus } from './protocol/session.js'
+export type {
+  QueuedTask,
+  ScheduledTask,
+  ScheduleState,
+  SessionTaskEntry,
+  WaitingFor,
+} from './protocol/schedule.js'
+export type {
+  Session,
+  SessionStatus,
+  SessionType,
+  Task,
+  TaskInput,
+  TaskStatus,
+  TimedTaskInput,
+} from './protocol/session.js'
 export { createLog, type Log, silentLog } from './telemetry/log.js'
 export { VERSION } from './version.js'

@@ -24,9 +24,9 @@ import type { Session, SessionType, TaskInput } from '../protocol/session.js'
 import type { Log } from '../telemetry/log.js'
 import type { LogLevelSwitch } from '../telemetry/log-level.js'
 import { type OrchestratorDaemonConfig, readDaemonConfig } from './daemon-config.js'
+import { DaemonDoor } from './daemon-door.js'
 import type { SessionEvents } from './session-events.js'
 import { SessionManager } from './session-manager.js'
-import { OrchestratorWebSocketServer } from './web-socket-server.js'
 
 /** Events and the arguments of their listeners; those of sessions tell of what comes in at this node while it runs. */
 export interface OrchestratorDaemonEvents extends SessionEvents {
@@ -97,10 +97,10 @@ export class OrchestratorDaemon extends EventEmitter<OrchestratorDaemonEvents> {
   }
 
   /** @throws ServiceError `unavailable` while the node does not run, or has no door for clients. */
-  get webSocketServer(): OrchestratorWebSocketServer {
+  get webSocketServer(): DaemonDoor {
     const edge = this.#running?.daemon.edge
     if (!edge) throw this.#unavailable()
-    return new OrchestratorWebSocketServer(this.#config.server.host, edge)
+    return new DaemonDoor(this.#config.server.host, edge)
   }
 
   /** Resolves when clients may come; a second call waits for the same start. @throws what kept the node from starting. */
@@ -270,6 +270,7 @@ const SESSION_EVENTS: readonly (keyof SessionEvents)[] = [
   'session:stopped',
   'session:completed',
   'session:failed',
+  'session:metrics_updated',
   'task:executing',
   'task:completed',
   'task:failed',

@@ -3,7 +3,7 @@
  * not happen, and everything in the order of the session's log.
  */
 import type { ServerMessage, TaskCancelled, TaskCompleted, TaskExecuting, TaskFailed } from '../protocol/events.js'
-import type { Session, SessionStatus } from '../protocol/session.js'
+import type { Session, SessionMetrics, SessionStatus } from '../protocol/session.js'
 
 /** Events of sessions and the arguments of their listeners. */
 export interface SessionEvents {
@@ -15,6 +15,8 @@ export interface SessionEvents {
   'session:stopped': [session: Session]
   'session:completed': [session: Session]
   'session:failed': [session: Session]
+  /** A task has ended: what the session has used so far. */
+  'session:metrics_updated': [update: { readonly sessionId: string; readonly metrics: SessionMetrics }]
   'task:executing': [event: TaskExecuting]
   'task:completed': [event: TaskCompleted]
   'task:failed': [event: TaskFailed]
@@ -54,12 +56,34 @@ export function eventsOf(
       }
     }
     case 'task_completed':
-      return { session: before, events: [['task:completed', message]] }
+      return ended(before, message, ['task:completed', message])
     case 'task_failed':
-      return { session: before, events: [['task:failed', message]] }
+      return ended(before, message, ['task:failed', message])
     case 'task_cancelled':
-      return { session: before, events: [['task:cancelled', message]] }
+      return ended(before, message, ['task:cancelled', message])
     default:
       return { session: before, events: [] }
+  }
+}
+
+type End = TaskCompleted | TaskFailed | TaskCancelled
+
+function ended(before: Session | undefined, end: End, event: SessionEvent) {
+  if (!before) return { session: before, events: [event] }
+  const session = { ...before, metrics: metricsAfter(before.metrics, end) }
+  const update = { sessionId: end.sessionId, metrics: session.metrics }
+  return { session, events: [event, ['session:metrics_updated', update] as const] }
+}
+
+/** As the worker counts. */
+function metricsAfter(metrics: SessionMetrics, { type, usage }: End): SessionMetrics {
+  const duration = metrics.duration + usage.duration
+  const tasksCompleted = metrics.tasksCompleted + (type === 'task_completed' ? 1 : 0)
+  return {
+    tokensUsed: metrics.tokensUsed + usage.promptTokens + usage.completionTokens,
+    duration,
+    tasksCompleted,
+    errorsEncountered: metrics.errorsEncountered + (type === 'task_failed' ? 1 : 0),
+    averageResponseTime: tasksCompleted === 0 ? 0 : Math.round(duration / tasksCompleted),
   }
 }

@@ -13,6 +13,9 @@ const MAX_WATCHED = 5_000
 const PAGE = 200
 /** A program that has more sessions than this pages through them with the client. */
 const MAX_LISTED = 10_000
+/** Of what a session has said; more is in its log. */
+const MAX_OUTPUT_CHARS = 100_000
+const CLAUDE_TYPES: readonly SessionType[] = ['claude-code', 'claude-flow', 'ruflo']
 /** A worker announces a session at once; when all are busy moving, the caller gets the session as it stands by then. */
 const ANNOUNCEMENT_TIMEOUT_MS = 10_000
 
@@ -20,6 +23,8 @@ export class SessionManager extends EventEmitter<SessionEvents> {
   readonly #client: Client
   /** Oldest first. */
   readonly #watched = new Map<string, SessionHandle>()
+  /** What watched sessions have said, whole messages. */
+  readonly #outputs = new Map<string, string>()
   /** Who waits for a session to be announced. */
   readonly #awaited = new Map<string, (session: Session) => void>()
 
@@ -46,6 +51,37 @@ export class SessionManager extends EventEmitter<SessionEvents> {
   async stopSession(sessionId: string): Promise<void> {
     const handle = await this.watch(sessionId)
     await handle.stop()
+  }
+
+  /** Ends a session when everything that it was given before is done. @throws ClientError when there is none. */
+  async completeSession(sessionId: string): Promise<void> {
+    const handle = await this.watch(sessionId)
+    await handle.complete()
+  }
+
+  /** Says something to a session, which answers in its own time: as a task, behind those that it has. */
+  async sendToSession(sessionId: string, text: string): Promise<void> {
+    const handle = await this.watch(sessionId)
+    // How it ends is told by the events of tasks.
+    handle.execute(text).catch(() => undefined)
+  }
+
+  /** What a session has said since it is watched here, at most the last 100,000 characters; '' when it is not. */
+  getSessionOutput(sessionId: string): string {
+    return this.#outputs.get(sessionId) ?? ''
+  }
+
+  /** Sessions of Claude that have not ended. */
+  async listActiveClaudioSessions(): Promise<readonly Session[]> {
+    return (await this.getActiveSessions()).filter(({ type }) => CLAUDE_TYPES.includes(type))
+  }
+
+  /** Watches nothing any more; the sessions go on. May be called twice. */
+  async shutdown(): Promise<void> {
+    for (const handle of [...this.#watched.values()]) {
+      this.#letGo(handle)
+      handle.close()
+    }
   }
 
   async getSession(sessionId: string): Promise<Session | undefined> {
@@ -126,6 +162,7 @@ export class SessionManager extends EventEmitter<SessionEvents> {
     for (let message = await next(messages); message; message = await next(messages)) {
       const after = eventsOf(message, session)
       session = after.session
+      if (message.type === 'stream_end') this.#heard(handle.id, message.text)
       for (const event of after.events) this.#emit(event)
     }
     this.#letGo(handle)
@@ -138,8 +175,15 @@ export class SessionManager extends EventEmitter<SessionEvents> {
     if (name === 'session:spawned' && 'id' in about) this.#awaited.get(about.id)?.(about)
   }
 
+  #heard(sessionId: string, text: string): void {
+    const output = `${this.#outputs.get(sessionId) ?? ''}${text}`
+    this.#outputs.set(sessionId, output.slice(-MAX_OUTPUT_CHARS))
+  }
+
   #letGo(handle: SessionHandle): void {
-    if (this.#watched.get(handle.id) === handle) this.#watched.delete(handle.id)
+    if (this.#watched.get(handle.id) !== handle) return
+    this.#watched.delete(handle.id)
+    this.#outputs.delete(handle.id)
   }
 }
 

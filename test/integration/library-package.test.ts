@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
 import { connect } from '../../src/client/client.js'
 
@@ -42,6 +42,11 @@ const open = (url: string): Promise<Client> => connect({ url })
 console.log(typeof open)
 `
 
+/** The complete WebSocket client of the reference's README. */
+const WEBSOCKET_PROGRAM = readFileSync(join(ROOT, 'test/support/programs/websocket-client.ts.txt'), 'utf8')
+/** Every class that the library promises, used once. */
+const CLASSES_PROGRAM = readFileSync(join(ROOT, 'test/support/programs/public-classes.ts.txt'), 'utf8')
+
 const folder = mkdtempSync(join(tmpdir(), 'library-package-'))
 let model: ScriptedModel
 
@@ -54,6 +59,8 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'readme.ts'), readme ?? '')
   writeFileSync(join(folder, 'events.ts'), events ?? '')
   writeFileSync(join(folder, 'client.ts'), CLIENT_PROGRAM)
+  writeFileSync(join(folder, 'websocket.ts'), WEBSOCKET_PROGRAM)
+  writeFileSync(join(folder, 'classes.ts'), CLASSES_PROGRAM)
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(TSCONFIG))
   await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc')], { cwd: folder }).catch(
     ({ stdout }: { stdout: string }) => {
@@ -97,6 +104,41 @@ test('the documented example runs, serves clients and ends on SIGTERM', async ()
   expect(end).toMatchObject({ type: 'task_completed', result: { output: numberedWords(3) } })
   expect(await program.ended).toBe(0)
   expect(readFileSync(join(folder, 'cwd/node.1.log'), 'utf8')).toContain('the edge takes connections')
+})
+
+test('the documented WebSocket client spawns a session and hears of its end', async () => {
+  const port = await freePort()
+  const server = join(folder, 'out/server.js')
+  writeFileSync(server, readFileSync(join(folder, 'out/readme.js'), 'utf8').replaceAll(PORT_OF_README, String(port)))
+  const daemon = startProgram(server)
+  onTestFinished(() => void daemon.child.kill('SIGKILL'))
+  await daemon.line(`Daemon is running on ws://127.0.0.1:${port}`)
+  // Compiled as it stands; run without the program that sessions of its type need.
+  const path = join(folder, 'out/websocket.js')
+  const text = readFileSync(path, 'utf8').replaceAll(PORT_OF_README, String(port)).replace("'claude-code'", "'llm'")
+  writeFileSync(path, text)
+  const client = startProgram(path)
+  onTestFinished(() => void client.child.kill())
+
+  await client.line('Task completed: task-1')
+  expect(client.output()).toContain('✓ Connected to daemon')
+  expect(client.output()).toContain('Session spawned: session_')
+  daemon.child.kill('SIGTERM')
+  expect(await daemon.ended).toBe(0)
+}, 180_000)
+
+test('every public class is there and works', async () => {
+  const program = startProgram(join(folder, 'out/classes.js'))
+
+  expect(await program.ended, program.output()).toBe(0)
+  expect(program.output().trim().split('\n')).toEqual([
+    'daemon: running',
+    `sessions: ${numberedWords(3)}, then completed`,
+    'scheduled: waiting, then cancelled',
+    'budget: allowed',
+    'federation: reviewer',
+    'server: open',
+  ])
 })
 
 test('the client can be imported alone', async () => {
