@@ -14,6 +14,16 @@ export {
   type FederationMetricsSnapshot,
 } from './library/federation-coordinator.js'
 export {
+  type HybridSearchOptions,
+  type MemoryContext,
+  type MemoryEntry,
+  type MemoryEntryInput,
+  MemoryManager,
+  type MemoryManagerOptions,
+  type MemorySnapshot,
+  type TranscriptTurn,
+} from './library/memory-manager.js'
+export {
   OrchestratorDaemon,
   type OrchestratorDaemonEvents,
   type OrchestratorDaemonOptions,

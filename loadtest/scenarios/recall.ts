@@ -62,6 +62,7 @@ export async function recall({ options, teardown, say }: Stage): Promise<Outcome
     const hybrid = new Memory({ ...partsOf(builtIn), vectors, embedder, onEmbeddingFailed: fail })
     for (const memory of [onServer, hybrid]) await remember(memory, holder, data)
     await new MemoryItems(builtIn).refreshStatistics()
+    await vectors.refreshStatistics()
     const search = (name: string, memory: Memory): Leg => ({
       name,
       find: async ({ text }) =>

@@ -49,6 +49,7 @@ export async function openMemory({ config, log, database, metrics }: MemoryFound
   })
   const measure = async () => {
     await items.refreshStatistics()
+    await meaning?.vectors.refreshStatistics()
     metrics.measured(await items.totals())
   }
   const parts = { items, vectors: meaning?.vectors, tierBytes: TIER_BYTES, formerLifeMs: FORMER_LIFE_MS, measure }

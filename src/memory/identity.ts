@@ -29,7 +29,9 @@ export function identityOf(
   },
 ): { readonly namespace: string; readonly identity: string } {
   const namespace = namespaceOf(whose, note)
-  return { namespace, identity: note.identity ?? memoryIdentity({ ...note, namespace }) }
+  // The same is said in many sessions, and happens in each of them; what is true is true once.
+  const happened = note.tier === 'episodic' && note.key === undefined ? (whose.sessionId ?? '') : ''
+  return { namespace, identity: note.identity ?? memoryIdentity({ ...note, namespace: namespace + happened }) }
 }
 
 export const placeOf = (whose: Whose, place: Stands & { readonly key: string }): string => {

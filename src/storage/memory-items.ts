@@ -109,7 +109,11 @@ export class MemoryItems {
   /** Everything valid of a scope in the order of its ids, a page at a time: what comes behind `after`. */
   async page(
     scope: MemoryScope,
-    filter: { readonly tiers: readonly MemoryTier[]; readonly namespace?: string | undefined },
+    filter: {
+      readonly tiers: readonly MemoryTier[]
+      readonly namespace?: string | undefined
+      readonly sessionId?: string | undefined
+    },
     after: string,
     limit: number,
   ): Promise<readonly MemoryRow[]> {
@@ -117,6 +121,7 @@ export class MemoryItems {
       select ${COLUMNS} from memory_items
       where tenant = ${scope.tenant} and owner = ${scope.owner} and valid_to is null and ${UNEXPIRED}
         and tier = any (${filter.tiers}::text[]) and namespace = coalesce(${filter.namespace ?? null}::text, namespace)
+        and (${filter.sessionId ?? null}::text is null or session_id = ${filter.sessionId ?? null})
         and id > ${after}
       order by id limit ${limit}`.execute(this.#database.sql)
     return rows

@@ -133,6 +133,11 @@ export class MemoryVectors {
     return rows
   }
 
+  /** Counts for the planner, where nobody else does: without it the built-in database does not see that its index helps. */
+  async refreshStatistics(): Promise<void> {
+    if (this.#database.kind === 'pglite') await sql`analyze memory_vectors`.execute(this.#database.sql)
+  }
+
   /** Removes at most `limit` vectors whose items are gone. No foreign key does it: a process without pgvector deletes too. */
   async purgeOrphans(limit: number): Promise<number> {
     const { rows } = await sql`
