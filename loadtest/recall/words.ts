@@ -56,7 +56,7 @@ export const THINGS: readonly (readonly [word: string, other: string])[] = [
   ['fountain', 'water feature'],
   ['greenhouse', 'glass hut'],
   ['fence', 'wooden barrier'],
-  ['parrot', 'talking bird'],
+  ['parrot', 'speaking bird'],
   ['rabbit', 'bunny'],
   ['horse', 'pony'],
   ['aquarium', 'fish tank'],
@@ -206,7 +206,7 @@ export const ATTRIBUTES: readonly Attribute[] = [
     (t, v) => `I plan to sell my ${t} in ${v}`,
     (w, t, v) => `${w} plans to sell a ${t} in ${v}`,
     (t) => `When am I planning on selling my ${t}?`,
-    (t) => `At what time of the year shall the ${t} find another owner?`,
+    (t) => `At what time of the year shall the ${t} find a buyer?`,
   ),
   attribute(
     NUMBERS,
