@@ -183,3 +183,43 @@ test.each([
   expect(asked).toEqual([['1', 'ask', true]])
   expect(runs).toBe(expected)
 })
+
+test('a crash at any entry of a round is continued: each call has one result, in order, and `once` ran once at most', async () => {
+  const names = ['read', 'idempotent', 'once'] as const
+  const calls: Call[] = names.map((name) => ({ callId: name, name, input: {} }))
+  const asked: Entry[] = [
+    { type: 'messageStarted', model: 'm' },
+    { type: 'messageEnded', toolCalls: calls, finishReason: 'tool_calls', cost: 0, tokens: 0 },
+  ]
+  const runs: string[] = []
+  const tools = new Toolbox(
+    names.map((name) => ({
+      spec: { name, description: '', parameters: {} },
+      effectOf: () => name,
+      run: async () => {
+        runs.push(name)
+        return { status: 'completed', result: {} }
+      },
+    })),
+  )
+  const crash = (after: number) => {
+    let left = after
+    return () => {
+      if (left-- <= 0) throw new Error('the worker is gone')
+    }
+  }
+  const ENTRIES = 6
+
+  for (let recorded = 0; recorded < ENTRIES; recorded++) {
+    runs.length = 0
+    const first = await recordedTurn({ task: 'go', entries: asked, onEntry: crash(recorded) })
+    await expect(runCalls(first.turn, tools, calls)).rejects.toThrow('the worker is gone')
+    // What the crash kept from being written was not written.
+    const second = await recordedTurn({ task: 'go', entries: first.entries.slice(0, asked.length + recorded) })
+    await runCalls(second.turn, tools, second.turn.progress.openCalls)
+
+    expect([recorded, endedOf(second)]).toEqual([recorded, names])
+    expect(runs.filter((name) => name === 'once').length, `after ${recorded} entries`).toBeLessThanOrEqual(1)
+    expect(runs.filter((name) => name === 'idempotent').length).toBeLessThanOrEqual(2)
+  }
+})
