@@ -22,6 +22,7 @@ import {
 import type { Supervisor } from '../tools/supervisor.js'
 import { BudgetedCalls } from './budgeted-calls.js'
 import type { ClaudeProcess } from './claude-process.js'
+import { removeHomesOfTheDead } from './environment.js'
 import { type LiveLimits, LiveProcesses } from './live-processes.js'
 import { ModelGateway } from './model-gateway.js'
 import { pathRefusal } from './own-paths.js'
@@ -59,6 +60,7 @@ export class ClaudeSessions {
   readonly #parts: ClaudeParts
   readonly #gateway: ModelGateway
   readonly #live: LiveProcesses
+  #swept: Promise<void> | undefined
 
   constructor(parts: ClaudeParts) {
     this.#parts = parts
@@ -88,6 +90,8 @@ export class ClaudeSessions {
     if (finished !== undefined) return { output: finished }
     if (!this.#parts.apiKey && !this.#parts.baseUrl) throw new ServiceError('anthropic_key_missing')
     const sdk = await loadSdk(kind.type, this.#parts.loadSdk)
+    // A directory that cannot be removed is in nobody's way.
+    this.#swept ??= removeHomesOfTheDead().catch(() => undefined)
     const start = () => startProcess({ ...this.#parts, gateway: this.#gateway, turn, kind, sdk })
     const process = await this.#live.take(turn.sessionId, this.#versionOf(turn), start, turn.signal)
     const recorder = this.#recorder(turn, kind, process)

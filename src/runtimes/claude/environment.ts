@@ -2,7 +2,7 @@
  * All that a process of Claude Code sees of the world around it: directories of its own, the way to the model, and the
  * switches that keep it from doing anything else.
  */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DEFAULT_PATH } from '../tools/bash.js'
@@ -18,9 +18,26 @@ export interface ProcessHome {
   remove(): Promise<void>
 }
 
+/** Directories of other workers on this machine that were killed: they hold parts of conversations. */
+export async function removeHomesOfTheDead(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const owner = Number(/^cc-(\d+)-/.exec(name)?.[1])
+    if (owner > 0 && !isAlive(owner)) await rm(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+  }
+}
+
 export async function openHome(): Promise<ProcessHome> {
   // Short: sockets below it may have paths of 107 bytes.
-  const root = await mkdtemp(join(tmpdir(), 'cc-'))
+  const root = await mkdtemp(join(tmpdir(), `cc-${process.pid}-`))
   const scratch = join(root, 't')
   await mkdir(scratch, { mode: 0o700 })
   return { root, scratch, remove: () => rm(root, { recursive: true, force: true, maxRetries: 3 }) }
