@@ -5,6 +5,7 @@
 import { parseOptions, SCENARIOS, type Scenario, USAGE } from './options.js'
 import { EXIT, perform } from './performance.js'
 import { agents } from './scenarios/agents.js'
+import { cancel } from './scenarios/cancel.js'
 import { cost } from './scenarios/cost.js'
 import { idle } from './scenarios/idle.js'
 import { moves } from './scenarios/moves.js'
@@ -17,7 +18,7 @@ import { smoke } from './scenarios/smoke.js'
 import { tenThousand } from './scenarios/ten-thousand.js'
 
 const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = {
-  ...{ smoke, peak, idle, sessions, moves, rest, cost, agents, recall },
+  ...{ smoke, peak, idle, sessions, moves, cancel, rest, cost, agents, recall },
   '10k': tenThousand,
 }
 

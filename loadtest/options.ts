@@ -10,6 +10,7 @@ export const SCENARIOS = [
   'idle',
   'sessions',
   'moves',
+  'cancel',
   'rest',
   'cost',
   'agents',
@@ -33,6 +34,7 @@ export const USAGE = `npm run load -- <scenario> [options]     starts a cluster,
   idle       memory of idle connections and of every role; time from start to ready
   sessions   memory of a worker with 1,000 echo sessions, and with 200 llm sessions that stream
   moves      200 planned moves of shards under load: for how long is each not read, and what do its clients see?
+  cancel     100 streaming tasks cancelled under load: how long until each client hears of the end?
   rest       bytes of Redis and of a worker's heap for each of 1,000 sessions: at work, idle for a minute, and at rest
   recall     does memory find what was said in 500 conversations? by words, with vectors, and by age alone
   cost       CPU of all processes for one message, on clusters of 2, 4 and 8 workers that get the same load

@@ -66,3 +66,9 @@ function backlog(runs: readonly LoadFigures[]): string {
   const late = `${grouped(events)} events not in Postgres, which had them after ${ms(median(drained))}`
   return `${commands} commands; ${redisMb} MB in Redis; ${late}`
 }
+
+/** Of the values, the smallest that `share` of them do not exceed. 0 for none. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
+}

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from '../../src/client/client.js'
 import { type LoadCluster, startCluster } from '../cluster/cluster.js'
 import { generateLoad } from '../generator/start.js'
+import { percentile } from '../measure/tables.js'
 import { PauseLog } from './pause-log.js'
 import { planFor } from './peak.js'
 import { Probe } from './probe.js'
@@ -98,12 +99,6 @@ function table(pauses: readonly number[], waits: readonly number[], quiet: reado
       row('latency of commands between moves', quiet),
     ],
   }
-}
-
-/** Of the values, the smallest that `share` of them do not exceed. 0 for none. */
-function percentile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
 }
 
 const missing = (pauses: readonly number[]): string[] =>
