@@ -138,6 +138,7 @@ test('every public class is there and works', async () => {
     'budget: allowed',
     'federation: reviewer',
     'server: open',
+    'memory: the build runs on Node 24',
   ])
 })
 
