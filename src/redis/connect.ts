@@ -49,8 +49,9 @@ const options = (config: RedisConfig, purpose: Purpose) => ({
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
   enableAutoPipelining: purpose.pipelined,
-  // Scripts are gathered by their callers (script-batch.ts), or come alone: waiting for a pipeline only delays them.
-  autoPipeliningIgnoredCommands: ['evalsha'],
+  // Scripts are gathered by their callers (script-batch.ts), or come alone: waiting for a pipeline only delays them. A ping
+  // that fails within a pipeline rejects a promise which nobody holds.
+  autoPipeliningIgnoredCommands: ['evalsha', 'ping'],
   retryStrategy: reconnectDelay,
   reconnectOnError: isDemoted,
   lazyConnect: true,
@@ -68,7 +69,7 @@ function createClient(config: RedisConfig, purpose: Purpose): RedisClient {
     lazyConnect: true,
     enableOfflineQueue: purpose.patient ?? false,
     enableAutoPipelining: purpose.pipelined,
-    autoPipeliningIgnoredCommands: ['evalsha'],
+    autoPipeliningIgnoredCommands: ['evalsha', 'ping'],
     clusterRetryStrategy: reconnectDelay,
     redisOptions: options(config, { ...purpose, pipelined: false }),
   })

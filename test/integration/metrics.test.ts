@@ -209,6 +209,7 @@ const DRIVEN: Readonly<Record<string, Expected>> = {
 
 /** Background jobs are done by the hour; background-jobs.test.ts makes them happen. */
 const budget = (name: string): string => `orchestrator_budget_${name}`
+const memory = (name: string): string => `wundr_memory_${name}`
 const DRIVEN_ELSEWHERE = [
   ...['orchestrator_jobs_total', 'orchestrator_job_seconds'],
   // Where people are asked: test/unit/telemetry/metrics.test.ts.
@@ -216,6 +217,9 @@ const DRIVEN_ELSEWHERE = [
   // Model calls that count: test/unit/telemetry/metrics.test.ts.
   ...['utilization_percent', 'refusals_total', 'alerts_total', 'unsettled_total', 'unwritten_total'].map(budget),
   budget('webhooks_total'),
+  // What agents remember: test/unit/telemetry/metrics.test.ts.
+  ...['bytes', 'cache_hits_total', 'cache_misses_total', 'compaction_total', 'entries_total'].map(memory),
+  ...['search_latency_seconds', 'searches_total'].map(memory),
 ]
 
 describe('the metrics of a daemon that has worked', () => {

@@ -130,3 +130,25 @@ test('a budget shows how much of it is used, and what became of whoever asked fo
   }
   expect(body).not.toContain('acme')
 })
+
+test('a memory shows how much it holds, how it is searched, and how often a conversation was summed up', async () => {
+  const metrics = createMetrics()
+  metrics.memory.measured([{ tier: 'semantic', orchestratorId: 'orch', items: 9, bytes: 90 }])
+  metrics.memory.measured([{ tier: 'semantic', orchestratorId: 'orch', items: 2, bytes: 30 }])
+  metrics.memory.searched('all', 'orch', 0.02)
+  metrics.memory.sizeKnown(false)
+  metrics.memory.sizeKnown(true)
+
+  const { body } = await metrics.page()
+
+  for (const line of [
+    'wundr_memory_entries_total{tier="semantic",orchestrator_id="orch"} 2',
+    'wundr_memory_bytes{tier="semantic"} 30',
+    'wundr_memory_searches_total{orchestrator_id="orch"} 1',
+    'wundr_memory_search_latency_seconds_sum{tier="all"} 0.02',
+    'wundr_memory_cache_misses_total{tier="all"} 1',
+    'wundr_memory_cache_hits_total{tier="all"} 1',
+  ]) {
+    expect(body).toContain(line)
+  }
+})
