@@ -2,8 +2,8 @@
  * The fault suite as a user runs it, short: real processes, faults under load, the history checker. Order and exactness are
  * judged here; how long a fault may be felt is judged by `npm run test:faults`, on a machine that does nothing else.
  */
-import { execFileSync } from 'node:child_process'
 import { expect, test, vi } from 'vitest'
+import { childrenOf } from '../../src/chaos/servers/process-tree.js'
 import { launchChaos, runChaos } from '../support/chaos-run.js'
 
 /** So much of what happens to a session on a busy machine is no hang. */
@@ -34,7 +34,7 @@ test.each([
 test('Ctrl-C ends a run and everything that it started', async () => {
   const run = launchChaos('--faults', 'T1', '--minutes', '5', '--rate', '20')
   await run.said(/nodes and the load are ready/)
-  const started = childrenOf(run.pid)
+  const started = await childrenOf(run.pid)
 
   run.kill('SIGINT')
 
@@ -43,12 +43,6 @@ test('Ctrl-C ends a run and everything that it started', async () => {
   // The watchdog looks once more a second later.
   await vi.waitFor(() => expect(started.filter(isAlive)).toEqual([]), { timeout: 10_000 })
 })
-
-function childrenOf(parent: number): number[] {
-  const lines = execFileSync('ps', ['-eo', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n')
-  const pairs = lines.map((line) => line.trim().split(/\s+/).map(Number))
-  return pairs.filter(([, ppid]) => ppid === parent).map(([pid]) => pid ?? 0)
-}
 
 function isAlive(pid: number): boolean {
   try {

@@ -3,9 +3,11 @@
  * each connection by a process of its own.
  */
 import { execFile } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
+const IS_NUMBER = /^\d+$/
 
 /** The parent first: it has no new children afterwards. */
 export async function freezeTree(parent: number): Promise<void> {
@@ -19,10 +21,32 @@ export async function thawTree(parent: number): Promise<void> {
   send(parent, 'SIGCONT')
 }
 
-async function childrenOf(parent: number): Promise<number[]> {
+/** From /proc where there is one: a small system has no `ps`. */
+export async function childrenOf(parent: number): Promise<number[]> {
+  const pairs = process.platform === 'linux' ? await fromProc() : await fromPs()
+  return pairs.filter(([, ppid]) => ppid === parent).map(([pid]) => pid)
+}
+
+type Pair = readonly [pid: number, ppid: number]
+
+async function fromProc(): Promise<Pair[]> {
+  const ids = (await readdir('/proc')).filter((name) => IS_NUMBER.test(name))
+  // One that has ended meanwhile is nobody's child.
+  const stats = await Promise.all(ids.map((id) => readFile(`/proc/${id}/stat`, 'utf8').catch(() => '')))
+  // `pid (name) state ppid …`, and a name may hold anything.
+  return stats.flatMap((stat, index) => {
+    const [, ppid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return ppid === undefined ? [] : [[Number(ids[index]), Number(ppid)] as const]
+  })
+}
+
+async function fromPs(): Promise<Pair[]> {
   const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid='])
-  const pairs = stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number))
-  return pairs.filter(([, ppid]) => ppid === parent).map(([pid]) => pid as number)
+  const lines = stdout.split('\n').filter((line) => line.trim() !== '')
+  return lines.map((line) => {
+    const [pid = 0, ppid = 0] = line.trim().split(/\s+/).map(Number)
+    return [pid, ppid]
+  })
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {
