@@ -90,8 +90,8 @@ test('the documented events come, and after stop the process ends by itself', as
 test('the documented example runs, serves clients and ends on SIGTERM', async () => {
   const port = await freePort()
   // Compiled as it stands; only run elsewhere, because this port may be in use on the machine of the test.
-  const path = join(folder, 'out/readme.js')
-  writeFileSync(path, readFileSync(path, 'utf8').replaceAll(PORT_OF_README, String(port)))
+  const path = join(folder, 'out/readme-elsewhere.js')
+  writeFileSync(path, readFileSync(join(folder, 'out/readme.js'), 'utf8').replaceAll(PORT_OF_README, String(port)))
   const program = startProgram(path)
   await program.line(`Daemon is running on ws://127.0.0.1:${port}`)
 
