@@ -84,9 +84,11 @@ class World {
 
   /** Resolves with the acceptance. */
   async send(sessionId: string, commandId: string): Promise<Frame> {
+    // Events name the command that they end, too.
+    const isAnswer = (it: Frame): boolean => it.commandId === commandId && it.eventId === undefined
     return await this.with(async (client) => {
       client.send(this.command(sessionId, commandId))
-      return await vi.waitUntil(() => client.frames.find((it) => it.commandId === commandId), PATIENCE)
+      return await vi.waitUntil(() => client.frames.find(isAnswer), PATIENCE)
     })
   }
 
