@@ -32,7 +32,7 @@ function watchOne(redis: Redis): void {
     const bytes = redis.stream?.bytesRead ?? 0
     silent = isOpen && bytes === before ? silent + 1 : 0
     before = bytes
-    if (silent > MAX_SILENT_LOOKS) {
+    if (silent >= MAX_SILENT_LOOKS) {
       silent = 0
       redis.disconnect(true)
     } else if (redis.status === 'ready') redis.ping().catch(() => undefined) // Its error is that of the connection.

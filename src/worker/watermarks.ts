@@ -20,8 +20,8 @@ export class Watermarks {
   readonly #moved = new Map<SessionId, Watermark>()
   /** Of sessions that are in memory. */
   readonly #reached = new Map<SessionId, number>()
-  /** The last epoch of each shard that was let go. */
-  readonly #left = new Map<number, number>()
+  /** Claims that were let go, each for itself: a shard may be granted again under the same epoch. */
+  readonly #left = new WeakSet<Claim>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(private readonly log: Pick<SessionLog, 'trim'>) {}
@@ -38,7 +38,7 @@ export class Watermarks {
 
   /** Postgres holds everything up to `seq`; nothing is noted under a claim that was let go. */
   raise(claim: Claim, sessionId: SessionId, seq: number): void {
-    if (claim.epoch <= (this.#left.get(claim.shard) ?? 0)) return
+    if (this.#left.has(claim)) return
     this.#reached.set(sessionId, seq)
     this.#moved.set(sessionId, { claim, seq, keep: KEEP_EVENTS })
   }
@@ -51,8 +51,9 @@ export class Watermarks {
   }
 
   /** The next owner of the shard counts on its own projection alone. */
-  leave({ shard, epoch }: Claim): void {
-    this.#left.set(shard, epoch)
+  leave(left: Claim): void {
+    const { shard } = left
+    this.#left.add(left)
     for (const [id, { claim }] of this.#moved) if (claim.shard === shard) this.#moved.delete(id)
     for (const id of this.#reached.keys()) if (shardOfSession(id) === shard) this.#reached.delete(id)
   }

@@ -34,10 +34,10 @@ function fixture() {
   const onFull = vi.fn()
   const projector = new Projector({ log, project, logger, onFull, most: MOST })
   let seq = 0
-  const add = (count: number, body = '{}') => {
+  const add = (count: number, body = '{}', under = claim) => {
     const event = { type: 'session_status_update', sessionId, timestamp: 't' } as unknown as NewEvent
     const events = Array.from({ length: count }, () => event)
-    projector.add(claim, sessionId, { epoch: 3, firstSeq: seq + 1, events, bodies: events.map(() => body), state })
+    projector.add(under, sessionId, { epoch: 3, firstSeq: seq + 1, events, bodies: events.map(() => body), state })
     seq += count
   }
   return { projector, projected, trimmed, failures, warn, onFull, add }
@@ -139,9 +139,14 @@ test('what a pinned session writes after its shard was let go tells nobody that 
   await vi.advanceTimersByTimeAsync(50)
   expect(projected).toEqual([[1, 2], [6]])
   projector.forget(claim, sessionId)
-  await projector.stop()
-
+  await vi.advanceTimersByTimeAsync(1_000)
   expect(trimmed).toEqual([2])
+
+  // Dropped, and granted again under the same epoch: this is another claim.
+  add(1, '{}', { ...claim })
+  await vi.advanceTimersByTimeAsync(50)
+  await projector.stop()
+  expect(trimmed).toEqual([2, 7])
 })
 
 test('what is written while an empty log is read is not forgotten', async () => {
