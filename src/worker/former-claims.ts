@@ -38,13 +38,18 @@ export class FormerClaims {
     return running
   }
 
-  /** For a turn under a pin. Resolves once its writes are back; false when they will not be. */
+  /**
+   * For a turn under a pin, and for a session that is on its way out of a shard that is being given away. Resolves once its
+   * writes are back; false when they will not be.
+   */
   async restore(claim: Claim, id: SessionId): Promise<boolean> {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const replayed = await this.options.replay.session(claim, id).catch((): Replayed => 'again')
       if (replayed === 'fenced') return false
       // `lost` may mean a command that the owner has yet to put back, `again` a pin that waits for the owner's word.
       if (replayed !== 'lost' && replayed !== 'again') return true
+      // There may be no other owner yet, and none before this session has ended: the commands are then ours to put back.
+      await this.putBack(claim.shard, claim.epoch + 1)
       await sleep(RETRY_MS)
     }
     return false

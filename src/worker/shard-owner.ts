@@ -39,6 +39,8 @@ export interface ShardOwnerOptions {
   readonly onCold: (claim: Claim, cold: ColdSession) => void
   /** What is known of a shard's former owner. */
   readonly formerOwner: (node: NodeId) => Promise<Takeover>
+  /** Whether this worker remembers writes of its own under this claim. */
+  readonly remembers: (claim: Claim) => boolean
   /** Installs a claim that is new here; `former` had the shard before. */
   readonly claimNew: (claim: Claim, former: NodeId | undefined) => Promise<Claimed | Fenced>
   /** A claim has been installed: it tells where the shard's cursor stands. */
@@ -57,6 +59,8 @@ const LEAVING_MS = 50
 export class ShardOwner {
   readonly #claims = new Map<number, Claim>()
   readonly #claiming = new Set<number>()
+  /** Shards that are being given back. */
+  readonly #leaving = new Set<number>()
   #timer: NodeJS.Timeout | undefined
   #polling: Promise<void> | undefined
   #nextRound: Promise<void> | undefined
@@ -161,7 +165,14 @@ export class ShardOwner {
     await this.#dropUnassigned(before, new Map(rows.map((row) => [row.shard, row])))
     if (!this.#draining) await this.#claimAll(rows.filter((row) => row.state === 'assigned' && this.#isNewer(row)))
     const asked = rows.filter((row) => row.state === 'releasing')
-    if (asked.length > 0) await this.#giveBack(asked, undefined)
+    await this.#giveBack(asked, undefined)
+    const unclaimed = asked.filter(({ shard }) => !this.#isTouched(shard))
+    if (unclaimed.length > 0) await this.options.release(unclaimed)
+  }
+
+  /** False for a shard that was asked for before it was claimed, or could not be given back: nothing here writes to it. */
+  #isTouched(shard: number): boolean {
+    return this.#claims.has(shard) || this.#claiming.has(shard) || this.#leaving.has(shard)
   }
 
   async #logged(work: Promise<void>): Promise<void> {
@@ -223,12 +234,19 @@ export class ShardOwner {
       return
     }
     // The cursor that such a store tells would hide what it has lost.
-    if (claimed.storeChanged && !isRestored && this.#claims.get(claim.shard) === claim) {
+    if (claimed.storeChanged && !isRestored && this.#hasWrittenUnder(claim)) {
+      if (!isWanted()) return
+      this.#claims.set(claim.shard, claim)
       this.options.onStoreLost(claim)
       return
     }
     // Given away while the store was asked: what was dropped must not come back to life.
     if (isWanted()) this.#takeUp(claim, claimed, formerOwner)
+  }
+
+  /** Also when it was given back meanwhile: one whose move was called off is granted again under its epoch. */
+  #hasWrittenUnder(claim: Claim): boolean {
+    return this.#claims.get(claim.shard) === claim || this.options.remembers(claim)
   }
 
   #takeUp(claim: Claim, claimed: Claimed, formerOwner: FormerOwner | undefined): void {
@@ -262,8 +280,13 @@ export class ShardOwner {
       return claim?.epoch === epoch ? [claim] : []
     })
     if (claims.length === 0) return
-    this.#stopReading(claims)
-    await this.options.giveBack(claims, leader)
+    for (const claim of claims) this.#leaving.add(claim.shard)
+    try {
+      this.#stopReading(claims)
+      await this.options.giveBack(claims, leader)
+    } finally {
+      for (const claim of claims) this.#leaving.delete(claim.shard)
+    }
   }
 
   // Stop reading before releasing: a command read after the release would run under a lost epoch.

@@ -106,7 +106,8 @@ export class StoreRecovery {
     if (!claimed) {
       const whole = await askFormers(claim, formers)
       claimed = await log.claim(claim)
-      if (whole && claimed.status === 'ok' && (await store.settle(claim)).status === 'ok') {
+      // What this worker itself has written under the claim is put back by `restore`.
+      if (whole && !tail.remembers(claim) && claimed.status === 'ok' && (await store.settle(claim)).status === 'ok') {
         claimed = { ...claimed, storeChanged: false }
       }
     }

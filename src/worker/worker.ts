@@ -347,6 +347,7 @@ export class Worker {
       giveBack: (claims, leader) => release.giveBack(claims, leader),
       onCold: (claim, { sessionId, waitedMs }) => void this.#cold.wake(claim, sessionId, waitedMs),
       formerOwner: (node) => this.#formerOwner(node),
+      remembers: (claim) => this.#tail?.remembers(claim) ?? false,
       claimNew: async (claim, former) => (await this.#recovery?.claim(claim, former)) ?? bus.log.claim(claim),
       onInstalled: (claim, claimed, isNew) => {
         this.#reader.placed(claim.shard, claimed.cursor)

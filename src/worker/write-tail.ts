@@ -85,6 +85,11 @@ export class WriteTail {
     return claims.filter((claim) => claim.shard === shard).sort((a, b) => a.epoch - b.epoch)
   }
 
+  /** Whether anything that was written under this claim is remembered. */
+  remembers(claim: Claim): boolean {
+    return this.#claims.has(keyOf(claim))
+  }
+
   /** Accepted commands, in the order of their acceptance. */
   commandsOf(claim: Claim): readonly Submission[] {
     return this.#claims.get(keyOf(claim))?.commands.map((it) => it.value) ?? []

@@ -18,12 +18,16 @@ function fixture() {
     assigned: Promise.resolve(),
   }
   const raise = vi.fn(async () => undefined)
+  const release = vi.fn(async () => undefined)
   const recover = vi.fn()
+  const giveBack = vi.fn(async () => undefined)
   const formerOwner = vi.fn(async (): Promise<Takeover> => ({ fromWorker: 'w@0', afterMs: 0, planned: false }))
   const claim = vi.fn(async (_claim: Claim): Promise<Claimed | Refused> => {
     await gates.claim
     return { status: 'ok', active: [], unprojected: [], pins: [], cold: [], cursor: '0-0', storeChanged: false }
   })
+  const remembers = vi.fn(() => false)
+  const onStoreLost = vi.fn()
   const owner = new ShardOwner({
     node: 'w@1',
     log: { claim, release: async () => undefined } as unknown as SessionLog,
@@ -37,18 +41,19 @@ function fixture() {
       await gates.assigned
       return read
     },
-    release: async () => undefined,
+    release,
     raise,
+    remembers,
     claimNew: claim as unknown as ShardOwnerOptions['claimNew'],
-    giveBack: async () => undefined,
+    giveBack,
     onCold: () => undefined,
     formerOwner,
     onInstalled: () => undefined,
-    onStoreLost: () => undefined,
+    onStoreLost,
     onDropped: () => undefined,
   })
   onTestFinished(() => owner.drain())
-  return { owner, rows, reader, gates, claim, raise, recover, formerOwner }
+  return { owner, rows, reader, gates, claim, raise, recover, formerOwner, remembers, onStoreLost, release, giveBack }
 }
 
 function gate(): { readonly closed: Promise<void>; open(): void } {
@@ -125,4 +130,44 @@ test('a shard with unfinished work is read before anybody says who had it; its s
   expect(sessions).toEqual([session])
   expect(await told).toMatchObject({ fromWorker: 'w@0' })
   expect(formerOwner).toHaveBeenCalledTimes(2)
+})
+
+test('a shard that is granted again under its epoch, in a store that has lost writes, gets them back before it is read', async () => {
+  const { owner, rows, reader, claim, remembers, onStoreLost } = fixture()
+  const another = { active: [], unprojected: [], pins: [], cold: [], cursor: '0-0', storeChanged: true }
+  claim.mockResolvedValue({ status: 'ok', ...another })
+  remembers.mockReturnValue(true)
+  rows.push(row(3))
+
+  await owner.poll()
+
+  expect(onStoreLost).toHaveBeenCalledExactlyOnceWith({ shard: 3, owner: 'w@1', epoch: 1 })
+  expect(reader.add).not.toHaveBeenCalled()
+  await owner.reinstall(3, true)
+  expect(reader.add).toHaveBeenCalledExactlyOnceWith(3)
+})
+
+test('a shard that is asked for before it was claimed here goes at the next round', async () => {
+  const { owner, rows, release, giveBack } = fixture()
+  rows.push({ ...row(3), state: 'releasing' })
+
+  await owner.poll()
+
+  expect(giveBack).not.toHaveBeenCalled()
+  expect(release).toHaveBeenCalledExactlyOnceWith(rows)
+})
+
+test('a shard that could not be given back goes at the next round', async () => {
+  const { owner, rows, release, giveBack } = fixture()
+  rows.push(row(3))
+  await owner.poll()
+  giveBack.mockRejectedValueOnce(new Error('Postgres is away'))
+  rows.splice(0, 1, { ...row(3), state: 'releasing' })
+
+  await owner.poll()
+  expect(release).not.toHaveBeenCalled()
+  await owner.poll()
+
+  expect(giveBack).toHaveBeenCalledOnce()
+  expect(release).toHaveBeenCalledExactlyOnceWith(rows)
 })
