@@ -139,8 +139,9 @@ export class Projector {
    * long as the next owner does not, but it follows on a hole, and so the bus is not told of it.
    */
   leave(claims: readonly Claim[]): void {
-    const left = new Set(claims.map(({ shard }) => shard))
-    for (const [id, { claim }] of this.#backlog) if (left.has(claim.shard)) this.#drop(id)
+    // Each claim for itself: meanwhile the shard may have been granted again, under another.
+    const left = new Set(claims)
+    for (const [id, { claim }] of this.#backlog) if (left.has(claim)) this.#drop(id)
     for (const claim of claims) this.#watermarks.leave(claim)
   }
 

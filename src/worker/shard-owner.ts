@@ -43,6 +43,11 @@ export interface ShardOwnerOptions {
   readonly remembers: (claim: Claim) => boolean
   /** Installs a claim that is new here; `former` had the shard before. */
   readonly claimNew: (claim: Claim, former: NodeId | undefined) => Promise<Claimed | Fenced>
+  /**
+   * Installs a claim that this worker has, unless the store is another than it was: there the epoch must not be raised before
+   * those who wrote under lower ones have put back what is theirs.
+   */
+  readonly claimAgain: (claim: Claim) => Promise<Claimed | Fenced | undefined>
   /** A claim has been installed: it tells where the shard's cursor stands. */
   readonly onInstalled: (claim: Claim, claimed: Claimed, isNew: boolean) => void
   /** The store refused a claim's write because it has lost others, or is another one than it was. */
@@ -59,7 +64,7 @@ const LEAVING_MS = 50
 export class ShardOwner {
   readonly #claims = new Map<number, Claim>()
   readonly #claiming = new Set<number>()
-  /** Shards that are being given back. */
+  /** Shards that are being let go of. */
   readonly #leaving = new Set<number>()
   #timer: NodeJS.Timeout | undefined
   #polling: Promise<void> | undefined
@@ -134,7 +139,8 @@ export class ShardOwner {
     const claim = this.#claims.get(shard)
     while (claim && this.#claims.get(shard) === claim) {
       try {
-        const claimed = await this.options.log.claim(claim)
+        const claimed = await (isRestored ? this.options.log.claim(claim) : this.options.claimAgain(claim))
+        if (!claimed) return this.options.onStoreLost(claim)
         return await this.#install(claim, claimed, undefined, () => this.#claims.get(shard) === claim, isRestored)
       } catch {
         // Redis is away, which its connection has logged.
@@ -184,7 +190,9 @@ export class ShardOwner {
   }
 
   #isNewer({ shard, epoch }: GrantedShard): boolean {
-    return !this.#draining && !this.#claiming.has(shard) && (this.#claims.get(shard)?.epoch ?? 0) < epoch
+    // What is let go of must have gone before it comes back to this worker.
+    const isOnTheWay = this.#claiming.has(shard) || this.#leaving.has(shard)
+    return !this.#draining && !isOnTheWay && (this.#claims.get(shard)?.epoch ?? 0) < epoch
   }
 
   async #dropUnassigned(claims: readonly Claim[], assigned: ReadonlyMap<number, OwnedShard>): Promise<void> {
@@ -280,12 +288,16 @@ export class ShardOwner {
       return claim?.epoch === epoch ? [claim] : []
     })
     if (claims.length === 0) return
-    for (const claim of claims) this.#leaving.add(claim.shard)
+    await this.#letGo(claims, () => this.options.giveBack(claims, leader))
+  }
+
+  async #letGo(claims: readonly Claim[], goodbye: () => Promise<void>): Promise<void> {
+    for (const { shard } of claims) this.#leaving.add(shard)
     try {
       this.#stopReading(claims)
-      await this.options.giveBack(claims, leader)
+      await goodbye()
     } finally {
-      for (const claim of claims) this.#leaving.delete(claim.shard)
+      for (const { shard } of claims) this.#leaving.delete(shard)
     }
   }
 
@@ -302,12 +314,14 @@ export class ShardOwner {
 
   async #drop(claims: readonly Claim[]): Promise<void> {
     if (claims.length === 0) return
+    const { host, projector, log } = this.options
     const shards = new Set(claims.map(({ shard }) => shard))
-    this.#stopReading(claims)
-    await this.options.host.drop(shards, 'closed')
-    await this.options.projector.release(claims)
-    // An unreachable store needs no goodbye: the epoch decides.
-    await Promise.allSettled(claims.map((claim) => this.options.log.release(claim)))
+    await this.#letGo(claims, async () => {
+      await host.drop(shards, 'closed')
+      await projector.release(claims)
+      // An unreachable store needs no goodbye: the epoch decides.
+      await Promise.allSettled(claims.map((claim) => log.release(claim)))
+    })
   }
 }
 

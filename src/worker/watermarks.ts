@@ -3,7 +3,7 @@
  * and what the next owner of a shard need not project again.
  */
 import type { Claim, SessionLog } from '../bus/bus.js'
-import { type SessionId, shardOfSession } from '../protocol/ids.js'
+import type { SessionId } from '../protocol/ids.js'
 
 const TRIM_MS = 1_000
 /** A live session keeps this many events for resuming clients; older ones come from Postgres. */
@@ -19,7 +19,7 @@ export class Watermarks {
   /** Those that moved since the bus was told. */
   readonly #moved = new Map<SessionId, Watermark>()
   /** Of sessions that are in memory. */
-  readonly #reached = new Map<SessionId, number>()
+  readonly #reached = new Map<SessionId, Omit<Watermark, 'keep'>>()
   /** Claims that were let go, each for itself: a shard may be granted again under the same epoch. */
   readonly #left = new WeakSet<Claim>()
   #timer: NodeJS.Timeout | undefined
@@ -39,23 +39,23 @@ export class Watermarks {
   /** Postgres holds everything up to `seq`; nothing is noted under a claim that was let go. */
   raise(claim: Claim, sessionId: SessionId, seq: number): void {
     if (this.#left.has(claim)) return
-    this.#reached.set(sessionId, seq)
+    this.#reached.set(sessionId, { claim, seq })
     this.#moved.set(sessionId, { claim, seq, keep: KEEP_EVENTS })
   }
 
   /** The session has left the memory: nothing of its log need stay. */
   rest(claim: Claim, sessionId: SessionId): void {
-    const seq = this.#reached.get(sessionId)
+    const reached = this.#reached.get(sessionId)
     this.#reached.delete(sessionId)
-    if (seq !== undefined) this.#moved.set(sessionId, { claim, seq, keep: 0 })
+    if (reached) this.#moved.set(sessionId, { claim, seq: reached.seq, keep: 0 })
   }
 
   /** The next owner of the shard counts on its own projection alone. */
   leave(left: Claim): void {
-    const { shard } = left
     this.#left.add(left)
-    for (const [id, { claim }] of this.#moved) if (claim.shard === shard) this.#moved.delete(id)
-    for (const id of this.#reached.keys()) if (shardOfSession(id) === shard) this.#reached.delete(id)
+    for (const marks of [this.#moved, this.#reached]) {
+      for (const [id, { claim }] of marks) if (claim === left) marks.delete(id)
+    }
   }
 
   async #tell(): Promise<void> {

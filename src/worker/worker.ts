@@ -349,6 +349,7 @@ export class Worker {
       formerOwner: (node) => this.#formerOwner(node),
       remembers: (claim) => this.#tail?.remembers(claim) ?? false,
       claimNew: async (claim, former) => (await this.#recovery?.claim(claim, former)) ?? bus.log.claim(claim),
+      claimAgain: (claim) => (bus.failover ? bus.failover.claimSame(claim) : bus.log.claim(claim)),
       onInstalled: (claim, claimed, isNew) => {
         this.#reader.placed(claim.shard, claimed.cursor)
         if (isNew && claimed.storeChanged) this.#recovery?.doubt(claim.shard)

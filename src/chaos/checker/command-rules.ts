@@ -1,6 +1,7 @@
 /**
  * G1: whatever was accepted, or has begun, ends in an event. "Lost" is a command without one a minute after the last
- * fault has healed, and a harmless command that was set aside.
+ * fault has healed, and a harmless command that poison took along. One of whose workers another fault ended was set aside as
+ * promised: the service cannot know better.
  */
 import type { FaultLine, RunLine } from '../journal.js'
 import type { CommandRecord, CommandTable } from './command-table.js'
@@ -9,6 +10,9 @@ import type { StepFacts } from './turn-rules.js'
 
 /** Time that the service has after the last fault has healed. */
 export const LOST_AFTER_MS = 60_000
+
+/** Workers that a step must not have survived before it is set aside. */
+const QUARANTINE_AFTER = 3
 
 export interface CommandContext {
   readonly findings: Findings
@@ -19,8 +23,9 @@ export interface CommandContext {
 
 export function checkCommands(commands: CommandTable, context: CommandContext): void {
   const healed = lastHealed(context)
+  const victims = victimsOf(context.faults)
   for (const command of commands.all()) {
-    if (isPromised(command)) checkCommand(command, healed, context)
+    if (isPromised(command)) checkCommand(command, healed, victims, context)
     checkSessions(command, context)
   }
 }
@@ -28,7 +33,8 @@ export function checkCommands(commands: CommandTable, context: CommandContext): 
 /** Whether a command was promised an end and has none, by the same rule. */
 export function losses(context: Omit<CommandContext, 'findings'>): (command: CommandRecord) => boolean {
   const healed = lastHealed(context)
-  return (command) => isPromised(command) && lossOf(command, healed, context.facts) !== undefined
+  const victims = victimsOf(context.faults)
+  return (command) => isPromised(command) && lossOf(command, healed, context.facts, victims) !== undefined
 }
 
 const isPromised = ({ accepted, begun }: CommandRecord): boolean => accepted || begun > 0
@@ -36,17 +42,28 @@ const isPromised = ({ accepted, begun }: CommandRecord): boolean => accepted || 
 const lastHealed = ({ run, faults }: Pick<CommandContext, 'run' | 'faults'>): number =>
   Math.max(run.began, ...faults.map(({ healed }) => healed))
 
-function checkCommand(command: CommandRecord, healed: number, context: CommandContext): void {
+type Victims = ReadonlySet<string>
+
+/** Nodes that were harmed on purpose. */
+const victimsOf = (faults: readonly FaultLine[]): Victims => new Set(faults.flatMap(({ node }) => node ?? []))
+
+function checkCommand(command: CommandRecord, healed: number, victims: Victims, context: CommandContext): void {
   context.findings.checked('G1')
-  const what = lossOf(command, healed, context.facts)
+  const what = lossOf(command, healed, context.facts, victims)
   if (what !== undefined) lost(command, what, context)
 }
 
-function lossOf(command: CommandRecord, healed: number, facts: StepFacts): string | undefined {
+function lossOf(command: CommandRecord, healed: number, facts: StepFacts, victims: Victims): string | undefined {
   if (!hasEnded(command, facts)) return 'has no end'
-  if (command.quarantined && !command.poison) return 'is harmless and was set aside'
+  if (command.quarantined && !command.poison && !metFaults(command, facts, victims))
+    return 'is harmless and was set aside'
   const isLate = command.acceptedAt <= healed && command.endedAt > healed + LOST_AFTER_MS
   return isLate ? `ended ${timeText(command.endedAt, healed)} after the last fault had healed` : undefined
+}
+
+function metFaults({ id }: CommandRecord, { formers }: StepFacts, victims: Victims): boolean {
+  const workers = [...(formers.get(id) ?? [])]
+  return workers.length >= QUARANTINE_AFTER && workers.some((node) => victims.has(node))
 }
 
 function hasEnded(command: CommandRecord, { finished }: StepFacts): boolean {

@@ -15,6 +15,8 @@ export const isEnd = (event: LogEvent): boolean => ENDS.has(event.type)
 export interface StepFacts {
   /** Takeovers within a step, by `stepKey`; steps without any are missing. */
   readonly takeovers: Map<string, number>
+  /** Workers that a command was taken over from, by command; commands without any are missing. */
+  readonly formers: Map<string, Set<string>>
   /** Tool calls whose intent is recorded, by `callKey`. */
   readonly intents: Set<string>
   /** Sessions that have ended. */
@@ -25,7 +27,12 @@ export interface StepFacts {
 export const stepKey = (command: string, step: number): string => `${command} ${step}`
 export const callKey = (command: string, call: string): string => `${command} ${call}`
 
-export const noSteps = (): StepFacts => ({ takeovers: new Map(), intents: new Set(), finished: new Set() })
+export const noSteps = (): StepFacts => ({
+  takeovers: new Map(),
+  formers: new Map(),
+  intents: new Set(),
+  finished: new Set(),
+})
 
 /** Walks one log and adds what it tells to `facts` and to its commands. */
 export class TurnWalk {
@@ -101,7 +108,7 @@ export class TurnWalk {
     else if (event.type === 'stream_end') this.#endMessage(event, message)
     else if (event.type === 'tool_call_start') this.#startCall(event, command, call)
     else if (event.type === 'tool_call_result') this.#endCall(event, call)
-    else if (event.type === 'session_takeover') this.#takeOver(command)
+    else if (event.type === 'session_takeover') this.#takeOver(command, event.details?.from ?? '')
   }
 
   #startMessage(event: LogEvent, message: string): void {
@@ -127,7 +134,8 @@ export class TurnWalk {
   }
 
   /** A model call is made while its message is open: a crash at another time repeats none. */
-  #takeOver(command: CommandRecord): void {
+  #takeOver(command: CommandRecord, from: string): void {
+    this.facts.formers.set(command.id, (this.facts.formers.get(command.id) ?? new Set()).add(from))
     if (this.#openMessage === undefined) return
     const key = stepKey(command.id, this.#step)
     this.facts.takeovers.set(key, (this.facts.takeovers.get(key) ?? 0) + 1)

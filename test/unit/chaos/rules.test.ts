@@ -80,6 +80,18 @@ describe('G1', () => {
     expect(await broken(story)).toEqual([])
   })
 
+  test('a harmless command is set aside as promised when another fault ended one of its workers', async () => {
+    const { story, session, client } = told()
+    ask(client, session, 'a')
+    session.append('task_executing', { command: 'a' })
+    for (const from of ['w@1', 'w@2', 'w@3']) session.append('session_takeover', { command: 'a', from })
+    session.append('task_failed', { command: 'a', code: 'quarantined' })
+    expect(await broken(story)).toEqual(['G1'])
+
+    story.fault({ test: 'T1', fault: 'worker-kill', node: 'w@2', began: story.at, healed: story.at })
+    expect(await broken(story)).toEqual([])
+  })
+
   test('a command that ends a minute after the last fault has healed is lost', async () => {
     const { story, session, client } = told()
     ask(client, session, 'a')

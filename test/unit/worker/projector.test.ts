@@ -149,6 +149,24 @@ test('what a pinned session writes after its shard was let go tells nobody that 
   expect(trimmed).toEqual([2, 7])
 })
 
+test('what is written under a new claim stays when the former one is let go of only then', async () => {
+  const { projector, projected, trimmed, add } = fixture()
+  projector.start()
+  add(2)
+  await vi.advanceTimersByTimeAsync(50)
+
+  add(3, '{}', { ...claim })
+  projector.leave([claim])
+  await vi.advanceTimersByTimeAsync(50)
+  await projector.stop()
+
+  expect(projected).toEqual([
+    [1, 2],
+    [3, 4, 5],
+  ])
+  expect(trimmed).toEqual([5])
+})
+
 test('what is written while an empty log is read is not forgotten', async () => {
   const stored: { eventId: string; body: string }[] = []
   const reads: (() => void)[] = []

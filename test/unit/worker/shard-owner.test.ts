@@ -17,6 +17,7 @@ function fixture() {
     claim: Promise.resolve(),
     assigned: Promise.resolve(),
   }
+  const letGo = vi.fn(async () => undefined)
   const raise = vi.fn(async () => undefined)
   const release = vi.fn(async () => undefined)
   const recover = vi.fn()
@@ -26,6 +27,7 @@ function fixture() {
     await gates.claim
     return { status: 'ok', active: [], unprojected: [], pins: [], cold: [], cursor: '0-0', storeChanged: false }
   })
+  const claimAgain = vi.fn(async (): Promise<Claimed | undefined> => undefined)
   const remembers = vi.fn(() => false)
   const onStoreLost = vi.fn()
   const owner = new ShardOwner({
@@ -33,7 +35,7 @@ function fixture() {
     log: { claim, release: async () => undefined } as unknown as SessionLog,
     bell: reader as unknown as CommandBell,
     host: { recover, drop: async () => undefined } as unknown as SessionHost,
-    projector: { adopt: vi.fn(), release: async () => undefined } as unknown as Projector,
+    projector: { adopt: vi.fn(), release: letGo } as unknown as Projector,
     pins: { track: vi.fn(), drop: vi.fn(), isPinned: () => false },
     logger,
     assigned: async () => {
@@ -46,6 +48,7 @@ function fixture() {
     remembers,
     claimNew: claim as unknown as ShardOwnerOptions['claimNew'],
     giveBack,
+    claimAgain,
     onCold: () => undefined,
     formerOwner,
     onInstalled: () => undefined,
@@ -53,7 +56,22 @@ function fixture() {
     onDropped: () => undefined,
   })
   onTestFinished(() => owner.drain())
-  return { owner, rows, reader, gates, claim, raise, recover, formerOwner, remembers, onStoreLost, release, giveBack }
+  return {
+    owner,
+    rows,
+    reader,
+    gates,
+    claim,
+    raise,
+    recover,
+    formerOwner,
+    remembers,
+    onStoreLost,
+    release,
+    giveBack,
+    claimAgain,
+    letGo,
+  }
 }
 
 function gate(): { readonly closed: Promise<void>; open(): void } {
@@ -170,4 +188,32 @@ test('a shard that could not be given back goes at the next round', async () => 
 
   expect(giveBack).toHaveBeenCalledOnce()
   expect(release).toHaveBeenCalledExactlyOnceWith(rows)
+})
+
+test('a shard whose store is another is not claimed before what it lacks is put back', async () => {
+  const { owner, rows, claim, onStoreLost } = fixture()
+  rows.push(row(3))
+  await owner.poll()
+
+  await owner.reinstall(3)
+
+  expect(claim).toHaveBeenCalledOnce()
+  expect(onStoreLost).toHaveBeenCalledOnce()
+})
+
+test('a shard that was lost is claimed again only when everything of the lost claim has been let go', async () => {
+  const { owner, rows, claim, letGo } = fixture()
+  rows.push(row(3))
+  await owner.poll()
+  const leaving = gate()
+  letGo.mockReturnValueOnce(leaving.closed as Promise<undefined>)
+  const lost = owner.claimOf(3) as Claim
+  owner.refused(lost, { status: 'fenced' })
+  rows.splice(0, 1, { ...row(3), epoch: 2 })
+
+  await owner.poll()
+  expect(claim).toHaveBeenCalledOnce()
+  leaving.open()
+
+  await vi.waitFor(() => expect(owner.claimOf(3)).toMatchObject({ epoch: 2 }))
 })
