@@ -1,9 +1,9 @@
 /**
- * Pages for operators and machines: metrics, /health, /ready, /live, /loglevel. Served on a port of their own, or by the
- * edge where both ports are one.
+ * Pages for operators and machines: metrics, /health, /ready, /accepting, /live, /loglevel. Served on a port of their own,
+ * or by the edge where both ports are one.
  */
 import { LOG_LEVELS } from '../config/schema.js'
-import type { Health } from './health.js'
+import type { Health, Readiness } from './health.js'
 import { isLogLevel, type LogLevelSwitch } from './log-level.js'
 import type { Metrics } from './metrics.js'
 import { redactText } from './redact.js'
@@ -40,6 +40,8 @@ interface Entry {
 const JSON_TYPE = 'application/json'
 const READING = ['GET', 'HEAD']
 const MS_PER_SECOND = 1_000
+/** Below the patience of load balancers, which take silence for death: 2 s in deploy/haproxy.cfg. */
+const ACCEPTING_TIMEOUT_MS = 1_000
 
 export class Pages {
   readonly #entries: ReadonlyMap<string, Entry>
@@ -51,6 +53,7 @@ export class Pages {
     this.#entries = new Map<string, Entry>([
       ['/health', { methods: READING, answer: () => healthPage(health, version) }],
       ['/ready', { methods: READING, answer: () => readyPage(health) }],
+      ['/accepting', { methods: READING, answer: () => acceptingPage(health) }],
       ['/live', { methods: READING, answer: () => jsonPage(200, { alive: true, timestamp: now() }) }],
       [metricsPath, { methods: READING, answer: async () => ({ status: 200, ...(await metrics.page()) }) }],
       ...levelEntry(logLevel),
@@ -59,7 +62,7 @@ export class Pages {
 
   /** What the client port shows too where it is the only one; its /health is another, and the log is nobody's there. */
   get openPaths(): readonly string[] {
-    return ['/ready', '/live', this.#sources.metricsPath]
+    return ['/ready', '/accepting', '/live', this.#sources.metricsPath]
   }
 
   /** Answers in JSON what is not there or not allowed; rejects only for a bug of ours. */
@@ -86,6 +89,20 @@ async function healthPage(health: Health, version: string): Promise<Page> {
 async function readyPage(health: Health): Promise<Page> {
   const { ready, message } = await health.readiness()
   return jsonPage(ready ? 200 : 503, { ready, timestamp: now(), message })
+}
+
+/**
+ * For load balancers that tell a server which takes no new clients (404) from one that is gone (no answer): the clients of
+ * the first stay where they are. It answers soon, also while a store keeps its probe waiting.
+ */
+async function acceptingPage(health: Health): Promise<Page> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<Readiness>((resolve) => {
+    const message = `no answer of a store within ${ACCEPTING_TIMEOUT_MS} ms`
+    timer = setTimeout(() => resolve({ ready: false, message }), ACCEPTING_TIMEOUT_MS)
+  })
+  const { ready, message } = await Promise.race([health.readiness(), late]).finally(() => clearTimeout(timer))
+  return jsonPage(ready ? 200 : 404, { ready, timestamp: now(), message })
 }
 
 function levelEntry(logLevel: LogLevelSwitch | undefined): [string, Entry][] {

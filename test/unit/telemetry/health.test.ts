@@ -129,6 +129,29 @@ describe('the admin server', () => {
     expect((await get('/ready')).status).toBe(503)
   })
 
+  test('tells a load balancer by 404 that it takes no clients now, and by 200 that it does', async () => {
+    const health = new Health()
+    const { get } = await started(health)
+
+    expect([(await get('/accepting')).status, (await get('/ready')).status]).toEqual([404, 503])
+    health.setReadiness({ ready: true, message: 'ready' })
+    expect((await get('/accepting')).status).toBe(200)
+    health.setReadiness({ ready: false, message: 'draining' })
+    expect(await (await get('/accepting')).json()).toMatchObject({ ready: false, message: 'draining' })
+  })
+
+  test('does not let a load balancer wait for a store that does not answer', async () => {
+    const health = new Health()
+    health.setReadiness({ ready: true, message: 'ready' })
+    health.register('redis', () => new Promise(() => {}))
+    const { get } = await started(health)
+
+    const response = await get('/accepting', { signal: AbortSignal.timeout(2_000) })
+
+    expect(response.status).toBe(404)
+    expect(await response.json()).toMatchObject({ ready: false, message: 'no answer of a store within 1000 ms' })
+  })
+
   test('answers other paths with 404 and other methods with 405', async () => {
     const { get } = await started()
 
