@@ -13,6 +13,9 @@ import { isPinned } from '../../support/manifest-faults.js'
 interface Service {
   readonly image: string
   readonly environment?: Readonly<Record<string, string | number>>
+  readonly env_file?: object
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
+  readonly profiles?: readonly string[]
   readonly read_only?: boolean
   readonly cap_drop?: readonly string[]
   readonly security_opt?: readonly string[]
@@ -23,16 +26,22 @@ const COMPOSE = 'docker-compose.cluster.yml'
 const clientPort = SETTINGS.server.port.fallback
 const metricsPort = SETTINGS.monitoring.metricsPort.fallback
 
-function services(): [string, Service][] {
-  const [file] = parseYaml(readText(COMPOSE)) as { services: Record<string, Service> }[]
+function services(path = COMPOSE): [string, Service][] {
+  const [file] = parseYaml(readText(path)) as { services: Record<string, Service> }[]
   return Object.entries(file?.services ?? {})
 }
 
 const daemons = () => services().filter(([, { environment }]) => environment?.DAEMON_ROLE !== undefined)
+/** Of everything that runs our image. */
+const ours = (path = COMPOSE) => services(path).filter(([, { env_file: settings }]) => settings !== undefined)
 const imageLines = (path: string) => readText(path).match(/(?<=^\s*image:\s+)[^\s{]\S*$/gm) ?? []
 
+const OVERLAYS = ['deploy/compose.sentinel.yml', 'deploy/compose.redis-cluster.yml']
+const COMPOSE_FILES = [COMPOSE, ...OVERLAYS, 'deploy/compose.yml']
 const YAML_FILES = [
-  COMPOSE,
+  ...COMPOSE_FILES,
+  'docker-compose.yml',
+  'docker-compose.dev.yml',
   'helm/Chart.yaml',
   'helm/values.yaml',
   ...filesUnder('helm/ci', '.yaml'),
@@ -45,19 +54,47 @@ test.each(YAML_FILES)('%s is YAML without a key that stands there twice', (path)
 
 test('the compose cluster runs each role, with settings that exist', () => {
   const known = settingNames()
-  const names = daemons().flatMap(([, { environment = {} }]) => Object.keys(environment))
+  const names = ours().flatMap(([, { environment = {} }]) => Object.keys(environment))
+  const single = ours('deploy/compose.yml').flatMap(([, { environment = {} }]) => Object.keys(environment))
 
   expect(daemons().map(([name, { environment }]) => [name, environment?.DAEMON_ROLE])).toEqual([
     ['edge', 'edge'],
     ['worker', 'worker'],
     ['coordinator', 'coordinator'],
   ])
-  expect(names.filter((name) => !known.has(name))).toEqual([])
+  expect([...names, ...single].filter((name) => !known.has(name))).toEqual([])
+  expect(single).toContain('DAEMON_JWT_SECRET')
+})
+
+test('nobody of the compose cluster works before the database is up to date', () => {
+  expect(daemons().map(([, { depends_on: first }]) => first?.migration?.condition)).toEqual(
+    Array.from({ length: 3 }, () => 'service_completed_successfully'),
+  )
+})
+
+test.each(OVERLAYS)('%s shows each role the way to its Redis, by settings that exist', (path) => {
+  const known = settingNames()
+  const roles = services(path).filter(([name]) => ['edge', 'worker', 'coordinator'].includes(name))
+
+  expect(roles).toHaveLength(3)
+  for (const [name, { environment = {} }] of roles) {
+    expect(environment.REDIS_URL, name).toBe('')
+    expect(Object.keys(environment).filter((setting) => !known.has(setting))).toEqual([])
+  }
+})
+
+test('what .env.example says of compose are names that the compose files read', () => {
+  const text = readText('.env.example')
+  const said = text.slice(text.indexOf('# --- docker compose')).match(/(?<=^#)[A-Z_]+(?==)/gm) ?? []
+  const read = COMPOSE_FILES.map(readText).join('\n')
+
+  expect(said).toContain('ORCHESTRATOR_IMAGE')
+  expect(said.filter((name) => name !== 'COMPOSE_PROFILES' && !read.includes(`\${${name}:-`))).toEqual([])
 })
 
 test('settings that the image and the chart name exist', () => {
   const known = settingNames()
-  const inImage = readText('deploy/Dockerfile').match(/(?<=^(?:ENV| {3}) ?)[A-Z][A-Z_]+(?==)/gm) ?? []
+  const inImage = readText('deploy/Dockerfile').match(/(?<=^(?:ENV .*| {4}))[A-Z][A-Z_]+(?==)/gm) ?? []
   const inChart = readText('helm/templates/_environment.tpl').match(/(?<=- name: |"key" ")[A-Z][A-Z_]+/g) ?? []
   const refused = readText('helm/values.schema.json').match(/(?<=")[A-Z][A-Z_]+(?=")/g) ?? []
 
@@ -83,27 +120,31 @@ test('each role of the compose cluster gets only the secrets that it needs', () 
 })
 
 test('containers of the compose cluster cannot write to their image or gain rights, and only the balancer is open', () => {
-  for (const [name, service] of services()) {
+  const all = COMPOSE_FILES.flatMap((path) => services(path)).filter(([, { image }]) => image !== undefined)
+  expect(all.length).toBeGreaterThan(15)
+  for (const [name, service] of all) {
     expect(service, name).toMatchObject({
       read_only: true,
       cap_drop: ['ALL'],
       security_opt: ['no-new-privileges:true'],
     })
   }
-  expect(services().filter(([, { ports }]) => ports)).toMatchObject([['balancer', { ports: [expect.any(String)] }]])
+  const open = services().filter(([, { ports = [] }]) => ports.some((port) => !port.startsWith('127.0.0.1:')))
+  expect(open).toMatchObject([['balancer', { ports: [expect.any(String)] }]])
 })
 
 test('every program that holds the environment in the image is closed to its own user, and its debugger too', () => {
   const file = readText('deploy/Dockerfile')
-  const [, closed = ''] = file.match(/chmod 0711 (.+)$/m) ?? []
+  const [, closed = ''] = file.match(/chmod 0711 (.+?)( \\)?$/m) ?? []
   const [, entry = '[]'] = file.match(/^ENTRYPOINT (.+)$/m) ?? []
   const [, check = '[]'] = file.match(/^HEALTHCHECK [^[]*(\[.+\])$/m) ?? []
 
-  expect(closed.split(' ')).toEqual(['/usr/bin/tini', '/usr/local/bin/node'])
+  expect(closed.split(' ')).toEqual(['/out/tini', '/out/node'])
+  expect(file).toContain('COPY --from=build /out/tini /usr/bin/tini')
+  expect(file).toContain('COPY --from=build /out/node /usr/local/bin/node')
   expect(JSON.parse(entry)).toEqual(['/usr/bin/tini', '--', 'orchestrator-daemon'])
   expect(JSON.parse(check).slice(0, 2)).toEqual(['node', '--disable-sigusr1'])
   expect(file).toContain("sed -i '1s|.*|#!/usr/local/bin/node --disable-sigusr1|' dist/main.js")
-  expect(file.indexOf('chmod 0711')).toBeGreaterThan(file.lastIndexOf('FROM '))
 })
 
 test('the ports are those of the settings everywhere', () => {
@@ -134,23 +175,32 @@ test('health checks ask for pages that the metrics port has', () => {
   ].map(([, path = '']) => path)
 
   expect(asked).toHaveLength(1 + 1 + 3 + 3)
+  expect(asked).toContain('/accepting')
   expect(pages.openPaths).toEqual(expect.arrayContaining(asked))
 })
 
 test('every file names this version of the service', () => {
   const [chart] = parseYaml(readText('helm/Chart.yaml')) as { appVersion: string }[]
-  const own = daemons().map(([, { image }]) => image)
+  const own = [...ours(), ...ours('deploy/compose.yml')].map(([, { image }]) => image)
 
   expect(chart?.appVersion).toBe(VERSION)
-  expect(new Set(own)).toEqual(new Set([`orchestrator-daemon:${VERSION}`]))
+  expect(own).toHaveLength(3 + 1 + 1)
+  expect(new Set(own)).toEqual(new Set([`\${ORCHESTRATOR_IMAGE:-orchestrator-daemon:${VERSION}}`]))
   expect(readText('k8s/base/kustomization.yaml')).toContain(`name: orchestrator-daemon, newTag: ${VERSION} `)
 })
 
 test('images of others are pinned to a version', () => {
-  const bases = readText('deploy/Dockerfile').match(/(?<=^FROM )\S+/gm) ?? []
-  const images = [COMPOSE, 'helm/values.yaml', ...filesUnder('k8s/components', '.yaml')].flatMap(imageLines)
+  const stages: string[] = readText('deploy/Dockerfile').match(/(?<= AS )\S+$/gm) ?? []
+  const named = readText('deploy/Dockerfile').match(/(?<=^FROM )\S+/gm) ?? []
+  const bases = new Set(named.filter((name) => !stages.includes(name)))
+  const images = [
+    ...COMPOSE_FILES,
+    'deploy/compose.dev.yml',
+    'helm/values.yaml',
+    ...filesUnder('k8s/components', '.yaml'),
+  ].flatMap(imageLines)
 
-  expect(bases).toHaveLength(2)
+  expect([...bases]).toEqual(['node:24-trixie-slim', 'debian:trixie-slim'])
   expect(images.length).toBeGreaterThan(5)
   expect([...bases, ...images].filter((image) => !isPinned(image))).toEqual([])
 })
