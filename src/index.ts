@@ -13,16 +13,14 @@ export {
   type FederationEvents,
   type FederationMetricsSnapshot,
 } from './library/federation-coordinator.js'
+export type { MemoryEntry, MemoryEntryInput, TranscriptTurn } from './library/memory-entry.js'
 export {
+  type Compaction,
   type HybridSearchOptions,
-  type MemoryContext,
-  type MemoryEntry,
-  type MemoryEntryInput,
   MemoryManager,
   type MemoryManagerOptions,
-  type MemorySnapshot,
-  type TranscriptTurn,
 } from './library/memory-manager.js'
+export type { MemoryContext, MemorySnapshot } from './library/memory-snapshot.js'
 export {
   OrchestratorDaemon,
   type OrchestratorDaemonEvents,

@@ -7,6 +7,7 @@ import { Memory, type MemoryParts, TEXT_WEIGHT, VECTOR_WEIGHT } from '../../src/
 import { OpenAiEmbedder } from '../../src/models/openai-embeddings.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
 import { MemoryItems } from '../../src/storage/memory-items.js'
+import { MemoryRetention } from '../../src/storage/memory-retention.js'
 import { MemorySearch } from '../../src/storage/memory-search.js'
 import { MemoryVectors } from '../../src/storage/memory-vectors.js'
 import { migrate } from '../../src/storage/migrate.js'
@@ -61,7 +62,7 @@ export async function recall({ options, teardown, say }: Stage): Promise<Outcome
     const onServer = new Memory(partsOf(server))
     const hybrid = new Memory({ ...partsOf(builtIn), vectors, embedder, onEmbeddingFailed: fail })
     for (const memory of [onServer, hybrid]) await remember(memory, holder, data)
-    await new MemoryItems(builtIn).refreshStatistics()
+    await new MemoryRetention(builtIn).refreshStatistics()
     await vectors.refreshStatistics()
     const search = (name: string, memory: Memory): Leg => ({
       name,

@@ -10,6 +10,7 @@ import { PendingVectors } from '../memory/pending-vectors.js'
 import type { Embedder } from '../models/embedder.js'
 import type { Database } from '../storage/database.js'
 import { MemoryItems } from '../storage/memory-items.js'
+import { MemoryRetention } from '../storage/memory-retention.js'
 import { MemorySearch } from '../storage/memory-search.js'
 import { MemoryVectors } from '../storage/memory-vectors.js'
 import { throughOutage } from '../storage/outage.js'
@@ -37,6 +38,7 @@ const COMPLAIN_EVERY_MS = 60_000
 /** Whether memory is searched by meaning is decided here, for as long as this process lives. */
 export async function openMemory({ config, log, database, metrics }: MemoryFoundation): Promise<OpenMemory> {
   const items = new MemoryItems(database)
+  const retention = new MemoryRetention(database)
   const meaning = await openMeaning(config, database, log)
   const memory = new Memory({
     items,
@@ -48,11 +50,11 @@ export async function openMemory({ config, log, database, metrics }: MemoryFound
     onEmbeddingFailed: complaining(log),
   })
   const measure = async () => {
-    await items.refreshStatistics()
+    await retention.refreshStatistics()
     await meaning?.vectors.refreshStatistics()
     metrics.measured(await items.totals())
   }
-  const parts = { items, vectors: meaning?.vectors, tierBytes: TIER_BYTES, formerLifeMs: FORMER_LIFE_MS, measure }
+  const parts = { retention, vectors: meaning?.vectors, tierBytes: TIER_BYTES, formerLifeMs: FORMER_LIFE_MS, measure }
   return { memory, jobs: () => [forgetJob(parts), ...embedJobs(meaning)] }
 }
 

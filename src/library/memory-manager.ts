@@ -3,43 +3,27 @@
  * uses: given its database, a program reads what agents have noted, and the other way round.
  */
 import { FORMER_LIFE_MS, TIER_BYTES } from '../memory/limits.js'
-import type { Holder, Note, Recalled } from '../memory/memory.js'
-import type { MemoryRow } from '../storage/memory-items.js'
-import type { MemoryKind, MemoryTier } from '../storage/schema.js'
+import type { Holder } from '../memory/memory.js'
+import type { MemoryTier } from '../storage/schema.js'
+import {
+  entryOf,
+  foundEntry,
+  type MemoryEntry,
+  type MemoryEntryInput,
+  noteOf,
+  noteOfTurn,
+  readEntry,
+  type TranscriptTurn,
+} from './memory-entry.js'
+import { allEntries, type MemoryContext, type MemorySnapshot, scratchpadOf } from './memory-snapshot.js'
 import { type MemoryStore, type MemoryStoreOptions, openMemoryStore } from './memory-store.js'
+import { sumUp } from './memory-summaries.js'
 
 export interface MemoryManagerOptions extends MemoryStoreOptions {
   /** Whose memory it is; default that of a service without credentials. */
   readonly tenant?: string
   readonly owner?: string
   readonly orchestratorId?: string
-}
-
-export interface MemoryEntry {
-  readonly id: string
-  readonly content: string
-  /** ISO 8601: when it happened, or began to be true. */
-  readonly timestamp: string
-  readonly type: MemoryKind
-  readonly tier: MemoryTier
-  readonly metadata: Readonly<Record<string, unknown>>
-  readonly key?: string
-  readonly sessionId?: string
-  /** Of a search, from 0 to 1. */
-  readonly score?: number
-}
-
-export interface MemoryEntryInput {
-  readonly content: string
-  readonly type?: MemoryKind
-  readonly tier?: MemoryTier
-  /** A later entry of a key takes the place of the former one. */
-  readonly key?: string
-  readonly timestamp?: string
-  readonly metadata?: Readonly<Record<string, unknown>>
-  readonly tags?: readonly string[]
-  readonly sessionId?: string
-  readonly ttlMs?: number
 }
 
 export interface HybridSearchOptions {
@@ -52,34 +36,22 @@ export interface HybridSearchOptions {
   readonly sessionId?: string
 }
 
-export interface TranscriptTurn {
-  readonly turnNumber: number
-  readonly role: string
-  readonly content: string
-  readonly timestamp?: string
-}
-
-export interface MemoryContext {
-  readonly scratchpad: Readonly<Record<string, unknown>>
-  readonly episodic: readonly MemoryEntry[]
-  readonly semantic: readonly MemoryEntry[]
-}
-
-export interface MemorySnapshot {
-  readonly version: 1
-  readonly entries: readonly MemoryEntry[]
+export interface Compaction {
+  /** Ids of the summaries that were made. */
+  readonly summaries: readonly string[]
+  /** How many entries are gone. */
+  readonly forgotten: number
 }
 
 const TIERS: readonly MemoryTier[] = ['scratchpad', 'episodic', 'semantic']
 const LOCAL = 'local'
-const PAGE = 500
 const PURGE = 1_000
 const DEFAULT_RESULTS = 20
 
 export class MemoryManager {
   readonly #options: MemoryManagerOptions
   #opening: Promise<MemoryStore> | undefined
-  #closed = false
+  readonly #closing = new AbortController()
 
   /** Opens nothing yet: that is for the first call. */
   constructor(options: MemoryManagerOptions = {}) {
@@ -95,8 +67,8 @@ export class MemoryManager {
 
   /** The value of a key, or all of a session as an object. */
   async retrieveScratchpad(sessionId: string, key?: string): Promise<unknown> {
-    const { memory } = await this.#store()
-    if (key === undefined) return this.#scratchpad(sessionId)
+    const { memory, items } = await this.#store()
+    if (key === undefined) return scratchpadOf(items, this.#holder(), sessionId)
     const found = await memory.find(this.#holder(sessionId), { key, tier: 'scratchpad' })
     return found && (JSON.parse(found.content) as unknown)
   }
@@ -124,7 +96,7 @@ export class MemoryManager {
   ): Promise<readonly MemoryEntry[]> {
     const { items } = await this.#store()
     if (query.trim() !== '') return this.hybridSearch(query, { tiers: [tier], maxResults: limit })
-    return (await items.newest(this.#holder(), tier, limit)).map(entryOfRow)
+    return (await items.newest(this.#holder(), tier, limit)).map(entryOf)
   }
 
   /** By words, and by meaning where there are embeddings; best first. */
@@ -133,7 +105,7 @@ export class MemoryManager {
     const { maxResults: limit = DEFAULT_RESULTS, minScore, tiers, sessionId } = options
     const { queryEmbedding: embedding, vectorWeight, textWeight } = options
     const question = { query, limit, minScore, tiers, sessionId, embedding, vectorWeight, textWeight }
-    return (await memory.search(this.#holder(), question)).map(entryOf)
+    return (await memory.search(this.#holder(), question)).map(foundEntry)
   }
 
   /** All of them or none; the same entry once more is the same one. Returns their ids, in order. */
@@ -154,37 +126,42 @@ export class MemoryManager {
   /** Turns that are there already are left alone, by their number. Returns how many are new. */
   async indexSessionTranscript(sessionId: string, turns: readonly TranscriptTurn[]): Promise<number> {
     const { memory } = await this.#store()
-    const notes = turns
-      .filter(({ content }) => content !== '')
-      .map(
-        ({ turnNumber, role, content, timestamp }): Note => ({
-          ...{ content, tier: 'episodic', kind: 'interaction', metadata: { turnNumber, role } },
-          key: `${sessionId}#${turnNumber}`,
-          ...(timestamp !== undefined && { validFrom: new Date(timestamp) }),
-        }),
-      )
+    const notes = turns.filter(({ content }) => content !== '').map((turn) => noteOfTurn(sessionId, turn))
     return (await memory.storeAll(this.#holder(sessionId), notes)).filter(({ isNew }) => isNew).length
   }
 
-  /** Forgets what is over, what was replaced long ago, and what is more than a tier may hold. Returns how many entries. */
-  async runCompaction(): Promise<{ readonly forgotten: number }> {
-    const { items, vectors } = await this.#store()
+  /**
+   * Sums up what happened, all but the newest of it, where the options name a model; then forgets what is over, what was
+   * replaced long ago, and what is more than a tier may hold. What was summed up stays where it is: `originalsOf` finds it.
+   * @throws ServiceError `model_*` when the vendor fails; what was summed up before that is kept
+   */
+  async runCompaction(): Promise<Compaction> {
+    const { items, memory, summaries: model, retention, vectors } = await this.#store()
+    const { signal } = this.#closing
+    const parts = { items, memory, signal, keptMs: FORMER_LIFE_MS }
+    const summaries = model ? await sumUp(this.#holder(), { ...parts, model: await model() }) : []
     let forgotten = 0
     const all = async (purge: () => Promise<number>) => {
       for (let gone = await purge(); gone > 0; gone = await purge()) forgotten += gone
     }
-    await all(() => items.purgeExpired(PURGE))
-    await all(() => items.purgeFormer(FORMER_LIFE_MS, PURGE))
-    for (const tier of TIERS) await all(() => items.purgeBeyond(tier, TIER_BYTES[tier], PURGE))
-    await items.refreshStatistics()
+    await all(() => retention.purgeExpired(PURGE))
+    await all(() => retention.purgeFormer(FORMER_LIFE_MS, PURGE))
+    for (const tier of TIERS) await all(() => retention.purgeBeyond(tier, TIER_BYTES[tier], PURGE))
+    await retention.refreshStatistics()
     await vectors?.refreshStatistics()
-    return { forgotten }
+    return { summaries, forgotten }
+  }
+
+  /** What a summary, or a fact in one, was made of, oldest first, as far as it is still remembered. */
+  async originalsOf(id: string): Promise<readonly MemoryEntry[]> {
+    const { items } = await this.#store()
+    return (await items.originalsOf(this.#holder(), id)).map(entryOf)
   }
 
   async getEntryById(id: string): Promise<MemoryEntry | undefined> {
     const { memory } = await this.#store()
     const found = await memory.find(this.#holder(), { id })
-    return found && withoutScore(entryOf(found))
+    return found && readEntry(found)
   }
 
   async deleteEntry(id: string): Promise<boolean> {
@@ -227,11 +204,14 @@ export class MemoryManager {
 
   /** What belongs to a session. */
   async exportContext(sessionId: string): Promise<MemoryContext> {
-    const [episodic, semantic] = await Promise.all([
-      this.#all({ tiers: ['episodic'], sessionId }),
-      this.#all({ tiers: ['semantic'], sessionId }),
+    const { items } = await this.#store()
+    const holder = this.#holder()
+    const [scratchpad, episodic, semantic] = await Promise.all([
+      scratchpadOf(items, holder, sessionId),
+      allEntries(items, holder, { tiers: ['episodic'], sessionId }),
+      allEntries(items, holder, { tiers: ['semantic'], sessionId }),
     ])
-    return { scratchpad: await this.#scratchpad(sessionId), episodic, semantic }
+    return { scratchpad, episodic, semantic }
   }
 
   async importContext(sessionId: string, { scratchpad, episodic, semantic }: MemoryContext): Promise<void> {
@@ -241,7 +221,8 @@ export class MemoryManager {
 
   /** Everything that is valid. */
   async exportSnapshot(): Promise<MemorySnapshot> {
-    return { version: 1, entries: await this.#all({ tiers: TIERS }) }
+    const { items } = await this.#store()
+    return { version: 1, entries: await allEntries(items, this.#holder(), { tiers: TIERS }) }
   }
 
   /** Adds a snapshot; entries that are there already stay as they are. Returns how many there were in it. */
@@ -253,7 +234,7 @@ export class MemoryManager {
 
   /** May be called twice; later calls of anything else fail. */
   async close(): Promise<void> {
-    this.#closed = true
+    this.#closing.abort(new Error('The memory is closed'))
     await (await this.#opening)?.database.close()
   }
 
@@ -262,54 +243,14 @@ export class MemoryManager {
     return (await memory.store(this.#holder(entry.sessionId), noteOf(entry))).id
   }
 
-  async #scratchpad(sessionId: string): Promise<Record<string, unknown>> {
-    const { items } = await this.#store()
-    const rows = await items.page(this.#holder(), { tiers: ['scratchpad'], namespace: sessionId }, '', PAGE)
-    return Object.fromEntries(rows.map(({ key, content }) => [key ?? '', JSON.parse(content) as unknown]))
-  }
-
-  async #all(filter: { readonly tiers: readonly MemoryTier[]; readonly sessionId?: string }): Promise<MemoryEntry[]> {
-    const { items } = await this.#store()
-    const all: MemoryEntry[] = []
-    for (let after = ''; ; ) {
-      const rows = await items.page(this.#holder(), filter, after, PAGE)
-      all.push(...rows.map(entryOfRow))
-      const last = rows.at(-1)
-      if (!last || rows.length < PAGE) return all
-      after = last.id
-    }
-  }
-
   #holder(sessionId?: string): Holder {
     const { tenant = LOCAL, owner = LOCAL, orchestratorId } = this.#options
     return { tenant, owner, orchestratorId, sessionId }
   }
 
   #store(): Promise<MemoryStore> {
-    if (this.#closed) return Promise.reject(new Error('The memory is closed'))
+    if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason)
     this.#opening ??= openMemoryStore(this.#options)
     return this.#opening
   }
 }
-
-const noteOf = ({ content, type, tier, key, timestamp, metadata, tags, ttlMs }: MemoryEntryInput): Note => ({
-  ...{ content, kind: type, tier, key, metadata, tags, ttlMs },
-  ...(timestamp !== undefined && { validFrom: new Date(timestamp) }),
-})
-
-const entryOf = (found: Recalled): MemoryEntry => ({
-  ...{ id: found.id, content: found.content, timestamp: found.validFrom, type: found.kind, tier: found.tier },
-  metadata: found.metadata,
-  ...(found.key !== undefined && { key: found.key }),
-  ...(found.sessionId !== undefined && { sessionId: found.sessionId }),
-  score: found.score,
-})
-
-const withoutScore = ({ score: _of, ...entry }: MemoryEntry): MemoryEntry => entry
-
-const entryOfRow = (row: MemoryRow): MemoryEntry => ({
-  ...{ id: row.id, content: row.content, timestamp: row.validFrom.toISOString(), type: row.kind, tier: row.tier },
-  metadata: row.metadata,
-  ...(row.key !== null && { key: row.key }),
-  ...(row.sessionId !== null && { sessionId: row.sessionId }),
-})

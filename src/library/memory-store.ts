@@ -2,9 +2,12 @@
  * What stands behind a `MemoryManager`: a database of its own, opened when it is needed first.
  */
 import { Memory } from '../memory/memory.js'
+import type { Model } from '../models/model.js'
 import { OpenAiEmbedder } from '../models/openai-embeddings.js'
+import { selectModel } from '../models/select.js'
 import { type Database, openDatabase } from '../storage/database.js'
 import { MemoryItems } from '../storage/memory-items.js'
+import { MemoryRetention } from '../storage/memory-retention.js'
 import { MemorySearch } from '../storage/memory-search.js'
 import { MemoryVectors } from '../storage/memory-vectors.js'
 import { migrate } from '../storage/migrate.js'
@@ -22,12 +25,22 @@ export interface MemoryStoreOptions {
     readonly apiKey?: string
     readonly baseUrl?: string
   }
+  /** The model that sums up what happened, before it is forgotten. */
+  readonly summaries?: {
+    readonly provider: Model['provider']
+    readonly model: string
+    readonly apiKey?: string
+    readonly baseUrl?: string
+  }
 }
 
 export interface MemoryStore {
   readonly database: Database
   readonly items: MemoryItems
   readonly memory: Memory
+  readonly retention: MemoryRetention
+  /** Undefined when nothing is summed up. */
+  readonly summaries: (() => Promise<Model>) | undefined
   readonly vectors: MemoryVectors | undefined
   /** Why there is no search by meaning, although it was asked for. */
   readonly warning: string | undefined
@@ -41,6 +54,7 @@ export async function openMemoryStore({
   databaseUrl,
   directory,
   embeddings,
+  summaries,
 }: MemoryStoreOptions): Promise<MemoryStore> {
   const database = await openDatabase(
     databaseUrl === undefined
@@ -59,5 +73,17 @@ export async function openMemoryStore({
     patiently: (ask) => throughOutage(ask, { patienceMs: PATIENCE_MS }),
   })
   const warning = typeof vectors === 'string' ? vectors : undefined
-  return { database, items, memory, vectors: isOpen ? vectors : undefined, warning }
+  return {
+    ...{ database, items, memory, retention: new MemoryRetention(database), warning },
+    summaries: summaries && (() => summarising(summaries)),
+    vectors: isOpen ? vectors : undefined,
+  }
 }
+
+const summarising = ({ provider, model, apiKey, baseUrl }: NonNullable<MemoryStoreOptions['summaries']>) =>
+  selectModel({
+    ...{ openaiModel: model, anthropicModel: model },
+    ...(provider === 'openai'
+      ? { openaiApiKey: apiKey, openaiBaseUrl: baseUrl }
+      : { anthropicApiKey: apiKey, anthropicBaseUrl: baseUrl }),
+  })

@@ -9,16 +9,11 @@
 
 import type { Embedder } from '../models/embedder.js'
 import { ServiceError } from '../protocol/errors.js'
-import type {
-  KeptMemory,
-  MemoryItems,
-  MemoryRow,
-  MemoryScope,
-  MemorySource,
-  NewMemory,
-} from '../storage/memory-items.js'
+import type { MemoryRow, MemoryScope, MemorySource, NewMemory } from '../storage/memory-item.js'
+import type { MemoryItems } from '../storage/memory-items.js'
 import type { MemoryHit, MemorySearch } from '../storage/memory-search.js'
 import type { MemoryVectors } from '../storage/memory-vectors.js'
+import type { KeptMemory } from '../storage/memory-writes.js'
 import type { MemoryKind, MemoryTier } from '../storage/schema.js'
 import { fuse } from './fusion.js'
 import { identityOf, placeOf } from './identity.js'

@@ -5,7 +5,8 @@
 import { sql, type Transaction } from 'kysely'
 import type { ContextCompacted, LoggedEvent, NewEvent } from '../protocol/events.js'
 import { eventIdentity, memoryIdentity } from './memory-identity.js'
-import { type MemoryScope, type NewMemory, putMemories } from './memory-items.js'
+import { putMemories } from './memory-insertion.js'
+import type { MemoryScope, NewMemory } from './memory-item.js'
 import type { Schema } from './schema.js'
 import type { ProjectedEvent } from './step-rows.js'
 

@@ -4,6 +4,9 @@
 import { hashOf } from './memory-text.js'
 import type { MemoryTier } from './schema.js'
 
+/** How an item names another one as its source, before the other's id; steps of sessions begin otherwise. */
+export const ITEM_REF = 'memory:'
+
 interface Place {
   readonly tier: MemoryTier
   readonly namespace: string

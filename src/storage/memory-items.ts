@@ -1,72 +1,14 @@
 /**
- * Items of memory: kept, found by their place, replaced, forgotten. Finding them by what they say is `memory-search`.
+ * Items of memory: kept, found by their place, forgotten when somebody says so. Finding them by what they say is
+ * `memory-search`, what is forgotten by itself `memory-retention`.
  */
-import { sql, type Transaction } from 'kysely'
-import { newMemoryId } from '../protocol/ids.js'
+import { sql } from 'kysely'
 import type { Database } from './database.js'
-import { hashOf, holderMark, searchText, wordCount } from './memory-text.js'
-import { type KeptMemory, planWrites } from './memory-writes.js'
-import type { MemoryKind, MemoryTier, Schema } from './schema.js'
-import { queryableJson, storableText } from './text.js'
-
-export type { KeptMemory } from './memory-writes.js'
-
-/** Whose memory: one owner in a tenant. */
-export interface MemoryScope {
-  readonly tenant: string
-  readonly owner: string
-}
-
-/** A step of a session that an item comes from, and its event where that is known. */
-export interface MemorySource {
-  readonly sessionId: string
-  readonly ref: string
-  readonly epoch?: number | undefined
-  readonly seq?: number | undefined
-}
-
-export interface NewMemory {
-  readonly tier: MemoryTier
-  readonly kind: MemoryKind
-  readonly namespace: string
-  readonly key?: string | undefined
-  /** What makes another item the same one; see `memory-identity`. */
-  readonly identity: string
-  readonly content: string
-  readonly tags?: readonly string[] | undefined
-  readonly metadata?: Readonly<Record<string, unknown>> | undefined
-  readonly orchestratorId: string
-  readonly sessionId?: string | undefined
-  readonly validFrom: Date
-  readonly expiresAt?: Date | undefined
-  readonly sources?: readonly MemorySource[] | undefined
-}
-
-export interface MemoryRow {
-  readonly id: string
-  readonly tier: MemoryTier
-  readonly kind: MemoryKind
-  readonly namespace: string
-  readonly key: string | null
-  readonly content: string
-  readonly tags: readonly string[]
-  readonly metadata: Readonly<Record<string, unknown>>
-  readonly orchestratorId: string
-  readonly sessionId: string | null
-  readonly validFrom: Date
-  readonly validTo: Date | null
-  readonly expiresAt: Date | null
-}
-
-export interface TierTotals {
-  readonly tier: MemoryTier
-  readonly orchestratorId: string
-  readonly items: number
-  readonly bytes: number
-}
-
-/** Of one statement: a few megabytes, some tens of milliseconds. */
-const MAX_BATCH = 500
+import { ITEM_REF } from './memory-identity.js'
+import { putMemories } from './memory-insertion.js'
+import type { MemoryRow, MemoryScope, MemorySource, NewMemory, TierTotals } from './memory-item.js'
+import type { KeptMemory } from './memory-writes.js'
+import type { MemoryTier } from './schema.js'
 
 export class MemoryItems {
   readonly #database: Database
@@ -75,10 +17,7 @@ export class MemoryItems {
     this.#database = database
   }
 
-  /**
-   * Keeps items, in their order, all or none. One whose identity is there with another text takes its place: the former
-   * ends to be valid when the new one begins. Writers of one scope take turns.
-   */
+  /** Keeps items, in their order, all or none; see `putMemories`. */
   async put(scope: MemoryScope, items: readonly NewMemory[]): Promise<readonly KeptMemory[]> {
     return this.#database.sql.transaction().execute((transaction) => putMemories(transaction, scope, items))
   }
@@ -137,6 +76,49 @@ export class MemoryItems {
     return rows
   }
 
+  /** What happened and is no source of anything, oldest first, but for the newest `except` of all that happened. */
+  async notSummedUp(scope: MemoryScope, except: number, limit: number): Promise<readonly MemoryRow[]> {
+    // Indexes memory_items_by_holder and memory_sources_by_step.
+    const { rows } = await sql<MemoryRow>`
+      with happened as (
+        select * from memory_items
+        where tenant = ${scope.tenant} and owner = ${scope.owner} and tier = 'episodic' and valid_to is null
+          and ${UNEXPIRED}
+        order by valid_from desc, id desc offset ${except})
+      select ${COLUMNS} from happened i
+      where not exists (
+        select from memory_sources s where s.session_id = coalesce(i.session_id, '') and s.ref = ${ITEM_REF}::text || i.id)
+      order by valid_from, id limit ${limit}`.execute(this.#database.sql)
+    return rows
+  }
+
+  /** What an item was made of, as far as it is there, oldest first: items that it names, and what was said in its steps. */
+  async originalsOf(scope: MemoryScope, id: string): Promise<readonly MemoryRow[]> {
+    const { rows } = await sql<MemoryRow>`
+      with sources as (
+        select s.session_id, s.ref from memory_sources s join memory_items made on made.id = s.item_id
+        where s.item_id = ${id} and made.tenant = ${scope.tenant} and made.owner = ${scope.owner}),
+      named as (
+        select substr(ref, ${ITEM_REF.length + 1}) as id from sources where starts_with(ref, ${ITEM_REF})
+        union
+        select o.item_id from sources s join memory_sources o on o.session_id = s.session_id and o.ref = s.ref
+        where o.item_id <> ${id} and not starts_with(s.ref, ${ITEM_REF}))
+      select ${COLUMNS} from memory_items
+      where id in (select n.id from named n) and tenant = ${scope.tenant} and owner = ${scope.owner}
+        and tier = 'episodic' and ${UNEXPIRED}
+      order by valid_from, id`.execute(this.#database.sql)
+    return rows
+  }
+
+  /** Lets items that are over some day live at least so long from now. */
+  async keepFor(scope: MemoryScope, ids: readonly string[], ms: number): Promise<void> {
+    await sql`
+      update memory_items
+      set expires_at = greatest(expires_at, now() + ${ms}::double precision * interval '1 millisecond')
+      where id = any (${ids}::text[]) and tenant = ${scope.tenant} and owner = ${scope.owner}
+        and expires_at is not null`.execute(this.#database.sql)
+  }
+
   /** What was valid before at a place, newest first. */
   async former(scope: MemoryScope, identity: string, limit: number): Promise<readonly MemoryRow[]> {
     // Index memory_items_former.
@@ -186,50 +168,6 @@ export class MemoryItems {
       where valid_to is null and ${UNEXPIRED} ${whose} group by tier, orchestrator_id`.execute(this.#database.sql)
     return rows
   }
-
-  /** Counts for the planner, where nobody else does: the built-in database has no process that vacuums. */
-  async refreshStatistics(): Promise<void> {
-    if (this.#database.kind !== 'pglite') return
-    await sql`analyze memory_items`.execute(this.#database.sql)
-    await sql`analyze memory_sources`.execute(this.#database.sql)
-  }
-
-  /** Forgets at most `limit` items whose time is over. */
-  async purgeExpired(limit: number): Promise<number> {
-    // Index memory_items_expiring.
-    const { rows } = await sql`
-      delete from memory_items where id in (
-        select id from memory_items where expires_at < now() order by expires_at limit ${limit})
-      returning id`.execute(this.#database.sql)
-    return rows.length
-  }
-
-  /** Forgets what was replaced so long ago. */
-  async purgeFormer(olderThanMs: number, limit: number): Promise<number> {
-    const { rows } = await sql`
-      delete from memory_items where id in (
-        select id from memory_items
-        where valid_to < now() - ${olderThanMs}::double precision * interval '1 millisecond' limit ${limit})
-      returning id`.execute(this.#database.sql)
-    return rows.length
-  }
-
-  /** Forgets the oldest items of scopes whose tier takes more than `maxBytes`, at most `limit` of each such scope. */
-  async purgeBeyond(tier: MemoryTier, maxBytes: number, limit: number): Promise<number> {
-    // No index: nobody waits for this.
-    const { rows } = await sql`
-      with beyond as (
-        select tenant, owner, sum(bytes) - ${maxBytes} as over from memory_items where tier = ${tier}
-        group by tenant, owner having sum(bytes) > ${maxBytes})
-      delete from memory_items where id in (
-        select o.id from beyond b cross join lateral (
-          select id, sum(bytes) over (order by valid_to is null, valid_from, id) - bytes as before
-          from memory_items i where i.tenant = b.tenant and i.owner = b.owner and i.tier = ${tier}
-          order by valid_to is null, valid_from, id limit ${limit}) o
-        where o.before < b.over)
-      returning id`.execute(this.#database.sql)
-    return rows.length
-  }
 }
 
 const UNEXPIRED = sql<boolean>`(expires_at is null or expires_at > now())`
@@ -237,121 +175,3 @@ const UNEXPIRED = sql<boolean>`(expires_at is null or expires_at > now())`
 const COLUMNS = sql`
   id, tier, kind, namespace, key, content, tags, metadata, orchestrator_id as "orchestratorId",
   session_id as "sessionId", valid_from as "validFrom", valid_to as "validTo", expires_at as "expiresAt"`
-
-/** `put` as part of a larger transaction. */
-export async function putMemories(
-  transaction: Transaction<Schema>,
-  scope: MemoryScope,
-  items: readonly NewMemory[],
-): Promise<readonly KeptMemory[]> {
-  const kept: KeptMemory[] = []
-  await sql`select pg_advisory_xact_lock(hashtextextended(${holderMark(scope.tenant, scope.owner)}, 0))`.execute(
-    transaction,
-  )
-  for (let from = 0; from < items.length; from += MAX_BATCH) {
-    kept.push(...(await putBatch(transaction, scope, items.slice(from, from + MAX_BATCH))))
-  }
-  return kept
-}
-
-async function putBatch(
-  transaction: Transaction<Schema>,
-  scope: MemoryScope,
-  items: readonly NewMemory[],
-): Promise<readonly KeptMemory[]> {
-  const { rows: current } = await sql<{ id: string; identity: string; contentHash: string; validFrom: Date }>`
-    select id, identity, content_hash as "contentHash", valid_from as "validFrom" from memory_items
-    where tenant = ${scope.tenant} and owner = ${scope.owner} and valid_to is null
-      and identity = any (${items.map(({ identity }) => identity)}::text[])`.execute(transaction)
-  const wanted = items.map((item) => ({ ...item, id: newMemoryId(), contentHash: hashOf(item.content) }))
-  const { kept, inserts, ended, renewed } = planWrites(wanted, current)
-  if (ended.length > 0) {
-    await sql`
-      update memory_items i set valid_to = e.valid_to
-      from unnest(${ended.map(({ id }) => id)}::text[], ${ended.map(({ at }) => at)}::timestamptz[]) as e (id, valid_to)
-      where i.id = e.id`.execute(transaction)
-  }
-  if (renewed.length > 0) {
-    await sql`
-      update memory_items i set expires_at = r.expires_at
-      from unnest(${renewed.map(({ id }) => id)}::text[], ${renewed.map((it) => it.expiresAt ?? null)}::timestamptz[])
-        as r (id, expires_at)
-      where i.id = r.id`.execute(transaction)
-  }
-  if (inserts.length > 0) await insertMemories(transaction, scope, inserts)
-  return kept
-}
-
-export interface MemoryInsert extends NewMemory {
-  readonly id: string
-  readonly contentHash: string
-  readonly validTo?: Date | undefined
-}
-
-async function insertMemories(
-  transaction: Transaction<Schema>,
-  scope: MemoryScope,
-  items: readonly MemoryInsert[],
-): Promise<void> {
-  const searched = items.map(({ key, content, tags }) => searchText([key ?? '', content, ...(tags ?? [])].join(' ')))
-  const mark = holderMark(scope.tenant, scope.owner)
-  const texts = (of: (item: MemoryInsert) => string | null) => sql`${items.map(of)}::text[]`
-  const times = (of: (item: MemoryInsert) => Date | undefined) =>
-    sql`${items.map((item) => of(item) ?? null)}::timestamptz[]`
-  // Both forms of each word: as it stands, and its stem. The stems alone know where they stand.
-  await sql`
-    insert into memory_items (tenant, owner, id, orchestrator_id, session_id, tier, kind, namespace, key, identity,
-                              content_hash, content, tags, metadata, words, word_count, bytes, valid_from, valid_to,
-                              expires_at)
-    select ${scope.tenant}, ${scope.owner}, id, orchestrator_id, session_id, tier, kind, namespace, key, identity,
-           content_hash, content, array(select json_array_elements_text(tags::json)), metadata::json,
-           to_tsvector('english', searched) || strip(to_tsvector('simple', searched)) || array_to_tsvector(array[${mark}]),
-           word_count, octet_length(content), valid_from, valid_to, expires_at
-    from unnest(${texts(({ id }) => id)}, ${texts((it) => storableText(it.orchestratorId))},
-                ${texts((it) => it.sessionId ?? null)},
-                ${texts(({ tier }) => tier)}, ${texts(({ kind }) => kind)},
-                ${texts((it) => storableText(it.namespace))},
-                ${texts(({ key }) => (key === undefined ? null : storableText(key)))},
-                ${texts(({ identity }) => identity)}, ${texts(({ contentHash }) => contentHash)},
-                ${texts(({ content }) => storableText(content))},
-                ${texts(({ tags }) => queryableJson(JSON.stringify(tags ?? [])))},
-                ${texts(({ metadata }) => queryableJson(JSON.stringify(metadata ?? {})))},
-                ${searched}::text[], ${searched.map(wordCount)}::int[],
-                ${times(({ validFrom }) => validFrom)}, ${times(({ validTo }) => validTo)},
-                ${times(({ expiresAt }) => expiresAt)})
-      as m (id, orchestrator_id, session_id, tier, kind, namespace, key, identity, content_hash, content, tags,
-            metadata, searched, word_count, valid_from, valid_to, expires_at)`.execute(transaction)
-  await insertSources(transaction, items)
-}
-
-/** A step that names no event gets it from another item of the same step, where there is one. */
-async function insertSources(transaction: Transaction<Schema>, items: readonly MemoryInsert[]): Promise<void> {
-  const rows = items.flatMap(({ id, sources }) => (sources ?? []).map((source) => ({ id, ...source })))
-  // One after the other: a statement does not see its own rows.
-  await putSources(
-    transaction,
-    rows.filter(({ seq }) => seq !== undefined),
-  )
-  await putSources(
-    transaction,
-    rows.filter(({ seq }) => seq === undefined),
-  )
-}
-
-async function putSources(
-  transaction: Transaction<Schema>,
-  rows: readonly (MemorySource & { readonly id: string })[],
-): Promise<void> {
-  if (rows.length === 0) return
-  await sql`
-    insert into memory_sources (item_id, session_id, ref, epoch, seq)
-    select s.item_id, s.session_id, s.ref, coalesce(s.epoch, k.epoch), coalesce(s.seq, k.seq)
-    from unnest(${rows.map(({ id }) => id)}::text[], ${rows.map(({ sessionId }) => sessionId)}::text[],
-                ${rows.map(({ ref }) => storableText(ref))}::text[],
-                ${rows.map(({ epoch }) => epoch ?? null)}::bigint[], ${rows.map(({ seq }) => seq ?? null)}::bigint[])
-      as s (item_id, session_id, ref, epoch, seq)
-    left join lateral (
-      select epoch, seq from memory_sources k
-      where k.session_id = s.session_id and k.ref = s.ref and k.seq is not null limit 1) k on s.seq is null
-    on conflict do nothing`.execute(transaction)
-}

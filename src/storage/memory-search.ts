@@ -7,7 +7,7 @@
  */
 import { type RawBuilder, sql } from 'kysely'
 import type { Database } from './database.js'
-import type { MemoryScope } from './memory-items.js'
+import type { MemoryScope } from './memory-item.js'
 import { holderMark, questionOf } from './memory-text.js'
 import type { MemoryTier } from './schema.js'
 

@@ -4,7 +4,7 @@
  */
 import { type RawBuilder, sql } from 'kysely'
 import type { Database } from './database.js'
-import type { MemoryScope } from './memory-items.js'
+import type { MemoryScope } from './memory-item.js'
 import { filterOf, type MemoryFilter, type MemoryHit } from './memory-search.js'
 import { hashOf } from './memory-text.js'
 

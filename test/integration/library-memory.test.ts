@@ -122,7 +122,7 @@ test('what is over is forgotten, and the rest counted', async () => {
   ])
   await new Promise((resolve) => setTimeout(resolve, 5))
 
-  expect(await memory.runCompaction()).toEqual({ forgotten: 1 })
+  expect(await memory.runCompaction()).toEqual({ summaries: [], forgotten: 1 })
   expect(await memory.getStats()).toMatchObject({ semantic: { entries: 1, bytes: 4 }, episodic: { entries: 0 } })
   await memory.close()
   await memory.close()

@@ -12,14 +12,14 @@ const BATCH = 1_000
 /** Of each kind in one run; the next run goes on. */
 const MAX_BATCHES = 500
 
-export interface ForgettingMemory {
+export interface MemoryPurges {
   purgeExpired(limit: number): Promise<number>
   purgeFormer(olderThanMs: number, limit: number): Promise<number>
   purgeBeyond(tier: MemoryTier, maxBytes: number, limit: number): Promise<number>
 }
 
 export interface ForgetParts {
-  readonly items: ForgettingMemory
+  readonly retention: MemoryPurges
   readonly vectors: { purgeOrphans(limit: number): Promise<number> } | undefined
   readonly tierBytes: Readonly<Record<MemoryTier, number>>
   readonly formerLifeMs: number
@@ -27,14 +27,14 @@ export interface ForgetParts {
   readonly measure: () => Promise<void>
 }
 
-export const forgetJob = ({ items, vectors, tierBytes, formerLifeMs, measure }: ForgetParts): Job => ({
+export const forgetJob = ({ retention, vectors, tierBytes, formerLifeMs, measure }: ForgetParts): Job => ({
   name: 'forget',
   everyMs: FORGET_EVERY_MS,
   run: async (signal) => {
-    await inBatches(signal, (limit) => items.purgeExpired(limit))
-    await inBatches(signal, (limit) => items.purgeFormer(formerLifeMs, limit))
+    await inBatches(signal, (limit) => retention.purgeExpired(limit))
+    await inBatches(signal, (limit) => retention.purgeFormer(formerLifeMs, limit))
     for (const [tier, bytes] of Object.entries(tierBytes)) {
-      await inBatches(signal, (limit) => items.purgeBeyond(tier as MemoryTier, bytes, limit))
+      await inBatches(signal, (limit) => retention.purgeBeyond(tier as MemoryTier, bytes, limit))
     }
     if (vectors) await inBatches(signal, (limit) => vectors.purgeOrphans(limit))
     if (!signal.aborted) await measure()

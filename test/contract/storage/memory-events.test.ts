@@ -109,6 +109,10 @@ eachDatabase((open) => {
       { sessionId: log.sessionId, ref: 'task:1', epoch: 1, seq: 1 },
       { sessionId: log.sessionId, ref: 'call:c1', epoch: 1, seq: 3 },
     ])
+    expect((await items.originalsOf(SCOPE, sunny?.id ?? '')).map(({ kind }) => kind)).toEqual([
+      ...['interaction', 'observation'],
+    ])
+    expect(await items.originalsOf({ ...SCOPE, owner: 'somebody else' }, sunny?.id ?? '')).toEqual([])
   })
 
   test('with episodicDays of 0 only facts are remembered', async () => {

@@ -4,7 +4,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { newSessionId } from '../../../src/protocol/ids.js'
 import { memoryIdentity } from '../../../src/storage/memory-identity.js'
-import { MemoryItems, type NewMemory } from '../../../src/storage/memory-items.js'
+import type { NewMemory } from '../../../src/storage/memory-item.js'
+import { MemoryItems } from '../../../src/storage/memory-items.js'
+import { MemoryRetention } from '../../../src/storage/memory-retention.js'
 import { MemorySearch } from '../../../src/storage/memory-search.js'
 import { eachDatabase } from '../../support/databases.js'
 
@@ -26,12 +28,14 @@ function fact(content: string, more: Partial<NewMemory> = {}): NewMemory {
 
 eachDatabase((open) => {
   let items: MemoryItems
+  let retention: MemoryRetention
   let search: MemorySearch
   let scope: { readonly tenant: string; readonly owner: string }
   let scopes = 0
   beforeEach(async () => {
     const database = await open()
     items = new MemoryItems(database)
+    retention = new MemoryRetention(database)
     search = new MemorySearch(database)
     scope = { tenant: `t${++scopes}`, owner: 'ann' }
   })
@@ -145,7 +149,7 @@ eachDatabase((open) => {
       await items.put(scope, [fact('short lived', { expiresAt: new Date(Date.now() - 1) }), fact('long lived')])
 
       expect(await found('lived')).toEqual(['long lived'])
-      while ((await items.purgeExpired(1)) > 0);
+      while ((await retention.purgeExpired(1)) > 0);
       expect(await items.totals(scope)).toMatchObject([{ items: 1 }])
     })
 
@@ -164,11 +168,11 @@ eachDatabase((open) => {
       await items.put(scope, [fact(big(3), { key: 'k', validFrom: minute(2) })])
       await items.put(scope, [fact(big(4), { key: 'k', validFrom: minute(3) })])
 
-      expect(await items.purgeBeyond('semantic', 200, 10)).toBe(2)
+      expect(await retention.purgeBeyond('semantic', 200, 10)).toBe(2)
       expect((await items.newest(scope, 'semantic', 10)).map(({ content }) => content[0])).toEqual(['4', '2'])
       expect(await items.former(scope, fact('', { key: 'k' }).identity, 5)).toEqual([])
       expect(await items.newest(other, 'semantic', 10)).toHaveLength(1)
-      expect(await items.purgeBeyond('semantic', 200, 10)).toBe(0)
+      expect(await retention.purgeBeyond('semantic', 200, 10)).toBe(0)
     })
   })
 
