@@ -5,6 +5,7 @@ import type { AgentMemory } from './agent-memory.js'
 import type { ClaudeKind, ClaudeSessions } from './claude/claude-sessions.js'
 import { effectOf, WORKSPACE_TOOLS } from './claude/tool-kinds.js'
 import { serverEffects, toolServer } from './claude/tool-server.js'
+import { rememberingTurn } from './recall.js'
 import type { Runtime, TaskResult, Turn } from './runtime.js'
 import { memoryTools } from './tools/memory.js'
 
@@ -19,8 +20,9 @@ export interface ClaudeCodeParts {
 export class ClaudeCode implements Runtime {
   constructor(private readonly parts: ClaudeCodeParts) {}
 
-  run(turn: Turn): Promise<TaskResult> {
-    return this.parts.sessions.run(turn, this.#kind(turn))
+  async run(turn: Turn): Promise<TaskResult> {
+    const { memory, sessions } = this.parts
+    return sessions.run(await rememberingTurn(turn, memory), this.#kind(turn))
   }
 
   forget(sessionId: string): void {

@@ -9,6 +9,7 @@ import type { AgentMemory } from './agent-memory.js'
 import type { ClaudeKind, ClaudeSessions } from './claude/claude-sessions.js'
 import { effectOf, WORKSPACE_TOOLS } from './claude/tool-kinds.js'
 import { mcpName, serverEffects, toolServer } from './claude/tool-server.js'
+import { rememberingTurn } from './recall.js'
 import type { Runtime, TaskResult, Turn } from './runtime.js'
 import { promptOf, ROLE_NAMES, ROLES, type RoleName } from './swarm/roles.js'
 import { Swarm, type SwarmStore } from './swarm/swarm.js'
@@ -42,8 +43,9 @@ export class ClaudeFlow implements Runtime {
     private readonly type: Extract<SessionType, 'claude-flow' | 'ruflo'>,
   ) {}
 
-  run(turn: Turn): Promise<TaskResult> {
-    return this.parts.sessions.run(turn, this.#kind(turn))
+  async run(turn: Turn): Promise<TaskResult> {
+    const { memory, sessions } = this.parts
+    return sessions.run(await rememberingTurn(turn, memory), this.#kind(turn))
   }
 
   forget(sessionId: string): void {

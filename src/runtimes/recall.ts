@@ -13,6 +13,12 @@ const MAX_QUERY_CHARS = 2_000
 /** Somebody waits for the answer; a task can be carried out without memories. */
 const TIMEOUT_MS = 2_000
 
+/** The turn of a runtime that takes its task from the conversation: what is remembered stands in the task's message. */
+export async function rememberingTurn(turn: Turn, memory: Pick<AgentMemory, 'search'> | undefined): Promise<Turn> {
+  if (!memory) return turn
+  return { ...turn, progress: { ...turn.progress, messages: await withRecalled(turn, memory) } }
+}
+
 /** The conversation so far, with what is remembered for a task that begins. */
 export async function withRecalled(turn: Turn, memory: Pick<AgentMemory, 'search'>): Promise<readonly ModelMessage[]> {
   const { messages, steps, openMessage, openCalls, recalled } = turn.progress
