@@ -263,6 +263,7 @@ export class Daemon {
       budgets,
       runtimeOf: (type) => kinds.of(type),
       ...workerLimits(config, this.#charter),
+      maxContextTokens: config.memory.maxContextTokens,
       sessionTimeoutMs: config.session.timeoutMs,
       hibernateAfterMs: config.session.hibernateAfterMs,
       logger: log,

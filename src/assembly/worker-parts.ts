@@ -65,6 +65,7 @@ export function workerStorage(database: Database, node: NodeId, episodicDays = 0
     project: (batches) => projection.project(batches),
     lastEvent: (id) => events.last(id),
     pageEvents: (id, after, upTo, limit) => events.page(id, after, upTo, limit),
+    pageEventsBack: (id, upTo, limit) => events.pageBack(id, upTo, limit),
     beginOnce: (call, signal) => throughOutage(() => intents.begin(call), { signal }),
     requestApproval: (asked, signal) => throughOutage(() => approvals.request(asked), { signal }),
     settledApprovals: (ids) => approvals.settled(ids),

@@ -201,6 +201,8 @@ export interface ContextCompacted extends Logged {
   /** Names the model call that wrote the summary. */
   readonly messageId: string
   readonly messages: number
+  /** How many follow that stay as they were. Events of before 2026-11-27 do not say so. */
+  readonly kept?: number
   readonly summary: string
   readonly facts: readonly CompactedFact[]
   readonly metadata: StreamEnd['metadata'] & {

@@ -29,6 +29,8 @@ export interface ContextWindow {
 /** A summary that takes the place of the first messages. `facts` name theirs by number. */
 export interface Compaction {
   readonly messages: number
+  /** How many messages follow them. */
+  readonly kept: number
   readonly summary: string
   readonly facts: readonly Fact[]
   readonly model: string

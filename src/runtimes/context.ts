@@ -37,7 +37,7 @@ export async function compact(
   const { summary, facts } = written
   const shorter = compactedMessages(request.messages, { messages, summary })
   await turn.journal.compacted({
-    ...{ messages, summary, facts, model: model.name, usage: written.usage },
+    ...{ messages, kept: request.messages.length - messages, summary, facts, model: model.name, usage: written.usage },
     cost: costOf(model.name, written.usage),
     durationMs: Math.round(performance.now() - startedAt),
     tokensBefore: await window.tokensOf(request),

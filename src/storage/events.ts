@@ -42,6 +42,21 @@ export class Events {
     return rows.map(({ epoch, seq, type, body }) => ({ eventId: formatEventId(epoch, seq), type, body }))
   }
 
+  /** At most `limit` events up to and including `upTo`, the latest first. */
+  async pageBack(sessionId: SessionId, upTo: EventId, limit: number): Promise<readonly StoredEvent[]> {
+    // Index events_pkey.
+    const rows = await this.#database.sql
+      .selectFrom('events')
+      .select(['epoch', 'seq', 'type', sql<string>`body::text`.as('body')])
+      .where('session_id', '=', sessionId)
+      .where(sql<boolean>`(epoch, seq) <= (${upTo.epoch}::bigint, ${upTo.seq}::bigint)`)
+      .orderBy('epoch', 'desc')
+      .orderBy('seq', 'desc')
+      .limit(limit)
+      .execute()
+    return rows.map(({ epoch, seq, type, body }) => ({ eventId: formatEventId(epoch, seq), type, body }))
+  }
+
   async contains(sessionId: SessionId, { epoch, seq }: EventId): Promise<boolean> {
     const found = await this.#database.sql
       .selectFrom('events')

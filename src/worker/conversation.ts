@@ -18,6 +18,7 @@ import type { Task } from '../protocol/session.js'
 import { compactedItems } from '../runtimes/compacted.js'
 import { recalledTask, summaryOf, taskPrompt, toolMessage } from '../runtimes/prompt.js'
 import type { EffectClass, Progress, ToolOutcome } from '../runtimes/runtime.js'
+import type { Lookback } from './lookback.js'
 
 type OpenCall = ToolRequest & { started: boolean; effect?: EffectClass }
 
@@ -52,8 +53,8 @@ export class Conversation {
   #said: Said[] = []
   #open: OpenTurn | undefined
 
-  /** `remembers` answers false for a runtime that never looks back: its messages are not kept. */
-  constructor(private readonly remembers: () => boolean) {}
+  /** Messages that the session's runtime never looks back at are not kept. */
+  constructor(private readonly lookback: () => Lookback) {}
 
   /** The turn that runs, or that a former owner left unfinished. */
   get open(): OpenTurn | undefined {
@@ -64,6 +65,7 @@ export class Conversation {
   apply(event: NewEvent | LoggedEvent): void {
     switch (event.type) {
       case 'task_executing':
+        if (this.lookback() === 'task') this.#said = []
         this.#open = beginTurn(event.task, event.turn, Date.parse(event.timestamp))
         this.#say({ role: 'user', text: taskPrompt(event.task, event.context) }, `task:${event.turn}`, undefined)
         break
@@ -130,7 +132,7 @@ export class Conversation {
 
   /** What an agent of the session says and does stays its own: the session hears of it in its answer. */
   #say(message: ModelMessage, step: string, agent: string | undefined): void {
-    if (agent === undefined && this.remembers()) this.#said.push({ message, step })
+    if (agent === undefined && this.lookback() !== 'nothing') this.#said.push({ message, step })
   }
 
   #endMessage(event: Omit<StreamEnd, 'eventId'>): void {
@@ -166,7 +168,9 @@ export class Conversation {
     this.#open.attempts = 0
   }
 
-  #compact({ messages, summary, metadata }: Omit<ContextCompacted, 'eventId'>): void {
+  /** What it kept is counted from the end: of a conversation that is read back the beginning may be missing. */
+  #compact({ messages: many, kept, summary, metadata }: Omit<ContextCompacted, 'eventId'>): void {
+    const messages = kept === undefined ? many : Math.max(0, this.#said.length - kept)
     const first: Said = { message: { role: 'user', text: summaryOf(summary) }, step: undefined }
     this.#said = [...compactedItems(this.#said, { messages }, ({ message }) => message, first)]
     const open = this.#open

@@ -1,9 +1,11 @@
 /**
- * All events of a session: those that were trimmed from the log come from Postgres.
+ * The events of a session that its next turn needs: those of the log, and behind them, where they were trimmed, those that
+ * Postgres has, from the newest to the oldest, until nothing older is needed.
  */
 import type { SessionLog, StoredEvent } from '../bus/bus.js'
 import type { LoggedEvent } from '../protocol/events.js'
-import { type EventId, LOG_START, parseEventId } from '../protocol/ids.js'
+import { type EventId, parseEventId } from '../protocol/ids.js'
+import type { Reach } from './lookback.js'
 import { untilStoreAnswers } from './store-patience.js'
 import { seqOf } from './write-tail.js'
 
@@ -17,7 +19,8 @@ export type PageEvents = (
 
 export interface HistorySources {
   readonly log: Pick<SessionLog, 'load' | 'events'>
-  readonly pageEvents: PageEvents
+  /** What Postgres holds of a session up to `upTo`, newest first. */
+  readonly pageEventsBack: (sessionId: string, upTo: EventId, limit: number) => Promise<readonly StoredEvent[]>
 }
 
 const PAGE_EVENTS = 500
@@ -25,41 +28,49 @@ const PAGE_EVENTS = 500
 const MAX_READS = 3
 
 /**
- * Waits for the store as a write does, for as long as `signal` allows. @throws WriterLost when it stays away, the signal's
- * reason, and what `pageEvents` throws
+ * Oldest first. Waits for the store as a write does, for as long as `signal` allows. @throws WriterLost when it stays away,
+ * the signal's reason, and what `pageEventsBack` throws
  */
 export async function readHistory(
   sources: HistorySources,
   sessionId: string,
+  reach: Reach,
   signal: AbortSignal,
 ): Promise<readonly LoggedEvent[]> {
-  const { log, pageEvents } = sources
+  const { log } = sources
   const patient = <T>(ask: () => Promise<T>): Promise<T> =>
     untilStoreAnswers(ask, () => (signal.aborted ? signal.reason : undefined))
   for (let reads = 1; ; reads++) {
     const record = await patient(() => log.load(sessionId))
     if (!record) return []
-    const older = await readAll(LOG_START, (after) => trimmedEvents(pageEvents, sessionId, after, record.floor))
-    const newer = await readAll(record.floor, (after) => patient(() => log.events(sessionId, after, PAGE_EVENTS)))
+    const logged = await readAll(record.floor, (after) => patient(() => log.events(sessionId, after, PAGE_EVENTS)))
     // What is trimmed between two reads is in neither of them.
-    const isWhole = seqOf(newer.at(-1)?.eventId ?? record.floor) - seqOf(record.floor) === newer.length
-    const isRecent = seqOf(record.floor) + newer.length >= seqOf(record.head)
-    if ((isWhole && isRecent) || reads === MAX_READS) {
-      return [...older, ...newer].map(({ body }) => JSON.parse(body) as LoggedEvent)
-    }
+    const isWhole = seqOf(logged.at(-1)?.eventId ?? record.floor) - seqOf(record.floor) === logged.length
+    const isRecent = seqOf(record.floor) + logged.length >= seqOf(record.head)
+    if ((isWhole && isRecent) || reads === MAX_READS) return lookBack(sources, sessionId, reach, logged, record.floor)
   }
 }
 
-async function trimmedEvents(
-  pageEvents: PageEvents,
+async function lookBack(
+  { pageEventsBack }: HistorySources,
   sessionId: string,
-  after: string,
+  reach: Reach,
+  logged: readonly StoredEvent[],
   floor: string,
-): Promise<readonly StoredEvent[]> {
-  const from = parseEventId(after)
-  const upTo = parseEventId(floor)
-  if (!from || !upTo || from.seq >= upTo.seq) return []
-  return await pageEvents(sessionId, from, upTo, PAGE_EVENTS)
+): Promise<readonly LoggedEvent[]> {
+  const events: LoggedEvent[] = []
+  let page = logged.toReversed()
+  for (let upTo = parseEventId(floor); ; ) {
+    for (const { body } of page) {
+      const event = JSON.parse(body) as LoggedEvent
+      events.push(event)
+      if (reach.take(event, body.length)) return events.reverse()
+    }
+    if (!upTo || upTo.seq <= 0) return events.reverse()
+    page = [...(await pageEventsBack(sessionId, upTo, PAGE_EVENTS))]
+    const oldest = parseEventId(page.at(-1)?.eventId ?? '')
+    upTo = page.length < PAGE_EVENTS ? undefined : oldest && { ...oldest, seq: oldest.seq - 1 }
+  }
 }
 
 async function readAll(

@@ -11,6 +11,7 @@ import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
 import type { SessionMeter } from '../telemetry/metrics.js'
 import type { WrittenEvents } from './change-builder.js'
 import type { WriterLog } from './event-batch.js'
+import type { Lookback } from './lookback.js'
 import type { CallPlace } from './step-journal.js'
 import type { Suspects } from './suspects.js'
 import type { TurnSlots } from './turn-slots.js'
@@ -127,8 +128,8 @@ export interface SessionServices {
   /** The store lacks what a session has written under this claim. Resolves once it is back; false when it will not be. */
   restoreStore(claim: Claim, sessionId: string): Promise<boolean>
   onWritten(claim: Claim, sessionId: string, written: WrittenEvents): void
-  /** All events of a session, oldest first, from Postgres and the log; see history.ts for what it throws. */
-  readHistory(sessionId: string, signal: AbortSignal): Promise<readonly LoggedEvent[]>
+  /** Events of a session as far as they are needed, oldest first, from Postgres and the log; see history.ts. */
+  readHistory(sessionId: string, lookback: Lookback, signal: AbortSignal): Promise<readonly LoggedEvent[]>
   /**
    * Notes in Postgres that the call begins; false when it had begun before. Waits through an outage.
    * @throws ServiceError `unavailable` after a minute, or the signal's reason when aborted

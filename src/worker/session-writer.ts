@@ -6,11 +6,12 @@ import type { Claim, Part, SmallState } from '../bus/bus.js'
 import type { Command, SpawnCommand } from '../bus/command.js'
 import type { NewEvent } from '../protocol/events.js'
 import { parseEventId } from '../protocol/ids.js'
-import { isTerminal, type Session, type SessionStatus, type SessionType } from '../protocol/session.js'
+import { isTerminal, type Session, type SessionStatus } from '../protocol/session.js'
 import type { SessionMeter } from '../telemetry/metrics.js'
 import type { Entry } from './change-builder.js'
 import { Conversation } from './conversation.js'
 import { EventBatch } from './event-batch.js'
+import { lookbackOf } from './lookback.js'
 import type { LoadedSession, SessionServices } from './session-services.js'
 import { initialState, nextSessionStatus, type SessionTrigger, stateAfter, stateWithStatus } from './session-state.js'
 import type { EventBase } from './step-journal.js'
@@ -48,7 +49,7 @@ export class SessionWriter {
     this.#state = record.state === '' ? undefined : (JSON.parse(record.state) as SmallState)
     this.#part = record.part
     this.#historyIsHere = fresh
-    this.conversation = new Conversation(() => remembers(this.#state?.session.type))
+    this.conversation = new Conversation(() => lookbackOf(this.#state?.session.type))
     this.batch = new EventBatch({
       log: services.log,
       claim,
@@ -89,20 +90,22 @@ export class SessionWriter {
   }
 
   /**
-   * Reads the log back, before the first turn of a session that was not spawned here. Not where nothing of it is needed:
-   * the runtime never looks back, and no turn was left unfinished.
+   * Reads the log back as far as its runtime looks back, before the first turn of a session that was not spawned here. Not
+   * where nothing of it is needed: the runtime looks back at no former task, and no turn was left unfinished.
    */
   async loadHistory(signal: AbortSignal): Promise<void> {
     if (this.#historyIsHere) return
     if (this.#needsHistory()) {
-      for (const event of await this.#services.readHistory(this.sessionId, signal)) this.conversation.apply(event)
+      const lookback = lookbackOf(this.state.session.type)
+      const events = await this.#services.readHistory(this.sessionId, lookback, signal)
+      for (const event of events) this.conversation.apply(event)
     }
     this.#historyIsHere = true
   }
 
   #needsHistory(): boolean {
     const { session } = this.state
-    return remembers(session.type) || session.task?.status === 'in_progress'
+    return lookbackOf(session.type) === 'context' || session.task?.status === 'in_progress'
   }
 
   /** What every event carries; `requestId` echoes the command that caused it. */
@@ -154,6 +157,3 @@ export class SessionWriter {
     this.#state = { ...this.state, cancelled: cancelled ? [...others, commandId] : others }
   }
 }
-
-/** A load tool never looks back: what it said is not kept in memory, nor read back. */
-const remembers = (type: SessionType | undefined): boolean => type !== 'echo'

@@ -146,14 +146,14 @@ export class StepJournal implements Journal {
     return agent === undefined ? {} : { agent }
   }
 
-  async compacted({ messages, summary, facts, ...call }: Compaction): Promise<void> {
+  async compacted({ messages, kept, summary, facts, ...call }: Compaction): Promise<void> {
     const { promptTokens, completionTokens } = call.usage
     const { model, cost, durationMs: duration, tokensBefore, tokensAfter } = call
     const totalTokens = promptTokens + completionTokens
     const spent = { totalTokens, duration, promptTokens, completionTokens, cost }
     const metadata = { ...spent, model, tokensBefore, tokensAfter }
     const named = facts.map((fact) => ({ ...fact, sources: this.#options.stepsOf(fact.sources) }))
-    const ids = { messageId: newMessageId(), messages, summary, facts: named }
+    const ids = { messageId: newMessageId(), messages, kept, summary, facts: named }
     await this.#options.record({ type: 'context_compacted', ...this.#base(), ...ids, metadata }, false)
   }
 

@@ -38,6 +38,8 @@ export interface WorkerOptions {
   readonly maxSessions: number
   /** And by number; any when left out. */
   readonly maxConcurrentTasks?: number | undefined
+  /** Of a session's history no more is read than fits into this (DAEMON_MAX_CONTEXT_TOKENS). */
+  readonly maxContextTokens: number
   /** A session in which nothing happens for so long is completed. */
   readonly sessionTimeoutMs: number
   /** What the log may hold that Postgres does not; see the projector when left out. */

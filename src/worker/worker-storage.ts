@@ -21,6 +21,7 @@ export interface WorkerStorage {
   /** The last event that is projected; undefined when none is. */
   lastEvent(sessionId: string): Promise<EventId | undefined>
   pageEvents(sessionId: string, after: EventId, upTo: EventId, limit: number): Promise<readonly StoredEvent[]>
+  pageEventsBack(sessionId: string, upTo: EventId, limit: number): Promise<readonly StoredEvent[]>
   /** See `SessionServices.beginOnce`. */
   beginOnce(call: OnceCall, signal: AbortSignal): Promise<boolean>
   /** Asks for an approval, or finds the one that was asked for before. See `SessionApprovals`. */

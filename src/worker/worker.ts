@@ -27,6 +27,7 @@ import { GoneEdges } from './gone-edges.js'
 import { Hibernation } from './hibernation.js'
 import { readHistory } from './history.js'
 import { LoadReport } from './load-report.js'
+import { Reach } from './lookback.js'
 import { PinHolder } from './pin-holder.js'
 import { PinWatch } from './pin-watch.js'
 import { Projector } from './projector.js'
@@ -255,6 +256,7 @@ export class Worker {
 
   #services(log: SessionServices['log']): SessionServices {
     const { bus, storage, member, metrics, workspaces, logger, now, gate, budgets, runtimeOf } = this.#options
+    const { maxContextTokens } = this.#options
     return {
       log,
       loadSession: (claim, id) => this.#loader.load(claim, id),
@@ -279,7 +281,10 @@ export class Worker {
         metrics.commit('ok')
         this.#projector.add(claim, id, written)
       },
-      readHistory: (...about) => readHistory({ log: bus.log, pageEvents: storage.pageEvents }, ...about),
+      readHistory: (id, lookback, signal) => {
+        const { pageEventsBack } = storage
+        return readHistory({ log: bus.log, pageEventsBack }, id, new Reach(lookback, maxContextTokens), signal)
+      },
       beginOnce: (call, aborted) => storage.beginOnce(call, aborted),
       quarantine: (letter) => storage.recordDeadLetter(letter),
       openMeter: () => metrics.openMeter(),

@@ -62,3 +62,46 @@ test('the summary is asked for once, and both owners go on from it', async () =>
   const ends = session.events.flatMap((event) => (event.type === 'stream_end' ? [event.metadata.promptTokens] : []))
   expect(done.usage.promptTokens).toBe(ends.reduce((sum, tokens) => sum + tokens, 10))
 })
+
+/** Says the same long thing in every task, and sums up what it is told to. */
+function talkativeModel() {
+  const requests: ModelRequest[] = []
+  const model: Model = {
+    provider: 'openai',
+    name: 'scripted',
+    async *stream(request): AsyncGenerator<ModelChunk> {
+      requests.push(request)
+      const isSummary = request.system === SUMMARY_PROMPT
+      yield { type: 'text', text: isSummary ? `<summary>summary ${requests.length}</summary>` : FILLER }
+      yield { type: 'end', toolCalls: [], finishReason: 'stop', usage: USAGE }
+    },
+  }
+  return { model, requests, summaries: () => requests.filter(({ system }) => system === SUMMARY_PROMPT).length }
+}
+
+test('a session that was summed up more than once tells its model under the next owner what it would have told it', async () => {
+  const { model, requests, summaries } = talkativeModel()
+  const window = new Window({ maxTokens: 4_000, compactionEnabled: true, threshold: 0.8 })
+  const runtime = new LlmLoop({ selectModel: () => model, costOf: () => 0, tools: new Toolbox([]), window })
+  const cluster = await WorkerCluster.start({ runtimeOf: () => runtime, maxContextTokens: 4_000 })
+  await cluster.takeOver('worker-1')
+  const session = await cluster.spawn('llm', { description: 'task 0' })
+  await session.event('task_completed')
+  let tasks = 0
+  const another = async () => {
+    tasks += 1
+    await session.execute({ description: `task ${tasks}` })
+    await session.event('task_completed', tasks)
+  }
+  while (summaries() < 2) await another()
+  const [before] = requests.slice(-1)
+  await cluster.takeOver('worker-2')
+
+  await another()
+
+  expect(summaries()).toBe(2)
+  const said = { role: 'assistant', text: FILLER }
+  const next = { role: 'user', text: expect.stringContaining(`Task: task ${tasks}`) }
+  expect(requests.at(-1)?.messages).toEqual([...(before?.messages ?? []), said, next])
+  expect(before?.messages[0]?.text).toContain('summary')
+})

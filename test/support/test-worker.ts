@@ -47,6 +47,7 @@ export function testWorker({ id, bus, control, database, root, runtimeOf, maySta
     runtimeOf,
     sessionTimeoutMs: NEVER_MS,
     maxSessions: 100,
+    maxContextTokens: 128_000,
     hibernateAfterMs: NEVER_MS,
     logger: silentLog,
     metrics: createMetrics().worker,

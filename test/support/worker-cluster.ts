@@ -77,6 +77,8 @@ export interface WorkerClusterOptions {
   readonly redisUrl?: string
   readonly drainTimeoutMs?: number
   readonly sessionTimeoutMs?: number
+  /** Default 128,000. */
+  readonly maxContextTokens?: number
   readonly maxUnprojected?: WorkerOptions['maxUnprojected']
   /** What the workers see of the bus; default all of it. */
   readonly workerBus?: (bus: Bus) => Bus

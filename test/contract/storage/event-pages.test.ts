@@ -54,6 +54,18 @@ eachDatabase((open) => {
     expect(page[0]).toEqual({ eventId: '7-1', type: 'session_status_update', body: BODIES[0] })
   })
 
+  test('pages from the end come latest first, across owners too', async () => {
+    await project()
+    const ids = async (upTo: typeof START, limit: number) =>
+      (await events.pageBack(sessionId, upTo, limit)).map(({ eventId }) => eventId)
+
+    expect(await ids({ epoch: 9, seq: 8 }, 4)).toEqual(['9-8', '9-7', '9-6', '7-5'])
+    expect(await ids({ epoch: 9, seq: 5 }, 2)).toEqual(['7-5', '7-4'])
+    expect(await ids({ epoch: 7, seq: 2 }, 9)).toEqual(['7-2', '7-1'])
+    expect(await ids({ epoch: 7, seq: 0 }, 9)).toEqual([])
+    expect((await events.pageBack(sessionId, { epoch: 7, seq: 1 }, 1))[0]?.body).toBe(BODIES[0])
+  })
+
   test('a page begins after one position and ends with the other', async () => {
     await project()
     const ids = async (...page: [after: typeof START, upTo: typeof START | undefined, limit: number]) =>

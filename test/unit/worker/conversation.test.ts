@@ -48,7 +48,7 @@ const ended: NewEvent = {
 }
 
 function after(...events: readonly NewEvent[]): Conversation {
-  const conversation = new Conversation(() => true)
+  const conversation = new Conversation(() => 'context')
   for (const event of events) conversation.apply(event)
   return conversation
 }
@@ -104,8 +104,16 @@ test('the next task continues the same conversation', () => {
   expect(progress.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool', 'user'])
 })
 
+test('a runtime that looks back at its task alone is given nothing of the tasks before', () => {
+  const conversation = new Conversation(() => 'task')
+  const next: NewEvent = { ...began, taskId: 't2', task: { ...task, id: 't2', description: 'and now?' }, turn: 2 }
+  for (const event of [began, started, asked, called, answered, ended, next]) conversation.apply(event)
+
+  expect(conversation.progress(undefined).messages).toMatchObject([{ text: expect.stringContaining('and now?') }])
+})
+
 test('a runtime that never looks back costs no memory', () => {
-  const conversation = new Conversation(() => false)
+  const conversation = new Conversation(() => 'nothing')
   for (const event of [began, started, asked, called, answered, ended]) conversation.apply(event)
 
   expect(conversation.progress(undefined).messages).toEqual([])

@@ -1,10 +1,12 @@
 /**
- * A session's history is read whole: through an outage of the store, and while its log is trimmed.
+ * A session's history is read as far as it is needed, without a hole: through an outage of the store, and while its log is
+ * trimmed.
  */
 import { expect, test } from 'vitest'
 import { type SessionRecord, type StoredEvent, StoreRefusal } from '../../../src/bus/bus.js'
 import { newSessionId } from '../../../src/protocol/ids.js'
 import { type HistorySources, readHistory } from '../../../src/worker/history.js'
+import { Reach } from '../../../src/worker/lookback.js'
 
 const sessionId = newSessionId(5)
 const open = new AbortController().signal
@@ -12,6 +14,8 @@ const open = new AbortController().signal
 /** A session of so many events, the first `floor` of which are in Postgres alone. */
 class Store implements HistorySources {
   asked = 0
+  /** Pages that Postgres was asked for. */
+  paged = 0
   floor = 0
   /** Told before each answer of the log. */
   onAsked: () => void = () => undefined
@@ -29,8 +33,11 @@ class Store implements HistorySources {
     },
   }
 
-  pageEvents: HistorySources['pageEvents'] = async (_id, after, upTo, limit) =>
-    this.#between(after.seq, upTo.seq, limit)
+  pageEventsBack: HistorySources['pageEventsBack'] = async (_id, { seq: upTo }, limit) => {
+    this.paged += 1
+    const page = this.#between(Math.max(0, Math.min(upTo, this.floor) - limit), Math.min(upTo, this.floor), limit)
+    return page.reverse()
+  }
 
   #ask(): void {
     this.asked += 1
@@ -39,12 +46,18 @@ class Store implements HistorySources {
 
   #between(after: number, upTo: number, limit: number): StoredEvent[] {
     const numbers = Array.from({ length: Math.max(0, upTo - after) }, (_, index) => after + 1 + index)
-    return numbers.slice(0, limit).map((n) => ({ eventId: `1-${n}`, body: String(n) }))
+    return numbers.slice(0, limit).map((n) => ({
+      eventId: `1-${n}`,
+      body: JSON.stringify({ type: n % 100 === 1 ? 'task_executing' : 'stream_start', n }),
+    }))
   }
 }
 
 const seq = (eventId: string): number => Number(eventId.split('-')[1])
 const upTo = (events: number): number[] => Array.from({ length: events }, (_, index) => index + 1)
+const whole = () => new Reach('context', 128_000)
+const read = async (store: Store, reach = whole(), signal = open) =>
+  (await readHistory(store, sessionId, reach, signal)).map((event) => (event as unknown as { n: number }).n)
 
 test('a store that is away for a moment is waited for', async () => {
   const store = new Store(7)
@@ -52,7 +65,7 @@ test('a store that is away for a moment is waited for', async () => {
     if (store.asked <= 3) throw new Error('Connection is closed.')
   }
 
-  expect(await readHistory(store, sessionId, open)).toEqual(upTo(7))
+  expect(await read(store)).toEqual(upTo(7))
   expect(store.asked).toBeGreaterThan(3)
 })
 
@@ -63,7 +76,7 @@ test('events that are trimmed between two reads of the log are read in Postgres'
     if (store.asked === 3) store.floor = 900
   }
 
-  expect(await readHistory(store, sessionId, open)).toEqual(upTo(1_200))
+  expect(await read(store)).toEqual(upTo(1_200))
 })
 
 test('a log that goes away as a whole while it is read is read in Postgres', async () => {
@@ -72,7 +85,7 @@ test('a log that goes away as a whole while it is read is read in Postgres', asy
     if (store.asked === 2) store.floor = 40
   }
 
-  expect(await readHistory(store, sessionId, open)).toEqual(upTo(40))
+  expect(await read(store)).toEqual(upTo(40))
 })
 
 test('nobody waits any more once the turn is told to end, nor for a store that refuses', async () => {
@@ -87,7 +100,18 @@ test('nobody waits any more once the turn is told to end, nor for a store that r
     throw new StoreRefusal('WRONGTYPE')
   }
 
-  await expect(readHistory(away, sessionId, turn.signal)).rejects.toBe('stopped')
-  await expect(readHistory(refusing, sessionId, open)).rejects.toThrow('WRONGTYPE')
+  await expect(read(away, whole(), turn.signal)).rejects.toBe('stopped')
+  await expect(read(refusing)).rejects.toThrow('WRONGTYPE')
   expect(refusing.asked).toBe(1)
+})
+
+test('what is not needed is not read: neither in Postgres nor of the log', async () => {
+  const store = new Store(5_250)
+  store.floor = 5_220
+
+  expect(await read(store, new Reach('task', 128_000))).toEqual(upTo(5_250).slice(5_200))
+  expect(store.paged).toBe(1)
+  store.floor = 4_000
+  expect(await read(store, new Reach('task', 128_000))).toEqual(upTo(5_250).slice(5_200))
+  expect(store.paged).toBe(1)
 })
