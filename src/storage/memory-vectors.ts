@@ -20,8 +20,8 @@ export interface PendingText {
   readonly content: string
 }
 
-/** What pgvector can index; longer vectors would be compared one by one. */
-export const MAX_DIMENSIONS = 2_000
+/** Longer ones pgvector can index only with half the digits of each number, up to 4,000. */
+const MAX_WHOLE_DIMENSIONS = 2_000
 /** The first version whose index goes on until enough items of this holder are found. */
 const MIN_VERSION = 8
 /** Of the nearest so many are looked at; where a filter lets few of them pass, more, and then no more. */
@@ -59,7 +59,7 @@ export class MemoryVectors {
       )
       await sql`
         create index if not exists ${index} on memory_vectors
-        using hnsw ((embedding::${typeOf(space)}) vector_cosine_ops) where model = ${sql.lit(space.model)}`.execute(
+        using hnsw ((embedding::${typeOf(space)}) ${sql.raw(`${kindOf(space)}_cosine_ops`)}) where model = ${sql.lit(space.model)}`.execute(
         transaction,
       )
     })
@@ -77,7 +77,7 @@ export class MemoryVectors {
     if (vectors.length === 0) return
     await sql`
       insert into memory_vectors (item_id, model, tenant, owner, embedding)
-      select id, ${this.#space.model}, ${scope.tenant}, ${scope.owner}, embedding::${typeOf(this.#space)}
+      select id, ${this.#space.model}, ${scope.tenant}, ${scope.owner}, embedding::vector(${sql.lit(this.#space.dimensions)})
       from unnest(${vectors.map(({ id }) => id)}::text[], ${vectors.map(({ vector }) => JSON.stringify(vector))}::text[])
         as v (id, embedding)
       on conflict (item_id, model) do update set embedding = excluded.embedding`.execute(this.#database.sql)
@@ -152,7 +152,12 @@ export class MemoryVectors {
 /** Any number that no other program takes on the same database. */
 const TABLE_LOCK = 7_261_540_120
 
-const typeOf = ({ dimensions }: EmbeddingSpace): RawBuilder<unknown> => sql.raw(`vector(${Math.trunc(dimensions)})`)
+/** As vectors are compared. They are kept as they were made. */
+const typeOf = (space: EmbeddingSpace): RawBuilder<unknown> =>
+  sql.raw(`${kindOf(space)}(${Math.trunc(space.dimensions)})`)
+
+const kindOf = ({ dimensions }: EmbeddingSpace): 'vector' | 'halfvec' =>
+  dimensions > MAX_WHOLE_DIMENSIONS ? 'halfvec' : 'vector'
 
 async function missingExtension({ sql: db }: Database): Promise<string | undefined> {
   const { rows } = await sql<{ version: string }>`

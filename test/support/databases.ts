@@ -12,6 +12,12 @@ import { migrate } from '../../src/storage/migrate.js'
 const POOL_SIZE = 8
 const CONNECT_TIMEOUT_MS = 5_000
 
+/** Whether the PostgreSQL server of the tests can switch on an extension. */
+export async function serverOffers(extension: string): Promise<boolean> {
+  const found = await asAdmin(`select from pg_available_extensions where name = '${extension}'`)
+  return found.rowCount === 1
+}
+
 type Define = (open: () => Promise<Database>) => void
 
 interface Server {
@@ -122,11 +128,11 @@ function eachServer(after: typeof afterAll | typeof afterEach, define: Define, s
   })
 }
 
-async function asAdmin(statement: string): Promise<void> {
+async function asAdmin(statement: string): Promise<pg.QueryResult> {
   const client = new pg.Client({ connectionString: adminUrl() })
   await client.connect()
   try {
-    await client.query(statement)
+    return await client.query(statement)
   } finally {
     await client.end()
   }

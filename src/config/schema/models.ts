@@ -8,7 +8,7 @@ const MAX_TOKENS = 1_000_000_000_000
 const MAX_CONTEXT_TOKENS = 10_000_000
 const MAX_EPISODIC_DAYS = 3_650
 /** More cannot be indexed. */
-const MAX_EMBEDDING_DIMENSIONS = 2_000
+const MAX_EMBEDDING_DIMENSIONS = 4_000
 const MAX_CLAUDE_PROCESSES = 1_000
 const NEOLITH = { pending: 'Neolith' } as const
 
