@@ -25,6 +25,7 @@ import type { ControlChannel, LiveNode, Role } from './cluster/cluster.js'
 import type { Config } from './config/load.js'
 import type { HibernateJob } from './coordinator/jobs/hibernate.js'
 import type { Edge } from './edge/edge.js'
+import type { HttpSources } from './edge/http/sources.js'
 
 import type { Federation } from './federation/federation.js'
 import { type NodeId, newNodeId } from './protocol/ids.js'
@@ -76,7 +77,7 @@ export class Daemon {
   readonly #pages: Pages
   readonly #health: Health
   readonly #lifecycle: Lifecycle
-  /** Known where sessions run. */
+  /** Known where sessions run, and where they are shown. */
   #charter: Charter | undefined
   #draining = false
   #memory: Promise<OpenMemory> | undefined
@@ -147,7 +148,7 @@ export class Daemon {
     this.#metrics.start()
     for (const warning of config.warnings) log.warn({}, warning)
     const { role } = config.server
-    if (role === 'worker' || role === 'all') await this.#readCharter()
+    if (role !== 'coordinator') await this.#readCharter()
     const planes = await this.#openPlanes()
     if (role === 'worker' || role === 'all') await this.#startWorker(planes)
     if (planes.beats && (role === 'coordinator' || role === 'all')) await this.#startCoordinator(planes)
@@ -326,7 +327,8 @@ export class Daemon {
     this.#lifecycle.started('background jobs', () => led.stop())
   }
 
-  async #startEdge({ database, bus, view }: Planes): Promise<void> {
+  async #startEdge(planes: Planes): Promise<void> {
+    const { database, bus, view } = planes
     const { config, node, log } = this.#foundation
     const { onSpawned } = this.options
     const [{ Edge }, { edgeParts }, { federationOf }, { schedulingOf }] = await Promise.all([
@@ -351,6 +353,7 @@ export class Daemon {
       sharedLimits: limits,
       federation,
       scheduling,
+      http: await this.#httpSources(planes),
       onSpawned,
     }
     const edge = new Edge(edgeParts(parts))
@@ -363,6 +366,30 @@ export class Daemon {
     federation.start()
     this.#federation = federation
     this.#lifecycle.started('federation', () => federation.stop())
+  }
+
+  async #httpSources({ database, view, control, shardLoads }: Planes): Promise<HttpSources> {
+    const [{ httpSources }, { memory }, { defaultCharter }] = await Promise.all([
+      import('./assembly/http-parts.js'),
+      this.#openMemory(database),
+      import('./charter/default.js'),
+    ])
+    const charter = this.#charter ?? defaultCharter()
+    const budgets = this.#budgets ?? (await this.#openBudgetDesk({ database, view, control }))
+    const { node } = this.#foundation
+    return httpSources({
+      ...{ database, node, budgets, memory, shardLoads, charter: () => charter, nodes: () => view.nodes() },
+    })
+  }
+
+  /** Where no sessions run: only to be looked at. */
+  async #openBudgetDesk(planes: Pick<Planes, 'database' | 'view' | 'control'>): Promise<BudgetDesk> {
+    const { openBudgets, pricesOf } = await import('./assembly/budget-parts.js')
+    const { desk } = await openBudgets(this.#foundation, {
+      ...{ ...planes, prices: pricesOf(this.#foundation.config), charter: this.#charter },
+      ...{ metrics: this.#metrics.budgets, tell: () => undefined },
+    })
+    return desk
   }
 
   async #startAdmin(): Promise<void> {

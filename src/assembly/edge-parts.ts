@@ -12,6 +12,7 @@ import { Approvals } from '../storage/approvals.js'
 import type { Database } from '../storage/database.js'
 import { Events } from '../storage/events.js'
 import { throughOutage, unavailable } from '../storage/outage.js'
+import { SessionList } from '../storage/session-list.js'
 import { Sessions } from '../storage/sessions.js'
 import type { Log } from '../telemetry/log.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
@@ -30,14 +31,15 @@ export interface EdgeFitting {
   readonly sharedLimits: EdgeDependencies['sharedLimits']
   readonly federation: EdgeDependencies['federation']
   readonly scheduling: TaskScheduling
+  readonly http: EdgeDependencies['http']
   readonly onSpawned: EdgeDependencies['onSpawned']
 }
 
 const MS_PER_SECOND = 1_000
 
 export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
-  const { config, node, log, database, bus, view, metrics, pages, sharedLimits, federation, scheduling, onSpawned } =
-    fitting
+  const { config, node, log, database, bus, view, metrics, pages, sharedLimits, federation, scheduling } = fitting
+  const { http, onSpawned } = fitting
   return {
     id: node,
     settings: edgeSettings(config),
@@ -53,6 +55,7 @@ export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
     sharedLimits,
     federation: federation && federationDoor(federation),
     scheduling: schedulingDoor(scheduling),
+    http,
     onSpawned,
   }
 }
@@ -104,12 +107,13 @@ function edgeSettings({ server, monitoring, cluster, auth }: Config): EdgeDepend
 
 function sessionRows(database: Database): SessionRows {
   const sessions = new Sessions(database)
+  const list = new SessionList(database)
   return {
     reserve: ({ idemKey, ...row }) =>
       throughOutage(() => sessions.reserve({ ...row, ...(idemKey !== undefined && { idemKey }) })),
     releaseKey: (id) => orUnavailable(sessions.releaseKey(id)),
     find: (id) => orUnavailable(sessions.find(id)),
-    listByTenant: (tenant, page) => orUnavailable(sessions.listByTenant(tenant, page)),
+    listByTenant: (tenant, page) => orUnavailable(list.page(tenant, page)),
     markSubmitted: (id) => sessions.markSubmitted(id),
   }
 }

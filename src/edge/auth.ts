@@ -60,15 +60,18 @@ export class Authenticator {
   }
 
   /**
-   * Judges an upgrade. Order of places: Authorization, ?token=, x-api-key, ?apiKey=. A credential of a kind that the mode
-   * excludes counts as none. Answers at once: see docs/decisions/0011-tokens-are-checked-at-once.md.
+   * Judges a request. Order of places: Authorization, ?token=, x-api-key, ?apiKey=. A credential of a kind that the mode
+   * excludes counts as none. A key may stand where a token does: the reference's bridge sends its secret so. Answers at once: see docs/decisions/0011-tokens-are-checked-at-once.md.
    */
   authenticate(credentials: Credentials): Verdict {
     if (this.localOnly) {
       return isLocalRequest(credentials) ? granted({ ...LOCAL, unlimited: true }) : refused('credentials_missing')
     }
-    const token = bearerToken(credentials.authorization) || credentials.tokenParameter
-    const verdict = this.verify({ token, apiKey: credentials.apiKeyHeader || credentials.apiKeyParameter })
+    const bearer = bearerToken(credentials.authorization)
+    const token = bearer || credentials.tokenParameter
+    const isKey = bearer !== '' && this.#apiKeys.find(bearer) !== undefined
+    const apiKey = isKey ? bearer : credentials.apiKeyHeader || credentials.apiKeyParameter
+    const verdict = this.verify({ token: isKey ? '' : token, apiKey })
     const mayStay = this.#settings.allowLoopback && isUnnamed(verdict) && isLocalRequest(credentials)
     return mayStay ? granted(LOCAL) : verdict
   }

@@ -7,10 +7,9 @@ import { decode, errorReply } from '../protocol/codec.js'
 import type { ClientMessage } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { Principal } from './auth.js'
+import type { Client } from './client.js'
 import type { EdgeMetrics } from './dependencies.js'
 import type { Admission, Allowance } from './rate-limit.js'
-import type { CommandClient } from './submissions.js'
-import type { Receiver } from './subscription.js'
 
 /** Above this, events stay in the log until the client has read: what one slow client may cost. */
 const MAX_BUFFERED_BYTES = 256 * 1024
@@ -54,7 +53,7 @@ interface Waiting {
   readonly chars: number
 }
 
-export class Connection implements Receiver, CommandClient {
+export class Connection implements Client {
   pendingCommands = 0
   principal: Principal
   readonly #socket: Socket
@@ -85,6 +84,10 @@ export class Connection implements Receiver, CommandClient {
 
   get isOpen(): boolean {
     return this.#open
+  }
+
+  get staysOn(): boolean {
+    return true
   }
 
   /** Takes one frame from the client. */

@@ -9,6 +9,13 @@ type Header = readonly [name: string, value: string]
 /** How long a browser remembers the answer to a preflight, in seconds; the longest that all of them accept. */
 const MAX_AGE_SECONDS = 7_200
 
+const ALLOWED_HEADERS = 'authorization, content-type, x-api-key, idempotency-key, last-event-id, if-none-match'
+/** What a page may read of an answer's headers, beside the few that every page may. */
+export const EXPOSED: Header = [
+  'access-control-expose-headers',
+  'location, retry-after, etag, allow, idempotency-replayed',
+]
+
 /** Headers for an answer to a page of `origin`, which is empty outside browsers; none that let in who is not `allowed`. */
 export function corsHeaders(origin: string, allowed: readonly string[]): readonly Header[] {
   if (origin === '' || allowed.length === 0) return []
@@ -23,8 +30,8 @@ export function answerPreflight(res: HttpResponse, req: HttpRequest, allowed: re
   res.writeStatus('204 No Content')
   for (const [name, value] of corsHeaders(req.getHeader('origin'), allowed)) res.writeHeader(name, value)
   res
-    .writeHeader('access-control-allow-methods', 'GET, HEAD, OPTIONS')
-    .writeHeader('access-control-allow-headers', 'authorization, content-type, x-api-key')
+    .writeHeader('access-control-allow-methods', 'GET, HEAD, POST, PUT, DELETE, OPTIONS')
+    .writeHeader('access-control-allow-headers', ALLOWED_HEADERS)
     .writeHeader('access-control-max-age', String(MAX_AGE_SECONDS))
     .endWithoutBody()
   return true

@@ -13,6 +13,7 @@ import type { PlacementStrategy } from '../shards/placement.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
 import type { Pages } from '../telemetry/pages.js'
 import type { ApiKey } from './api-keys.js'
+import type { HttpSources } from './http/sources.js'
 
 export interface EdgeSettings {
   /** Name of the service, shown by `daemon_status`. */
@@ -126,6 +127,17 @@ export interface NewSessionRow {
 
 export type Reserved = { readonly status: 'new' | 'existing' | 'conflict'; readonly id: SessionId }
 
+export interface SessionPageRequest {
+  readonly limit: number
+  readonly cursor?: string | undefined
+  readonly owner?: string | undefined
+  readonly statuses?: readonly SessionStatus[] | undefined
+  readonly type?: string | undefined
+  readonly orchestratorId?: string | undefined
+  /** A part of an id, or of the first task. */
+  readonly search?: string | undefined
+}
+
 export interface SessionPage {
   readonly sessions: readonly SessionSummary[]
   /** Where the next page begins; absent on the last one. */
@@ -143,14 +155,7 @@ export interface SessionRows {
   releaseKey(id: SessionId): Promise<void>
   find(id: SessionId): Promise<SessionRow | undefined>
   /** Newest first; `cursor` continues where a former page ended. With `owner`, only what that subject spawned. */
-  listByTenant(
-    tenant: string,
-    page: {
-      readonly limit: number
-      readonly cursor?: string | undefined
-      readonly owner?: string | undefined
-    },
-  ): Promise<SessionPage>
+  listByTenant(tenant: string, page: SessionPageRequest): Promise<SessionPage>
   markSubmitted(id: SessionId): Promise<void>
 }
 
@@ -210,7 +215,7 @@ export type { EdgeMetrics } from '../telemetry/metrics.js'
 
 export type EdgeBus = {
   readonly commands: Pick<CommandStream, 'submit'>
-  readonly log: Pick<SessionLog, 'peek' | 'load' | 'resume' | 'unsubscribe'>
+  readonly log: Pick<SessionLog, 'peek' | 'load' | 'events' | 'resume' | 'unsubscribe'>
   readonly outboxes: EdgeStream
 }
 
@@ -232,6 +237,8 @@ export interface EdgeDependencies {
   /** Undefined: this node takes no part in it. */
   readonly federation?: TaskFederation | undefined
   readonly scheduling: TaskScheduling
+  /** What only the HTTP door reads. */
+  readonly http: HttpSources
   /** Told of every session that came in here and that a worker has accepted. */
   readonly onSpawned?: ((sessionId: SessionId, tenant: string) => void) | undefined
 }

@@ -14,7 +14,7 @@ import { maySend } from '../protocol/permissions.js'
 import { timingOf } from '../protocol/schedule.js'
 import { newTask } from '../protocol/session.js'
 import type { Authenticator, Principal } from './auth.js'
-import type { Connection } from './connection.js'
+import type { Client } from './client.js'
 import type { ApprovalDecisions, EdgeLog } from './dependencies.js'
 import { echo, type Queries } from './queries.js'
 import type { Routing } from './routing.js'
@@ -36,8 +36,8 @@ export interface DispatchDependencies {
   readonly routing: Routing
   readonly tasks: TaskQueue
   readonly trace: EdgeLog
-  /** The principal of a connection has changed: its right ends at another time. */
-  readonly onRenewed: (connection: Connection) => void
+  /** The principal of a client has changed: its right ends at another time. */
+  readonly onRenewed: (client: Client) => void
 }
 
 type Message<T extends ClientMessageType> = Extract<ClientMessage, { type: T }>
@@ -56,99 +56,96 @@ export class Dispatch {
   }
 
   /** Carries out a message and answers it; what goes wrong becomes an `error` frame. Never throws or rejects. */
-  handle(connection: Connection, message: ClientMessage): Promise<void> | undefined {
+  handle(client: Client, message: ClientMessage): Promise<void> | undefined {
     try {
-      checkPermission(connection.principal, message.type)
+      checkPermission(client.principal, message.type)
       if (message.auth) this.#checkAuth(message.auth)
-      const work = this.#carryOut(connection, message)
-      return work?.catch((error: unknown) => this.#fail(connection, message, error))
+      const work = this.#carryOut(client, message)
+      return work?.catch((error: unknown) => this.#fail(client, message, error))
     } catch (error) {
-      this.#fail(connection, message, error)
+      this.#fail(client, message, error)
       return undefined
     }
   }
 
-  #carryOut(connection: Connection, message: ClientMessage): Promise<void> | undefined {
-    const { principal } = connection
+  #carryOut(client: Client, message: ClientMessage): Promise<void> | undefined {
+    const { principal } = client
     const requestId = requestIdOf(message)
     switch (message.type) {
       case 'spawn_session':
-        return inOrderFor(SPAWN_IN_ORDER_MS, this.#spawn(connection, message))
+        return inOrderFor(SPAWN_IN_ORDER_MS, this.#spawn(client, message))
       case 'execute_task':
       case 'stop_session':
       case 'complete_session':
       case 'pause_session':
       case 'resume_session':
       case 'cancel_task':
-        return this.#command(connection, message)
+        return this.#command(client, message)
       case 'approval_decision':
-        return this.#decide(connection, message)
+        return this.#decide(client, message)
       case 'subscribe':
-        return this.#subscribe(connection, message)
+        return this.#subscribe(client, message)
       case 'unsubscribe':
-        return this.#unsubscribe(connection, message)
+        return this.#unsubscribe(client, message)
       case 'session_status':
-        return this.#answer(
-          connection,
-          this.#deps.queries.sessionStatus(message.payload.sessionId, principal, requestId),
-        )
+        return this.#answer(client, this.#deps.queries.sessionStatus(message.payload.sessionId, principal, requestId))
       case 'list_tasks':
-        return this.#answer(connection, this.#deps.tasks.list(principal, message))
+        return this.#answer(client, this.#deps.tasks.list(principal, message))
       case 'cancel_scheduled':
-        return this.#deps.tasks.cancel(connection, message)
+        return this.#deps.tasks.cancel(client, message)
       case 'list_sessions':
-        return this.#answer(connection, this.#deps.queries.listSessions(message, principal, requestId))
+        return this.#answer(client, this.#deps.queries.listSessions(message, principal, requestId))
       case 'daemon_status':
-        return this.#answer(connection, this.#deps.queries.daemonStatus(requestId))
+        return this.#answer(client, this.#deps.queries.daemonStatus(requestId))
       case 'token_refresh':
-        return this.#refreshToken(connection, requestId)
+        return this.#refreshToken(client, requestId)
       case 'route_task':
-        return this.#deps.routing.carryOut(connection, message)
+        return this.#deps.routing.carryOut(client, message)
       case 'health_check':
-        return reply(connection, { type: 'health_check_response', healthy: true, ...echo(requestId) })
+        return reply(client, { type: 'health_check_response', healthy: true, ...echo(requestId) })
       case 'ping':
-        return reply(connection, { type: 'pong', ...echo(requestId) })
+        return reply(client, { type: 'pong', ...echo(requestId) })
     }
   }
 
-  /** Answers a failure itself: it may come when the connection has gone on to other messages. */
-  async #spawn(connection: Connection, message: Message<'spawn_session'>): Promise<void> {
+  /** Answers a failure itself: it may come when the client has gone on to other messages. */
+  async #spawn(client: Client, message: Message<'spawn_session'>): Promise<void> {
     try {
       const timing = timingOf(message.payload.task)
-      if (timing) await this.#deps.tasks.spawn(connection, message, timing)
-      else await this.#deps.spawn.carryOut(connection, message)
+      if (timing) await this.#deps.tasks.spawn(client, message, timing)
+      else await this.#deps.spawn.carryOut(client, message)
     } catch (error) {
-      this.#fail(connection, message, error)
+      this.#fail(client, message, error)
     }
   }
 
   /** The usual case, a session that this client already watches, runs without waiting for anything. */
-  #command(connection: Connection, message: CommandMessage): Promise<void> | undefined {
+  #command(client: Client, message: CommandMessage): Promise<void> | undefined {
     const { sessionId } = message.payload
     const timing = message.type === 'execute_task' ? timingOf(message.payload.task) : undefined
     if (timing && message.type === 'execute_task') {
-      return this.#watch(connection, sessionId).then(() => this.#deps.tasks.execute(connection, message, timing))
+      return this.#watch(client, sessionId).then(() => this.#deps.tasks.execute(client, message, timing))
     }
-    const known = this.#deps.directory.isKnownTo(connection.principal, sessionId)
-    if (known && this.#deps.subscriptions.isSubscribed(sessionId, connection)) {
-      this.#submit(connection, message, commandOf(message))
+    const known = this.#deps.directory.isKnownTo(client.principal, sessionId)
+    if (known && (!client.staysOn || this.#deps.subscriptions.isSubscribed(sessionId, client))) {
+      this.#submit(client, message, commandOf(message))
       return undefined
     }
-    return this.#watch(connection, sessionId).then(() => this.#submit(connection, message, commandOf(message)))
+    return this.#watch(client, sessionId).then(() => this.#submit(client, message, commandOf(message)))
   }
 
   /** Whoever gives a session work sees what comes of it. */
-  async #watch(connection: Connection, sessionId: SessionId): Promise<void> {
-    await this.#deps.directory.checkAccess(sessionId, connection.principal)
-    if (!connection.isOpen || this.#deps.subscriptions.isSubscribed(sessionId, connection)) return
-    await this.#deps.subscriptions.subscribe(sessionId, connection, 'now')
+  async #watch(client: Client, sessionId: SessionId): Promise<void> {
+    await this.#deps.directory.checkAccess(sessionId, client.principal)
+    if (!client.isOpen || !client.staysOn || this.#deps.subscriptions.isSubscribed(sessionId, client)) return
+    await this.#deps.subscriptions.subscribe(sessionId, client, 'now')
   }
 
   /** Decided in Postgres first, once; the command only tells the worker, and may be repeated. */
-  async #decide(connection: Connection, message: Message<'approval_decision'>): Promise<void> {
-    const { principal } = connection
+  async #decide(client: Client, message: Message<'approval_decision'>): Promise<void> {
+    const { principal } = client
     const { sessionId, approvalId, decision, comment } = message.payload
-    await this.#watch(connection, sessionId)
+    await this.#watch(client, sessionId)
     const command = { ...identified(message), type: 'approval', approvalId } as const
     const result = await this.#deps.approvals.decide({
       ...{ id: approvalId, tenant: principal.tenant, sessionId, decision, comment },
@@ -158,44 +155,44 @@ export class Dispatch {
     if (result.status === 'closed') throw new ServiceError('approval_closed', { approvalId, status: result.state })
     if (result.status === 'forbidden')
       throw new ServiceError('forbidden', { action: 'answer what the charter escalates' })
-    this.#submit(connection, message, command)
+    this.#submit(client, message, command)
   }
 
-  #submit(connection: Connection, message: CommandMessage | Message<'approval_decision'>, command: Command): void {
+  #submit(client: Client, message: CommandMessage | Message<'approval_decision'>, command: Command): void {
     const { sessionId } = message.payload
-    const { tenant } = connection.principal
+    const { tenant } = client.principal
     const body = JSON.stringify(command)
     this.#deps.submissions.submit(
       { sessionId, commandId: command.id, type: command.type, tenant, fresh: false, body },
-      { client: connection, requestId: requestIdOf(message), commandId: message.commandId },
+      { client, requestId: requestIdOf(message), commandId: message.commandId },
     )
     const taskId = message.type === 'cancel_task' ? message.payload.taskId : undefined
-    if (taskId !== undefined) this.#deps.tasks.cancelWaiting(connection.principal, sessionId, taskId)
+    if (taskId !== undefined) this.#deps.tasks.cancelWaiting(client.principal, sessionId, taskId)
   }
 
-  async #subscribe(connection: Connection, message: Message<'subscribe'>): Promise<void> {
+  async #subscribe(client: Client, message: Message<'subscribe'>): Promise<void> {
     const { sessionId, from } = message.payload
-    await this.#deps.directory.checkAccess(sessionId, connection.principal)
-    if (!connection.isOpen) return
+    await this.#deps.directory.checkAccess(sessionId, client.principal)
+    if (!client.isOpen) return
     const place = from === undefined ? 'now' : placeOf(from)
     // Not awaited: history may be long, and the client's next message need not wait for it.
-    void this.#deps.subscriptions.subscribe(sessionId, connection, place, { requestId: requestIdOf(message) })
+    void this.#deps.subscriptions.subscribe(sessionId, client, place, { requestId: requestIdOf(message) })
   }
 
-  async #unsubscribe(connection: Connection, message: Message<'unsubscribe'>): Promise<void> {
+  async #unsubscribe(client: Client, message: Message<'unsubscribe'>): Promise<void> {
     const { sessionId } = message.payload
-    if (!this.#deps.subscriptions.unsubscribe(sessionId, connection)) {
-      await this.#deps.directory.checkAccess(sessionId, connection.principal)
+    if (!this.#deps.subscriptions.unsubscribe(sessionId, client)) {
+      await this.#deps.directory.checkAccess(sessionId, client.principal)
     }
-    reply(connection, { type: 'unsubscribed', sessionId, ...echo(requestIdOf(message)) })
+    reply(client, { type: 'unsubscribed', sessionId, ...echo(requestIdOf(message)) })
   }
 
-  async #refreshToken(connection: Connection, requestId: RequestId | undefined): Promise<void> {
-    const { token, expiresAt } = await this.#deps.authenticator.issueToken(connection.principal)
-    connection.principal = { ...connection.principal, expiresAt }
-    this.#deps.onRenewed(connection)
+  async #refreshToken(client: Client, requestId: RequestId | undefined): Promise<void> {
+    const { token, expiresAt } = await this.#deps.authenticator.issueToken(client.principal)
+    client.principal = { ...client.principal, expiresAt }
+    this.#deps.onRenewed(client)
     const end = new Date(expiresAt).toISOString()
-    reply(connection, { type: 'token_refreshed', token, expiresAt: end, ...echo(requestId) })
+    reply(client, { type: 'token_refreshed', token, expiresAt: end, ...echo(requestId) })
   }
 
   /** A message may bring a credential of its own: it must be good, but it does not change who the client is. */
@@ -205,19 +202,19 @@ export class Dispatch {
     if (!verdict.ok) throw new ServiceError(verdict.reason)
   }
 
-  async #answer(connection: Connection, question: Promise<Reply>): Promise<void> {
-    reply(connection, await question)
+  async #answer(client: Client, question: Promise<Reply>): Promise<void> {
+    reply(client, await question)
   }
 
-  #fail(connection: Connection, message: ClientMessage, error: unknown): void {
+  #fail(client: Client, message: ClientMessage, error: unknown): void {
     const about = { requestId: requestIdOf(message), sessionId: sessionIdOf(message), commandId: message.commandId }
     if (error instanceof ServiceError) {
-      connection.push(JSON.stringify(errorReply(error, about)))
+      client.push(JSON.stringify(errorReply(error, about)))
       return
     }
     const incident = randomUUID()
     this.#deps.trace.error({ err: error, incident, type: message.type, ...about }, 'a message could not be carried out')
-    connection.push(JSON.stringify(errorReply(new ServiceError('internal', { incident }, { cause: error }), about)))
+    client.push(JSON.stringify(errorReply(new ServiceError('internal', { incident }, { cause: error }), about)))
   }
 }
 
@@ -225,8 +222,8 @@ function checkPermission(principal: Principal, type: ClientMessageType): void {
   if (!maySend(principal, type)) throw new ServiceError('forbidden', { action: type })
 }
 
-function reply(connection: Connection, frame: Reply): undefined {
-  connection.push(JSON.stringify(frame))
+function reply(client: Client, frame: Reply): undefined {
+  client.push(JSON.stringify(frame))
 }
 
 /** Resolves with the work, or when it has taken too long; the work goes on. */

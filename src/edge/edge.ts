@@ -3,6 +3,7 @@
  * edge, commands are sent again until a worker has accepted them.
  *
  *   websocket → connection → dispatch → submissions ⇒ shard's command stream
+ *   http ───────→ caller ───────┘
  *   edge's outbox ⇒ event-reader → subscriptions → connection → websocket
  */
 import { HYDRATE, type Outbox, type Submission } from '../bus/command.js'
@@ -15,6 +16,9 @@ import type { EdgeDependencies } from './dependencies.js'
 import { Dispatch } from './dispatch.js'
 import { Door, type DoorVerdict } from './door.js'
 import { EventReader } from './event-reader.js'
+import { handlersOf } from './http/answers.js'
+import { HttpDoor } from './http/http.js'
+import { TrafficMeter } from './http/traffic-meter.js'
 import { Queries } from './queries.js'
 import { RateLimit } from './rate-limit.js'
 import { Routing } from './routing.js'
@@ -47,7 +51,9 @@ export class Edge {
   #state: 'new' | 'running' | 'draining' | 'stopped' = 'new'
 
   constructor(deps: EdgeDependencies) {
-    const { settings, bus, sessions, events, view, log: trace, metrics } = deps
+    const { settings, bus, sessions, events, view, log: trace } = deps
+    const traffic = new TrafficMeter(deps.metrics)
+    const { metrics } = traffic
     this.#deps = deps
     this.#authenticator = new Authenticator(settings.auth)
     this.#connections = new Connections(settings.heartbeatIntervalMs, metrics)
@@ -87,7 +93,9 @@ export class Edge {
       routing,
       tasks,
       trace,
-      onRenewed: (connection) => this.#connections.watchExpiry(connection),
+      onRenewed: (client) => {
+        if (client instanceof Connection) this.#connections.watchExpiry(client)
+      },
     })
     this.#handlers = {
       onMessage: (sender, message) => this.#dispatch.handle(sender, message),
@@ -100,7 +108,20 @@ export class Edge {
       onClose: (connection) => this.#closed(connection),
       trace,
     }
-    this.#server = new Server(settings, handlers, deps.pages)
+    const http = new HttpDoor({
+      handlers: handlersOf({ deps, directory, traffic, connections: () => this.connections }),
+      dispatcher: this.#dispatch,
+      identify: (credentials) => this.#counted(this.#door.identify(credentials)),
+      enter: (principal) => this.#door.enter(principal),
+      ...handlers,
+      maxBodyBytes: settings.maxPayloadBytes,
+      corsOrigins: settings.corsOrigins,
+      onServed: (method, path, status, seconds) => metrics.served(method, path, status, seconds),
+    })
+    this.#server = new Server(settings, handlers, {
+      takeRequest: (res, req) => http.handle(res, req),
+      pages: deps.pages,
+    })
   }
 
   /** The port it listens on. */
@@ -196,7 +217,10 @@ export class Edge {
   }
 
   #admit(credentials: Credentials): DoorVerdict {
-    const verdict = this.#door.admit(credentials)
+    return this.#counted(this.#door.admit(credentials))
+  }
+
+  #counted(verdict: DoorVerdict): DoorVerdict {
     if (!verdict.ok) this.#deps.metrics.refused(verdict.reason)
     return verdict
   }

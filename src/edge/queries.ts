@@ -43,9 +43,9 @@ export class Queries {
   }
 
   async listSessions(message: ListMessage, principal: Principal, requestId: RequestId | undefined): Promise<Reply> {
-    const { limit = DEFAULT_PAGE, cursor } = message.payload ?? {}
+    const { limit = DEFAULT_PAGE, sessionType: type, ...filter } = message.payload ?? {}
     const owner = seesTenant(principal.role) ? undefined : principal.subject
-    const page = await this.#deps.sessions.listByTenant(principal.tenant, { limit, cursor, owner })
+    const page = await this.#deps.sessions.listByTenant(principal.tenant, { ...filter, type, limit, owner })
     const sessions = page.sessions.map(sessionOfSummary)
     return {
       type: 'sessions_list',

@@ -9,7 +9,7 @@ import { ServiceError } from '../protocol/errors.js'
 import type { DelegationResult, Reply, RouteDecision } from '../protocol/events.js'
 import type { DelegationRequest } from '../protocol/federation.js'
 import { newTask } from '../protocol/session.js'
-import type { Connection } from './connection.js'
+import type { Client } from './client.js'
 import type { TaskFederation } from './dependencies.js'
 import { echo } from './queries.js'
 import type { SessionPlacement } from './session-placement.js'
@@ -31,7 +31,7 @@ export interface RoutingDependencies {
 export class Routing {
   readonly #deps: RoutingDependencies
   /** By the id of the delegation: a client that asks again waits once. */
-  readonly #waiting = new Map<Connection, Map<string, AbortController>>()
+  readonly #waiting = new Map<Client, Map<string, AbortController>>()
   #waits = 0
 
   constructor(deps: RoutingDependencies) {
@@ -39,37 +39,37 @@ export class Routing {
   }
 
   /** @throws ServiceError as a delegation does, and `unavailable` where nothing can be delegated. */
-  async carryOut(connection: Connection, message: RouteMessage): Promise<void> {
+  async carryOut(client: Client, message: RouteMessage): Promise<void> {
     const { task, execute = false, delegationId, ...rest } = message.payload
     const request: DelegationRequest = { ...rest, task, ...(delegationId !== undefined && { id: delegationId }) }
     const taskId = newTask(task, new Date()).id
     const answer = echo(message.requestId ?? message.id)
-    const decision = await this.#decide(connection.principal.tenant, taskId, request)
+    const decision = await this.#decide(client.principal.tenant, taskId, request)
     if (!execute) {
-      push(connection, { type: 'task_routed', taskId, decision, ...answer })
+      push(client, { type: 'task_routed', taskId, decision, ...answer })
       return
     }
     const { federation } = this.#deps
     if (!federation) throw new ServiceError('unavailable', { reason: 'this node has ENABLE_FEDERATION=false' })
     if (this.#waits >= MAX_WAITING) throw new ServiceError('busy', { retryAfterMs: BUSY_RETRY_MS })
-    const id = await federation.submit(connection.principal, request)
-    push(connection, { type: 'task_routed', taskId, decision, delegationId: id, ...answer })
+    const id = await federation.submit(client.principal, request)
+    push(client, { type: 'task_routed', taskId, decision, delegationId: id, ...answer })
     // Not awaited: it may take minutes, and the client's next message need not wait for it.
-    this.#result(connection, id, federation)
+    this.#result(client, id, federation)
       .then((result) => {
-        if (result) push(connection, { type: 'delegation_result', delegationId: id, result, ...answer })
+        if (result) push(client, { type: 'delegation_result', delegationId: id, result, ...answer })
       })
       // The client asks again with the same id: the result stays in the database.
-      .catch((error: ServiceError) => push(connection, errorReply(error, answer)))
+      .catch((error: ServiceError) => push(client, errorReply(error, answer)))
   }
 
   /** The client has gone, or the edge goes: nobody waits for these results any more. */
-  forget(connection: Connection): void {
-    for (const wait of this.#waiting.get(connection)?.values() ?? []) wait.abort()
+  forget(client: Client): void {
+    for (const wait of this.#waiting.get(client)?.values() ?? []) wait.abort()
   }
 
   stop(): void {
-    for (const connection of this.#waiting.keys()) this.forget(connection)
+    for (const client of this.#waiting.keys()) this.forget(client)
   }
 
   async #decide(tenant: string, taskId: string, request: DelegationRequest): Promise<RouteDecision> {
@@ -94,23 +94,23 @@ export class Routing {
     }
   }
 
-  async #result(connection: Connection, id: string, federation: TaskFederation): Promise<DelegationResult | undefined> {
+  async #result(client: Client, id: string, federation: TaskFederation): Promise<DelegationResult | undefined> {
     const wait = new AbortController()
-    const waits = this.#waiting.get(connection) ?? new Map<string, AbortController>()
+    const waits = this.#waiting.get(client) ?? new Map<string, AbortController>()
     waits.get(id)?.abort()
-    this.#waiting.set(connection, waits.set(id, wait))
+    this.#waiting.set(client, waits.set(id, wait))
     this.#waits += 1
-    if (!connection.isOpen) wait.abort()
+    if (!client.isOpen) wait.abort()
     try {
-      return await federation.result(connection.principal.tenant, id, wait.signal)
+      return await federation.result(client.principal.tenant, id, wait.signal)
     } finally {
       this.#waits -= 1
       if (waits.get(id) === wait) waits.delete(id)
-      if (waits.size === 0 && this.#waiting.get(connection) === waits) this.#waiting.delete(connection)
+      if (waits.size === 0 && this.#waiting.get(client) === waits) this.#waiting.delete(client)
     }
   }
 }
 
-function push(connection: Connection, frame: Reply): void {
-  if (connection.isOpen) connection.push(JSON.stringify(frame))
+function push(client: Client, frame: Reply): void {
+  if (client.isOpen) client.push(JSON.stringify(frame))
 }

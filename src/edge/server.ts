@@ -1,5 +1,5 @@
 /**
- * The listening port of an edge: WebSocket at any path, the health check, and 404 for the rest.
+ * The listening port of an edge: WebSocket at any path, the health check, the HTTP door, and 404 for the rest.
  */
 
 import uWS, { type HttpRequest, type HttpResponse, type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
@@ -19,6 +19,16 @@ export interface ServerSettings extends WebSocketSettings {
   readonly corsOrigins?: readonly string[] | undefined
 }
 
+/** Takes a request whose path it knows; false for any other. */
+export type RequestTaker = (res: HttpResponse, req: HttpRequest) => boolean
+
+/** What is behind the port beside WebSockets. */
+export interface MoreDoors {
+  readonly takeRequest?: RequestTaker
+  /** Those for operators, where they have no port of their own. */
+  readonly pages?: OperatorPages | undefined
+}
+
 /** `LIBUS_LISTEN_EXCLUSIVE_PORT`, which is declared under another name than it has. */
 const EXCLUSIVE_PORT = 1
 
@@ -36,27 +46,26 @@ export class Server {
   #listening: us_listen_socket | undefined
   #port = 0
 
-  /** `pages` are those for operators, where they have no port of their own. */
-  constructor(settings: ServerSettings, handlers: WebSocketHandlers, pages?: OperatorPages) {
+  constructor(settings: ServerSettings, handlers: WebSocketHandlers, { takeRequest, pages }: MoreDoors = {}) {
     this.#settings = settings
     this.#app = uWS.App()
     if (settings.healthPath !== undefined) {
-      this.#answer(settings.healthPath, '200 OK', 'application/json', healthBody)
+      this.#app.any(settings.healthPath, (res, req) => this.#answer(res, req, '200 OK', 'application/json', healthBody))
     }
     for (const path of pages?.openPaths ?? []) this.#app.any(path, (res, req) => show(pages, path, res, req))
     this.#app.ws('/*', webSocketBehavior(settings, handlers))
-    this.#answer('/*', '404 Not Found', 'text/plain', () => 'Not Found')
+    this.#app.any('/*', (res, req) => {
+      if (!takeRequest?.(res, req)) this.#answer(res, req, '404 Not Found', 'text/plain', () => 'Not Found')
+    })
   }
 
   /** Answers any method, and the question of a browser whether a page of another origin may ask. */
-  #answer(path: string, status: string, type: string, body: () => string): void {
+  #answer(res: HttpResponse, req: HttpRequest, status: string, type: string, body: () => string): void {
     const { corsOrigins } = this.#settings
-    this.#app.any(path, (res, req) => {
-      if (corsOrigins && answerPreflight(res, req, corsOrigins)) return
-      res.writeStatus(status).writeHeader('content-type', type)
-      for (const [name, value] of corsHeaders(req.getHeader('origin'), corsOrigins ?? [])) res.writeHeader(name, value)
-      res.end(body())
-    })
+    if (corsOrigins && answerPreflight(res, req, corsOrigins)) return
+    res.writeStatus(status).writeHeader('content-type', type)
+    for (const [name, value] of corsHeaders(req.getHeader('origin'), corsOrigins ?? [])) res.writeHeader(name, value)
+    res.end(body())
   }
 
   /** The real port once it listens. */

@@ -9,7 +9,7 @@ import { ServiceError } from '../protocol/errors.js'
 import { newSessionId, type SessionId } from '../protocol/ids.js'
 import type { Holder } from '../protocol/permissions.js'
 import { isTerminal, newTask, type SessionType } from '../protocol/session.js'
-import type { Connection } from './connection.js'
+import type { Client } from './client.js'
 import type { NewSessionRow, SessionRow, SessionRows } from './dependencies.js'
 import type { SessionDirectory } from './session-directory.js'
 import type { SessionPlacement } from './session-placement.js'
@@ -52,41 +52,41 @@ export class Spawn {
   }
 
   /** @throws ServiceError `idempotency_conflict`, or `max_sessions` when every worker is at work as much as it may. */
-  async carryOut(connection: Connection, message: SpawnMessage): Promise<void> {
+  async carryOut(client: Client, message: SpawnMessage): Promise<void> {
     // Asked before the row is made: a refused spawn must leave nothing that a worker would find and run.
-    this.#deps.submissions.checkRoom(connection)
+    this.#deps.submissions.checkRoom(client)
     if (this.#deps.placement.isFull()) throw new ServiceError('max_sessions')
     const asker: Asker = {
-      client: connection,
+      client,
       requestId: message.requestId ?? message.id,
       commandId: message.commandId,
     }
-    const reservation = await this.#reserve(connection.principal, message, asker)
+    const reservation = await this.#reserve(client.principal, message, asker)
     if (reservation.status === 'new') {
-      this.#submit(reservation.id, reservation.spawn, true, connection, asker)
+      this.#submit(reservation.id, reservation.spawn, true, client, asker)
     } else if (reservation.row.submitted) {
-      this.#join(reservation.row.id, connection, asker)
+      this.#join(reservation.row.id, client, asker)
     } else {
-      this.#submit(reservation.row.id, reservation.row.spawn, false, connection, asker)
+      this.#submit(reservation.row.id, reservation.row.spawn, false, client, asker)
     }
   }
 
-  #submit(id: SessionId, spawn: string, fresh: boolean, connection: Connection, asker: Asker): void {
-    const { tenant } = connection.principal
-    this.#deps.directory.remember(id, connection.principal)
+  #submit(id: SessionId, spawn: string, fresh: boolean, client: Client, asker: Asker): void {
+    const { tenant } = client.principal
+    this.#deps.directory.remember(id, client.principal)
     // Before the command leaves: the first event may come back at once.
-    if (connection.isOpen) this.#deps.subscriptions.expect(id, connection)
+    if (client.isOpen && client.staysOn) this.#deps.subscriptions.expect(id, client)
     this.#deps.submissions.submit({ sessionId: id, commandId: id, type: 'spawn', tenant, fresh, body: spawn }, asker)
   }
 
   /** The session runs already: the client hears its story from the beginning. */
-  #join(sessionId: SessionId, connection: Connection, { commandId, requestId }: Asker): void {
-    if (!connection.isOpen) return
+  #join(sessionId: SessionId, client: Client, { commandId, requestId }: Asker): void {
+    if (!client.isOpen) return
     if (commandId !== undefined) {
-      connection.push(JSON.stringify(commandAccepted({ commandId, sessionId, requestId, duplicate: true, result: '' })))
+      client.push(JSON.stringify(commandAccepted({ commandId, sessionId, requestId, duplicate: true, result: '' })))
     }
-    if (this.#deps.subscriptions.isSubscribed(sessionId, connection)) return
-    void this.#deps.subscriptions.subscribe(sessionId, connection, START)
+    if (!client.staysOn || this.#deps.subscriptions.isSubscribed(sessionId, client)) return
+    void this.#deps.subscriptions.subscribe(sessionId, client, START)
   }
 
   async #reserve(holder: Holder, message: SpawnMessage, asker: Asker): Promise<Reservation> {

@@ -10,7 +10,7 @@ import { type Holder, seesTenant } from '../protocol/permissions.js'
 import type { SessionTaskEntry, Timing } from '../protocol/schedule.js'
 import { isTerminal, untimed } from '../protocol/session.js'
 import type { Principal } from './auth.js'
-import type { Connection } from './connection.js'
+import type { Client } from './client.js'
 import type { EdgeLog, SessionRows, TaskScheduling } from './dependencies.js'
 import { echo } from './queries.js'
 import type { SessionDirectory } from './session-directory.js'
@@ -39,7 +39,7 @@ export class TaskQueue {
   }
 
   /** Keeps a task of a session that its client watches, until its time has come. @throws ServiceError when it is refused. */
-  async execute(connection: Connection, message: Message<'execute_task'>, timing: Timing): Promise<void> {
+  async execute(client: Client, message: Message<'execute_task'>, timing: Timing): Promise<void> {
     const { sessionId, task, context } = message.payload
     const { commandId, requestId = message.id } = message
     const request = { kind: 'execute', sessionId, task: untimed(task), ...(context && { context }) } as const
@@ -47,28 +47,28 @@ export class TaskQueue {
     if (session && isTerminal(session.status)) {
       throw new ServiceError('session_not_running', { sessionId, status: session.status })
     }
-    const scheduled = await this.#deps.scheduling.schedule(holderOf(connection.principal), {
+    const scheduled = await this.#deps.scheduling.schedule(holderOf(client.principal), {
       ...{ request, timing, key: commandId },
     })
     if (commandId !== undefined) {
-      push(connection, commandAccepted({ commandId, sessionId, requestId, duplicate: false, result: '' }))
+      push(client, commandAccepted({ commandId, sessionId, requestId, duplicate: false, result: '' }))
     }
-    push(connection, { type: 'task_scheduled', ...scheduled, ...echo(requestId) })
+    push(client, { type: 'task_scheduled', ...scheduled, ...echo(requestId) })
   }
 
   /** Keeps a task that is to get a session of its own. @throws ServiceError when it is refused. */
-  async spawn(connection: Connection, message: Message<'spawn_session'>, timing: Timing): Promise<void> {
+  async spawn(client: Client, message: Message<'spawn_session'>, timing: Timing): Promise<void> {
     const { task, idempotencyKey, ...rest } = message.payload
     const request = { kind: 'spawn', ...rest, task: untimed(task) } as const
     const order = { request, timing, key: idempotencyKey ?? message.commandId }
-    const scheduled = await this.#deps.scheduling.schedule(holderOf(connection.principal), order)
-    push(connection, { type: 'task_scheduled', ...scheduled, ...echo(message.requestId ?? message.id) })
+    const scheduled = await this.#deps.scheduling.schedule(holderOf(client.principal), order)
+    push(client, { type: 'task_scheduled', ...scheduled, ...echo(message.requestId ?? message.id) })
   }
 
-  async cancel(connection: Connection, message: Message<'cancel_scheduled'>): Promise<void> {
+  async cancel(client: Client, message: Message<'cancel_scheduled'>): Promise<void> {
     const { scheduleId } = message.payload
-    const cancelled = await this.#deps.scheduling.cancel(holderOf(connection.principal), scheduleId)
-    push(connection, { type: 'task_scheduled', ...cancelled, ...echo(message.requestId ?? message.id) })
+    const cancelled = await this.#deps.scheduling.cancel(holderOf(client.principal), scheduleId)
+    push(client, { type: 'task_scheduled', ...cancelled, ...echo(message.requestId ?? message.id) })
   }
 
   /** What would become this task must not begin either. Not waited for: the session is told at once, database or not. */
@@ -139,6 +139,6 @@ function entriesOf({ sessionId, inbox, state }: SessionRecord): SessionTaskEntry
 
 const isTask = (command: Command): command is SpawnCommand | ExecuteCommand => 'task' in command
 
-function push(connection: Connection, frame: Reply): void {
-  if (connection.isOpen) connection.push(JSON.stringify(frame))
+function push(client: Client, frame: Reply): void {
+  if (client.isOpen) client.push(JSON.stringify(frame))
 }

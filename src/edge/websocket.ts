@@ -7,6 +7,7 @@ import { STATUS_CODES } from 'node:http'
 import { ERRORS, type ErrorCode } from '../protocol/errors.js'
 import type { Credentials, Principal } from './auth.js'
 import type { Connection, Socket } from './connection.js'
+import { credentialsOf } from './credentials.js'
 import type { EdgeLog } from './dependencies.js'
 import type { DoorVerdict } from './door.js'
 
@@ -144,21 +145,6 @@ function refuse(res: HttpResponse, reason: ErrorCode): void {
     .writeStatus(`${http} ${STATUS_CODES[http] ?? ''}`)
     .writeHeader('content-type', 'application/json')
     .end(JSON.stringify({ error: reason }), true)
-}
-
-const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip']
-
-function credentialsOf(res: HttpResponse, req: HttpRequest): Credentials {
-  return {
-    authorization: req.getHeader('authorization'),
-    apiKeyHeader: req.getHeader('x-api-key'),
-    tokenParameter: req.getQuery('token') ?? '',
-    apiKeyParameter: req.getQuery('apiKey') ?? '',
-    peer: new Uint8Array(res.getRemoteAddress().slice(0)),
-    origin: req.getHeader('origin'),
-    host: req.getHeader('host'),
-    forwarded: FORWARDING_HEADERS.some((name) => req.getHeader(name) !== ''),
-  }
 }
 
 /** Clients that offer subprotocols expect one of them back; none of them changes what we speak. */

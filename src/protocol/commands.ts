@@ -6,13 +6,15 @@ import { z } from 'zod'
 import { APPROVAL_DECISIONS } from './approvals.js'
 import { delegationIdSchema, delegationSchema } from './federation.js'
 import { eventIdSchema } from './ids.js'
-import { freeFormSchema, SESSION_TYPES, sessionOptionsSchema, timedTaskSchema } from './session.js'
+import { freeFormSchema, SESSION_STATUSES, SESSION_TYPES, sessionOptionsSchema, timedTaskSchema } from './session.js'
 
-const MAX_ID_CHARS = 128
+export const MAX_ID_CHARS = 128
 /** A sentence or two: the model reads it, and the audit log keeps it. */
 const MAX_COMMENT_CHARS = 1_000
 /** A list page; larger answers are paged with `cursor`. */
-const MAX_PAGE = 200
+export const MAX_PAGE = 200
+/** A time and the id of a session, in base64. */
+const MAX_CURSOR = 128
 
 const requestId = z.union([z.string().max(MAX_ID_CHARS), z.number()])
 
@@ -39,68 +41,66 @@ export const positionSchema = z.object({
 })
 export type Position = z.infer<typeof positionSchema>
 
+/** A session to be; what each message says is exported where another door takes it too. */
+export const spawnPayloadSchema = z.object({
+  orchestratorId: z.string().min(1).max(MAX_ID_CHARS).default('default'),
+  task: timedTaskSchema,
+  sessionType: z.enum(SESSION_TYPES).optional(),
+  idempotencyKey: z.string().min(1).max(MAX_ID_CHARS).optional(),
+  memoryProfile: z.string().max(MAX_ID_CHARS).optional(),
+  options: sessionOptionsSchema.optional(),
+})
+
+export const executePayloadSchema = z.object({
+  sessionId,
+  task: timedTaskSchema,
+  context: freeFormSchema.optional(),
+  streamResponse: z.boolean().optional(),
+})
+
+export const cancelPayloadSchema = z.object({ sessionId, taskId: z.string().min(1).max(MAX_ID_CHARS).optional() })
+
+export const decisionPayloadSchema = z.object({
+  sessionId,
+  approvalId: z.string().min(1).max(MAX_ID_CHARS),
+  decision: z.enum(APPROVAL_DECISIONS),
+  comment: z.string().max(MAX_COMMENT_CHARS).optional(),
+})
+
+export const listTasksPayloadSchema = z.object({
+  /** Also what waits in the inbox of this session, which comes first. */
+  sessionId: sessionId.optional(),
+  /** Of scheduled tasks: those that wait (default), those that are over, or all. */
+  state: z.enum(['waiting', 'over', 'all']).optional(),
+  limit: z.number().int().min(1).max(MAX_PAGE).optional(),
+  cursor: z.string().max(MAX_ID_CHARS).optional(),
+})
+
+/** Which sessions a list shows; without a word all that the caller may see. */
+export const sessionFilterSchema = z.object({
+  statuses: z.array(z.enum(SESSION_STATUSES)).min(1).max(SESSION_STATUSES.length).optional(),
+  sessionType: z.enum(SESSION_TYPES).optional(),
+  orchestratorId: z.string().min(1).max(MAX_ID_CHARS).optional(),
+  /** A part of the session's id, of its orchestrator's, or of the task it was spawned with. */
+  search: z.string().min(1).max(MAX_ID_CHARS).optional(),
+})
+
 export const clientMessageSchema = z.discriminatedUnion('type', [
-  z.object({
-    type: z.literal('spawn_session'),
-    ...envelope,
-    payload: z.object({
-      orchestratorId: z.string().min(1).max(MAX_ID_CHARS).default('default'),
-      task: timedTaskSchema,
-      sessionType: z.enum(SESSION_TYPES).optional(),
-      idempotencyKey: z.string().min(1).max(MAX_ID_CHARS).optional(),
-      memoryProfile: z.string().max(MAX_ID_CHARS).optional(),
-      options: sessionOptionsSchema.optional(),
-    }),
-  }),
-  z.object({
-    type: z.literal('execute_task'),
-    ...envelope,
-    payload: z.object({
-      sessionId,
-      task: timedTaskSchema,
-      context: freeFormSchema.optional(),
-      streamResponse: z.boolean().optional(),
-    }),
-  }),
+  z.object({ type: z.literal('spawn_session'), ...envelope, payload: spawnPayloadSchema }),
+  z.object({ type: z.literal('execute_task'), ...envelope, payload: executePayloadSchema }),
   z.object({ type: z.literal('session_status'), ...envelope, payload: forSession }),
   z.object({ type: z.literal('stop_session'), ...envelope, payload: forSession }),
   z.object({ type: z.literal('complete_session'), ...envelope, payload: forSession }),
   z.object({ type: z.literal('pause_session'), ...envelope, payload: forSession }),
   z.object({ type: z.literal('resume_session'), ...envelope, payload: forSession }),
-  z.object({
-    type: z.literal('cancel_task'),
-    ...envelope,
-    payload: z.object({ sessionId, taskId: z.string().min(1).max(MAX_ID_CHARS).optional() }),
-  }),
-  z.object({
-    type: z.literal('approval_decision'),
-    ...envelope,
-    payload: z.object({
-      sessionId,
-      approvalId: z.string().min(1).max(MAX_ID_CHARS),
-      decision: z.enum(APPROVAL_DECISIONS),
-      comment: z.string().max(MAX_COMMENT_CHARS).optional(),
-    }),
-  }),
+  z.object({ type: z.literal('cancel_task'), ...envelope, payload: cancelPayloadSchema }),
+  z.object({ type: z.literal('approval_decision'), ...envelope, payload: decisionPayloadSchema }),
   z.object({
     type: z.literal('cancel_scheduled'),
     ...envelope,
     payload: z.object({ scheduleId: z.string().min(1).max(MAX_ID_CHARS) }),
   }),
-  z.object({
-    type: z.literal('list_tasks'),
-    ...envelope,
-    payload: z
-      .object({
-        /** Also what waits in the inbox of this session, which comes first. */
-        sessionId: sessionId.optional(),
-        /** Of scheduled tasks: those that wait (default), those that are over, or all. */
-        state: z.enum(['waiting', 'over', 'all']).optional(),
-        limit: z.number().int().min(1).max(MAX_PAGE).optional(),
-        cursor: z.string().max(MAX_ID_CHARS).optional(),
-      })
-      .optional(),
-  }),
+  z.object({ type: z.literal('list_tasks'), ...envelope, payload: listTasksPayloadSchema.optional() }),
   z.object({
     type: z.literal('subscribe'),
     ...envelope,
@@ -110,8 +110,11 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('list_sessions'),
     ...envelope,
-    payload: z
-      .object({ limit: z.number().int().min(1).max(MAX_PAGE).optional(), cursor: z.string().max(64).optional() })
+    payload: sessionFilterSchema
+      .extend({
+        limit: z.number().int().min(1).max(MAX_PAGE).optional(),
+        cursor: z.string().max(MAX_CURSOR).optional(),
+      })
       .optional(),
   }),
   z.object({ type: z.literal('daemon_status'), ...envelope }),

@@ -33,6 +33,9 @@ export const ERRORS = {
     http: 413,
     retryable: false,
   },
+  not_found: { text: 'There is nothing at {path}; see /api/docs', http: 404, retryable: false },
+  method_not_allowed: { text: '{path} does not take {method}; see /api/docs', http: 405, retryable: false },
+  artifact_not_found: { text: 'The session has no file {path}', http: 404, retryable: false },
   session_not_found: { text: 'Session not found: {sessionId}', http: 404, retryable: false },
   session_not_running: {
     text: 'Session {sessionId} is not running (status: {status}); spawn a new one',

@@ -245,6 +245,27 @@ export type LoggedEvent =
   | MemoryRecalled
 export type LoggedEventType = LoggedEvent['type']
 
+/** A type without a place in this list does not compile. */
+const LOGGED = {
+  session_spawned: true,
+  session_status_update: true,
+  task_executing: true,
+  task_completed: true,
+  task_failed: true,
+  task_cancelled: true,
+  stream_start: true,
+  stream_end: true,
+  tool_call_start: true,
+  tool_call_result: true,
+  approval_request: true,
+  approval_resolved: true,
+  session_takeover: true,
+  budget_alert: true,
+  context_compacted: true,
+  memory_recalled: true,
+} as const satisfies Record<LoggedEventType, true>
+export const LOGGED_EVENT_TYPES = Object.keys(LOGGED) as LoggedEventType[]
+
 /** An event before the log has numbered it. */
 export type NewEvent = LoggedEvent extends infer E ? (E extends LoggedEvent ? Omit<E, 'eventId'> : never) : never
 

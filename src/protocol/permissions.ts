@@ -1,6 +1,6 @@
 /**
- * Who may do what: one row per message type. A credential's role opens verbs, its scopes narrow them, and a `user` sees
- * only the sessions that it spawned itself.
+ * Who may do what: one row for each action, be it a message type or one of HTTP's own. A credential's role opens actions,
+ * its scopes narrow them, and a `user` sees only the sessions that it spawned itself.
  */
 import type { ClientMessageType } from './commands.js'
 
@@ -8,7 +8,7 @@ export const CLIENT_ROLES = ['admin', 'user', 'readonly'] as const
 /** `admin` all of its tenant · `user` its own sessions · `readonly` looks at its tenant and touches nothing. */
 export type ClientRole = (typeof CLIENT_ROLES)[number]
 
-/** Names that a credential's `scopes` may hold, beside `*` and the names of single message types. */
+/** Names that a credential's `scopes` may hold, beside `*` and the names of single actions. */
 export const SCOPES = ['sessions:read', 'sessions:write', 'sessions:approve', 'daemon:read'] as const
 export type Scope = (typeof SCOPES)[number]
 
@@ -44,18 +44,35 @@ export const PERMISSIONS = {
   ping: { roles: EVERYBODY, scope: undefined },
 } as const satisfies Record<ClientMessageType, Permission>
 
+/** What can be asked over HTTP only. */
+export const HTTP_PERMISSIONS = {
+  read_session: { roles: EVERYBODY, scope: 'sessions:read' },
+  read_usage: { roles: EVERYBODY, scope: 'sessions:read' },
+  read_memory: { roles: EVERYBODY, scope: 'sessions:read' },
+  read_charter: { roles: EVERYBODY, scope: 'daemon:read' },
+  // Names and loads of machines: nothing for whoever has only sessions of its own.
+  read_cluster: { roles: ['admin', 'readonly'], scope: 'daemon:read' },
+  clean_up: { roles: WHO_WORKS, scope: 'sessions:write' },
+  read_credential: { roles: EVERYBODY, scope: undefined },
+} as const satisfies Record<string, Permission>
+
+/** What somebody wants: to send a message, or something of HTTP's own. */
+export type Action = ClientMessageType | keyof typeof HTTP_PERMISSIONS
+
+const ALL: Readonly<Record<Action, Permission>> = { ...PERMISSIONS, ...HTTP_PERMISSIONS }
+
 /** What a credential grants. Without `scopes` it grants everything that its role may do. */
 export interface Grant {
   readonly role: ClientRole
   readonly scopes?: readonly string[] | undefined
 }
 
-/** Whether a credential may send this message at all; whose session it names is another question. */
-export function maySend({ role, scopes }: Grant, type: ClientMessageType): boolean {
-  const { roles, scope }: Permission = PERMISSIONS[type]
+/** Whether a credential may do this at all; whose session it is about is another question. */
+export function maySend({ role, scopes }: Grant, action: Action): boolean {
+  const { roles, scope }: Permission = ALL[action]
   if (!roles.includes(role)) return false
   if (scopes === undefined || scope === undefined) return true
-  return scopes.includes('*') || scopes.includes(scope) || scopes.includes(type)
+  return scopes.includes('*') || scopes.includes(scope) || scopes.includes(action)
 }
 
 /** Who stands behind a connection, and whose a session is. */

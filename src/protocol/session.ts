@@ -17,7 +17,7 @@ export type SessionStatus = (typeof SESSION_STATUSES)[number]
 export const TASK_STATUSES = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'] as const
 export type TaskStatus = (typeof TASK_STATUSES)[number]
 
-const TASK_TYPES = ['code', 'test', 'research', 'analysis', 'custom', 'general'] as const
+export const TASK_TYPES = ['code', 'test', 'research', 'analysis', 'custom', 'general'] as const
 
 const MAX_TASK_CHARS = 200_000
 /** Deeper values overflow the stack of whoever walks them: JSON writers, databases. */

@@ -54,6 +54,15 @@ function endOf(patienceMs: number, signal: AbortSignal | undefined, answered: Ab
   })
 }
 
+/** Asks once, for somebody who can ask again. @throws ServiceError `unavailable` when the database is away */
+export async function unlessAway<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    throw isOutage(error) ? unavailable(error) : error
+  }
+}
+
 export const unavailable = (cause: unknown): ServiceError =>
   new ServiceError('unavailable', { reason: 'the database does not answer' }, { cause })
 

@@ -2,10 +2,10 @@
  * Every session of the cluster: reserved before a worker hears of it, then kept up to date by the projection.
  */
 import { sql } from 'kysely'
-import { ServiceError } from '../protocol/errors.js'
 import type { SessionId } from '../protocol/ids.js'
 import type { Session, SessionStatus } from '../protocol/session.js'
 import type { Database } from './database.js'
+import { storableText } from './text.js'
 
 export interface NewSession {
   readonly id: SessionId
@@ -54,12 +54,6 @@ export interface SessionRecord extends SessionSummary {
   readonly spawn: string
 }
 
-export interface SessionPage {
-  readonly sessions: SessionRecord[]
-  /** Where the next page begins; absent on the last one. */
-  readonly cursor?: string
-}
-
 export interface UnsubmittedSession {
   readonly id: SessionId
   readonly shard: number
@@ -102,11 +96,11 @@ export class Sessions {
         id,
         shard,
         tenant,
-        owner,
-        orchestrator_id: session.orchestratorId,
+        owner: storableText(owner),
+        orchestrator_id: storableText(session.orchestratorId),
         type,
         status: 'initializing',
-        idem_key: session.idemKey ?? null,
+        idem_key: session.idemKey === undefined ? null : storableText(session.idemKey),
         body_hash: session.bodyHash,
         spawn,
       })
@@ -121,7 +115,9 @@ export class Sessions {
       .selectFrom('sessions')
       .select(['id', 'shard', 'submitted', 'body_hash as bodyHash', spawnText])
       .where((is) =>
-        idemKey === undefined ? is('id', '=', id) : is.and([is('tenant', '=', tenant), is('idem_key', '=', idemKey)]),
+        idemKey === undefined
+          ? is('id', '=', id)
+          : is.and([is('tenant', '=', tenant), is('idem_key', '=', storableText(idemKey))]),
       )
       .executeTakeFirstOrThrow()
     if (found.bodyHash !== bodyHash) return { status: 'conflict', id: found.id }
@@ -135,34 +131,6 @@ export class Sessions {
       .where('id', '=', id)
       .executeTakeFirst()
     return found as SessionRecord | undefined
-  }
-
-  /**
-   * A tenant's sessions, newest first, `limit` at a time; with `owner` only what that subject spawned. Throws ServiceError `invalid_payload` when `cursor` is not one
-   * that this method returned.
-   */
-  async listByTenant(
-    tenant: string,
-    page: { readonly limit: number; readonly cursor?: string | undefined; readonly owner?: string | undefined },
-  ): Promise<SessionPage> {
-    const { limit, cursor, owner } = page
-    const after = cursor === undefined ? undefined : readCursor(cursor)
-    // Index sessions_by_owner or sessions_by_tenant. One row more than asked for tells whether there is a next page.
-    const query = this.#database.sql
-      .selectFrom('sessions')
-      .select([...COLUMNS, spawnText])
-      .where('tenant', '=', tenant)
-      .$if(owner !== undefined, (q) => q.where('owner', '=', owner ?? ''))
-      .$if(after !== undefined, (q) =>
-        q.where(sql<boolean>`(created_at, id) < (${after?.createdAt}::timestamptz, ${after?.id})`),
-      )
-      .orderBy('created_at', 'desc')
-      .orderBy('id', 'desc')
-      .limit(limit + 1)
-    const found = (await query.execute()) as SessionRecord[]
-    const sessions = found.slice(0, limit)
-    const last = sessions.at(-1)
-    return found.length > limit && last ? { sessions, cursor: writeCursor(last) } : { sessions }
   }
 
   /** Takes the idempotency key from a session, so that the next `reserve` may have it. May be repeated. */
@@ -188,18 +156,4 @@ export class Sessions {
       .limit(limit)
       .execute()
   }
-}
-
-// The time and id of the last session shown; clients pass it back unread.
-const writeCursor = ({ createdAt, id }: SessionSummary): string =>
-  Buffer.from(`${createdAt.toISOString()} ${id}`).toString('base64url')
-
-const CURSOR = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([\x21-\x7e]{1,64})$/
-
-function readCursor(cursor: string): { readonly createdAt: string; readonly id: string } {
-  const [, createdAt, id] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
-  if (createdAt === undefined || id === undefined || Number.isNaN(Date.parse(createdAt))) {
-    throw new ServiceError('invalid_payload', { reason: 'the cursor is not one that a list of sessions returned' })
-  }
-  return { createdAt, id }
 }

@@ -1,7 +1,7 @@
 /**
  * What an edge counts: connections, messages by type and size, errors that clients were told, commands at the door.
  */
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { ERRORS } from '../protocol/errors.js'
 import { CLIENT_MESSAGES, SERVER_MESSAGES, typeOfFrame, UNKNOWN } from './message-types.js'
 import type { QueueMetrics, Queues } from './queue-metrics.js'
@@ -23,11 +23,15 @@ export interface EdgeMetrics {
   busy(): void
   /** A command that was on its way ended without being accepted: a code of the error table. */
   dropped(reason: string): void
+  /** A request over HTTP was answered; `endpoint` is one of the table's, never what a stranger asked for. */
+  served(method: string, endpoint: string, status: number, seconds: number): void
   /** Reads these when the page is read. */
   watch(now: { readonly subscriptions: () => number; readonly waiting: () => number }): void
 }
 
 const SIZE_BOUNDS = [64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576]
+/** From a look into memory to a command that waits for its worker, in seconds. */
+const DURATION_BOUNDS = [0.005, 0.02, 0.1, 0.5, 2, 10]
 
 export function edgeMetrics(registry: Registry, queues: Queues): EdgeMetrics {
   const commands = queues('commands')
@@ -35,6 +39,7 @@ export function edgeMetrics(registry: Registry, queues: Queues): EdgeMetrics {
     ...doorMetrics(registry, commands),
     ...connectionMetrics(registry),
     ...messageMetrics(registry),
+    served: requestMetrics(registry),
     watch: watched(registry, commands),
   }
 }
@@ -89,6 +94,27 @@ function messageMetrics(registry: Registry): Pick<EdgeMetrics, 'received' | 'sen
     refused: (reason) => {
       errors(reason).count += 1
     },
+  }
+}
+
+function requestMetrics(registry: Registry): EdgeMetrics['served'] {
+  const registers = [registry]
+  const total = new Counter({
+    name: 'orchestrator_http_requests_total',
+    help: 'Requests over HTTP that were answered',
+    labelNames: ['method', 'endpoint', 'status'],
+    registers,
+  })
+  const seconds = new Histogram({
+    name: 'orchestrator_http_request_duration_seconds',
+    help: 'From a request over HTTP to its answer',
+    labelNames: ['endpoint'],
+    buckets: DURATION_BOUNDS,
+    registers,
+  })
+  return (method, endpoint, status, took) => {
+    total.inc({ method, endpoint, status })
+    seconds.observe({ endpoint }, took)
   }
 }
 

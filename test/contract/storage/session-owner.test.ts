@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { newSessionId } from '../../../src/protocol/ids.js'
+import { SessionList } from '../../../src/storage/session-list.js'
 import { Sessions } from '../../../src/storage/sessions.js'
 import { eachDatabase } from '../../support/databases.js'
 
@@ -16,7 +17,9 @@ function sessionOf(tenant: string, owner?: string) {
 
 eachDatabase((open) => {
   test('a list of one owner has its sessions only, page by page', async () => {
-    const sessions = new Sessions(await open())
+    const database = await open()
+    const sessions = new Sessions(database)
+    const list = new SessionList(database)
     const tenant = tenantName()
     const mine: string[] = []
     for (const owner of ['alice', 'bob', 'alice', 'bob', 'alice']) {
@@ -25,9 +28,9 @@ eachDatabase((open) => {
       if (owner === 'alice') mine.push(session.id)
     }
 
-    const first = await sessions.listByTenant(tenant, { limit: 2, owner: 'alice' })
-    const rest = await sessions.listByTenant(tenant, { limit: 2, owner: 'alice', cursor: first.cursor })
-    const everybody = await sessions.listByTenant(tenant, { limit: 10 })
+    const first = await list.page(tenant, { limit: 2, owner: 'alice' })
+    const rest = await list.page(tenant, { limit: 2, owner: 'alice', cursor: first.cursor })
+    const everybody = await list.page(tenant, { limit: 10 })
 
     expect([...first.sessions, ...rest.sessions].map(({ id }) => id).sort()).toEqual(mine.sort())
     expect(rest.cursor).toBeUndefined()
@@ -44,9 +47,9 @@ eachDatabase((open) => {
   })
 
   test('an owner of another tenant with the same name sees nothing', async () => {
-    const sessions = new Sessions(await open())
-    await sessions.reserve(sessionOf(tenantName(), 'alice'))
+    const database = await open()
+    await new Sessions(database).reserve(sessionOf(tenantName(), 'alice'))
 
-    expect(await sessions.listByTenant(tenantName(), { limit: 10, owner: 'alice' })).toEqual({ sessions: [] })
+    expect(await new SessionList(database).page(tenantName(), { limit: 10, owner: 'alice' })).toEqual({ sessions: [] })
   })
 })

@@ -5,6 +5,7 @@ import { sql } from 'kysely'
 import { beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../../src/protocol/ids.js'
 import type { Database } from '../../../src/storage/database.js'
+import { SessionList } from '../../../src/storage/session-list.js'
 import { type NewSession, Sessions } from '../../../src/storage/sessions.js'
 import { eachDatabase } from '../../support/databases.js'
 
@@ -121,7 +122,7 @@ eachDatabase((open) => {
     const seen: string[] = []
     let cursor: string | undefined
     do {
-      const page = await sessions.listByTenant('acme', { limit: 3, cursor })
+      const page = await new SessionList(database).page('acme', { limit: 3, cursor })
       seen.push(...page.sessions.map(({ id }) => id))
       cursor = page.cursor
       await sessions.reserve(spawnOf())
@@ -133,7 +134,7 @@ eachDatabase((open) => {
   test.each(['', 'nonsense', Buffer.from('2026-99-99T00:00:00.000Z session_x').toString('base64url')])(
     'the cursor %j is refused as invalid',
     async (cursor) => {
-      await expect(sessions.listByTenant('acme', { limit: 3, cursor })).rejects.toMatchObject({
+      await expect(new SessionList(database).page('acme', { limit: 3, cursor })).rejects.toMatchObject({
         code: 'invalid_payload',
       })
     },

@@ -24,6 +24,7 @@ import type {
   TaskScheduling,
 } from '../../../src/edge/dependencies.js'
 import { Edge } from '../../../src/edge/edge.js'
+import type { HttpSources } from '../../../src/edge/http/sources.js'
 import { ServiceError } from '../../../src/protocol/errors.js'
 import { type EventId, type NodeId, newNodeId, parseEventId, type SessionId } from '../../../src/protocol/ids.js'
 import { ScriptedWorker } from './scripted-worker.js'
@@ -136,6 +137,8 @@ export interface EdgeOptions {
   /** Everything may be answered when left out. */
   readonly approvals?: ApprovalDecisions
   readonly scheduling?: TaskScheduling
+  /** Nothing is there when left out. */
+  readonly http?: Partial<HttpSources>
   /** Ids of edges that live beside this one. */
   readonly others?: () => readonly NodeId[]
   /** A cluster that stands already; default a new one. */
@@ -150,6 +153,19 @@ const nothingScheduled: TaskScheduling = {
     ...{ waitingFor: [], since: new Date().toISOString(), position: 0, nextRunAt: null, runs: 0, missed: 0 },
   }),
   cancelTask: async () => undefined,
+}
+
+const nothingKept: HttpSources = {
+  idleSessions: async () => [],
+  turns: async () => ({ turns: [] }),
+  artifacts: { page: async () => ({ artifacts: [] }), find: async () => undefined, content: async () => undefined },
+  budgets: {
+    uses: async () => [],
+    report: async () => Promise.reject(new ServiceError('unavailable', { reason: 'this edge has no ledger' })),
+  },
+  memory: { search: async () => [], page: async () => [] },
+  charter: () => ({ name: 'test' }),
+  cluster: { leader: async () => undefined, assignments: async () => [], loads: async () => new Map() },
 }
 
 export type Cluster = Pick<Fixture, 'bus' | 'worker' | 'rows' | 'events'>
@@ -181,6 +197,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
     sharedLimits: options.sharedLimits,
     federation: options.federation,
     scheduling: options.scheduling ?? nothingScheduled,
+    http: { ...nothingKept, ...options.http },
     metrics: {
       connections: vi.fn(),
       received: vi.fn(),
@@ -192,6 +209,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
       accepted: vi.fn(),
       busy: vi.fn(),
       dropped: vi.fn(),
+      served: vi.fn(),
       watch: vi.fn(),
     },
   })
