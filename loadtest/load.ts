@@ -10,16 +10,20 @@ import { cost } from './scenarios/cost.js'
 import { idle } from './scenarios/idle.js'
 import { moves } from './scenarios/moves.js'
 import { peak } from './scenarios/peak.js'
+import { publishedTable } from './scenarios/published-table.js'
 import { recall } from './scenarios/recall.js'
 import { rest } from './scenarios/rest.js'
 import type { Outcome, Stage } from './scenarios/scenario.js'
 import { sessions } from './scenarios/sessions.js'
 import { smoke } from './scenarios/smoke.js'
+import { soak } from './scenarios/soak.js'
+import { storm } from './scenarios/storm.js'
+import { stream } from './scenarios/stream.js'
 import { tenThousand } from './scenarios/ten-thousand.js'
 
 const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = {
-  ...{ smoke, peak, idle, sessions, moves, cancel, rest, cost, agents, recall },
-  '10k': tenThousand,
+  ...{ smoke, stream, storm, soak, peak, idle, sessions, moves, cancel, rest, cost, agents, recall },
+  ...{ '10k': tenThousand, table: publishedTable },
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -7,6 +7,9 @@ export const SCENARIOS = [
   'smoke',
   'peak',
   '10k',
+  'stream',
+  'storm',
+  'soak',
   'idle',
   'sessions',
   'moves',
@@ -15,6 +18,7 @@ export const SCENARIOS = [
   'cost',
   'agents',
   'recall',
+  'table',
 ] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
@@ -30,7 +34,10 @@ export const USAGE = `npm run load -- <scenario> [options]     starts a cluster,
 
   smoke      a few seconds of everything: is it right?
   peak       closed loop: every connection waits for its answer; how many round trips a second are there?
-  10k        open loop: 10,000 commands a second for a minute, by k6 where it can be had and by the generator
+  10k        open loop: 10,000 commands a second for five minutes, or the highest rate that leaves the books exact
+  stream     100 sessions that stream the text of a model: every piece in order, and what the service adds to its latency
+  storm      1,000 clients lose their connections at once, with commands under way, and come back at once
+  soak       500 commands a second for ten minutes: what grows?
   idle       memory of idle connections and of every role; time from start to ready
   sessions   memory of a worker with 1,000 echo sessions, and with 200 llm sessions that stream
   moves      200 planned moves of shards under load: for how long is each not read, and what do its clients see?
@@ -38,15 +45,18 @@ export const USAGE = `npm run load -- <scenario> [options]     starts a cluster,
   rest       bytes of Redis and of a worker's heap for each of 1,000 sessions: at work, idle for a minute, and at rest
   recall     does memory find what was said in 500 conversations? by words, with vectors, and by age alone
   cost       CPU of all processes for one message, on clusters of 2, 4 and 8 workers that get the same load
+  table      the published daemon's table of performance, measured
   agents     first text of sessions of Claude Code, new and warm; memory of a session of each type that streams
+
+smoke, 10k, stream, storm and soak are k6's where it can be had; else the same scripts run in Node.
 
 npm run bench [-- options]               the same load on the bare parts, on this service, and on Socket.IO
 
   --seconds <n>       measured time of one run
   --connections <n>   each with a session of its own
-  --rate <n>          10k, bench, moves, cost: commands a second over all connections
-  --edges <n>         default 1
-  --workers <n>       default 1
+  --rate <n>          10k, soak, bench, moves, cost: commands a second over all connections
+  --edges <n>         default 1; smoke, 10k, stream, storm, soak: 2, behind a load balancer
+  --workers <n>       default 1; smoke, 10k, stream, storm, soak: 2
   --seed <n>          recall: the first of three; by chance when left out
   --repeat <n>        runs; the medians are shown
   --json              print one JSON object at the end, and nothing else
@@ -57,8 +67,8 @@ export interface LoadOptions {
   readonly seconds: number | undefined
   readonly connections: number | undefined
   readonly rate: number | undefined
-  readonly edges: number
-  readonly workers: number
+  readonly edges: number | undefined
+  readonly workers: number | undefined
   readonly repeat: number
   readonly seed: number | undefined
   readonly json: boolean
@@ -76,8 +86,8 @@ export function parseOptions(args: readonly string[]): { words: string[]; option
         seconds: { type: 'string' },
         connections: { type: 'string' },
         rate: { type: 'string' },
-        edges: { type: 'string', default: '1' },
-        workers: { type: 'string', default: '1' },
+        edges: { type: 'string' },
+        workers: { type: 'string' },
         repeat: { type: 'string', default: '1' },
         seed: { type: 'string' },
         json: { type: 'boolean', default: false },
@@ -88,8 +98,8 @@ export function parseOptions(args: readonly string[]): { words: string[]; option
       seconds: optionalNumber('--seconds', values.seconds, MAX_SECONDS),
       connections: optionalNumber('--connections', values.connections, MAX_CONNECTIONS),
       rate: optionalNumber('--rate', values.rate, MAX_RATE),
-      edges: wholeNumber('--edges', values.edges, MAX_NODES),
-      workers: wholeNumber('--workers', values.workers, MAX_NODES),
+      edges: optionalNumber('--edges', values.edges, MAX_NODES),
+      workers: optionalNumber('--workers', values.workers, MAX_NODES),
       seed: optionalNumber('--seed', values.seed, MAX_SEED),
       repeat: wholeNumber('--repeat', values.repeat, MAX_REPEAT),
       ...{ json: values.json, results: !values['no-results'] },

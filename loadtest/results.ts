@@ -2,12 +2,14 @@
  * RESULTS.md: one section for each scenario, replaced by every run of it, with all that is needed to judge the figures.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { type Plot, svgOf } from './measure/plot.js'
 import type { Outcome, Table } from './scenarios/scenario.js'
 
 const FILE = fileURLToPath(new URL('./RESULTS.md', import.meta.url))
+const PLOTS = fileURLToPath(new URL('./plots/', import.meta.url))
 const BYTES_PER_GB = 1_000_000_000
 const INTRODUCTION = `# Load results
 
@@ -18,7 +20,19 @@ generator, every process of the service, Redis and PostgreSQL share the machine 
 /** Replaces the section of `name`, or adds it. */
 export function writeResults(name: string, command: string, outcome: Outcome): void {
   const before = existsSync(FILE) ? readFileSync(FILE, 'utf8') : INTRODUCTION
-  writeFileSync(FILE, withSection(before, name, sectionText(command, outcome)))
+  const images = drawPlots(name, outcome.plots ?? [])
+  writeFileSync(FILE, withSection(before, name, sectionText(command, outcome, images)))
+}
+
+/** Returns the lines that show them. */
+function drawPlots(scenario: string, plots: readonly Plot[]): string {
+  if (plots.length > 0) mkdirSync(PLOTS, { recursive: true })
+  const images = plots.map((plot) => {
+    const file = `${scenario}-${plot.name}.svg`
+    writeFileSync(`${PLOTS}${file}`, svgOf(plot))
+    return `![${plot.title}, ${plot.unit}](plots/${file})`
+  })
+  return images.join('\n')
 }
 
 /** The document with `text` under the heading of `name`; every other section stays as it is. */
@@ -29,14 +43,14 @@ export function withSection(document: string, name: string, text: string): strin
   return `${[introduction.trimEnd(), ...all.map((section) => section.trimEnd())].join('\n\n')}\n`
 }
 
-function sectionText(command: string, outcome: Outcome): string {
+function sectionText(command: string, outcome: Outcome, images: string): string {
   const { summary, versions, tables, notes, faults } = outcome
   const parts = Object.entries({ node: process.versions.node, ...versions }).map(
     ([name, version]) => `${name} ${version}`,
   )
   const where = `${machine()} · ${parts.join(' · ')} · ${new Date().toISOString().slice(0, 10)} · ${commit()}`
   const wrong = faults.map((fault) => `- **${fault}**`).join('\n')
-  return [summary, `\`${command}\`  \n${where}`, ...tables.map(markdown), notes.join('\n'), wrong]
+  return [summary, `\`${command}\`  \n${where}`, ...tables.map(markdown), images, notes.join('\n'), wrong]
     .filter((part) => part !== '')
     .join('\n\n')
 }

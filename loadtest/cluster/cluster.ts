@@ -10,6 +10,7 @@ import type { Teardown } from '../../src/chaos/teardown.js'
 import { DEFAULT_SHARD_COUNT } from '../../src/config/schema.js'
 import type { Target } from '../generator/socket.js'
 import type { Members } from '../measure/processes.js'
+import { type Balancer, startBalancer } from './balancer.js'
 import { type LoadStores, openLoadStores } from './stores.js'
 import { mintTokens, newSecret } from './tokens.js'
 
@@ -35,12 +36,17 @@ const LIMITS = {
 export interface ClusterSize {
   readonly edges: number
   readonly workers: number
+  /** Clients go through a load balancer, where there is one on this machine. */
+  readonly balanced?: boolean
 }
 
 export interface LoadCluster {
   readonly stores: LoadStores
   readonly edges: readonly ServiceProcess[]
   readonly workers: readonly ServiceProcess[]
+  /** Undefined when clients go to the edges themselves. */
+  readonly balancer: Balancer | undefined
+  /** Where clients go. */
   readonly targets: readonly Target[]
   readonly tokens: readonly string[]
   /** Redis, Postgres and every role. */
@@ -65,13 +71,21 @@ export async function startCluster(
   const coordinator = nodes.start('coordinator', 'coordinator')
   await coordinator.ready()
   await shardsDealt(stores)
+  const balancer = size.balanced ? await startBalancer(teardown, edges) : undefined
   const pids = (processes: readonly ServiceProcess[]): number[] => processes.map(({ pid }) => pid)
   return {
-    ...{ stores, edges, workers, tokens: mintTokens(secret) },
-    targets: edges.map(({ url }) => ({ host: '127.0.0.1', port: Number(new URL(url).port) })),
-    members: { ...stores.members, worker: pids(workers), edge: pids(edges), coordinator: [coordinator.pid] },
+    ...{ stores, edges, workers, balancer, tokens: mintTokens(secret) },
+    targets: (balancer ? [balancer] : edges).map(({ port }) => ({ host: '127.0.0.1', port })),
+    members: {
+      ...{ ...stores.members, worker: pids(workers), edge: pids(edges), coordinator: [coordinator.pid] },
+      ...(balancer && { balancer: [balancer.pid] }),
+    },
   }
 }
+
+/** The same for those who speak in addresses. */
+export const urlsOf = ({ targets }: Pick<LoadCluster, 'targets'>): string[] =>
+  targets.map(({ host, port }) => `ws://${host}:${port}`)
 
 const numbered = <T>(count: number, make: (n: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index + 1))

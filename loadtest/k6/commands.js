@@ -6,10 +6,7 @@
  */
 import exec from 'k6/execution'
 import { Counter, Trend } from 'k6/metrics'
-import { WebSocket } from 'k6/websockets'
-
-/** Made by whoever starts k6: `{"urls": ["ws://…"], "tokens": ["…"]}`, one token for each principal. */
-const cluster = JSON.parse(open(__ENV.CLUSTER_FILE))
+import { checkReady, openSocket, optionsOf, Seconds, spawnMessage, summaryOf } from './cluster.js'
 
 /** Commands leave in small bursts: timers of k6 are not finer, and each costs. */
 const TICK_MS = 5
@@ -25,13 +22,17 @@ const SPAN = 10000000
 /** The share of the rate below which k6 itself was too slow for the test to say anything. */
 const LEAST_SENT = 0.99
 
-const sent = new Counter('commands_sent')
-const answered = new Counter('commands_answered')
-const unanswered = new Counter('commands_unanswered')
-const notSent = new Counter('commands_not_sent')
-const doubled = new Counter('answers_doubled')
-const disordered = new Counter('answers_out_of_order')
-const errors = new Counter('errors')
+const COUNTERS = {
+  sent: 'commands_sent',
+  answered: 'commands_answered',
+  unanswered: 'commands_unanswered',
+  notSent: 'commands_not_sent',
+  doubled: 'answers_doubled',
+  disordered: 'answers_out_of_order',
+  errors: 'errors',
+}
+const MUST_BE_ZERO = ['unanswered', 'notSent', 'doubled', 'disordered', 'errors'].map((name) => COUNTERS[name])
+const counters = Object.fromEntries(Object.entries(COUNTERS).map(([name, metric]) => [name, new Counter(metric)]))
 const latency = new Trend('round_trip_sampled', true)
 
 /**
@@ -47,47 +48,17 @@ export function commandLoad(defaults) {
   return { options: optionsFor(load), run: () => new User(load, exec.vu.idInTest - 1).start() }
 }
 
-function optionsFor({ rate, seconds, users }) {
-  return {
-    scenarios: {
-      commands: {
-        executor: 'per-vu-iterations',
-        vus: users,
-        iterations: 1,
-        maxDuration: `${seconds + (READY_MS + DRAIN_MS) / 1000}s`,
-        gracefulStop: '5s',
-      },
-    },
-    thresholds: {
-      commands_sent: [`count>=${Math.floor(rate * seconds * LEAST_SENT)}`],
-      commands_unanswered: ['count==0'],
-      commands_not_sent: ['count==0'],
-      answers_doubled: ['count==0'],
-      answers_out_of_order: ['count==0'],
-      errors: ['count==0'],
-    },
-    // Every tag is paid for with every message.
-    systemTags: [],
-    summaryTrendStats: ['med', 'p(99)', 'max', 'count'],
-  }
-}
+export const setup = checkReady
+export const summarize = (data) => summaryOf(data, COUNTERS, 'round_trip_sampled')
 
-/** For `handleSummary`: counts and sampled latency where `SUMMARY_FILE` says, and a few lines for people. */
-export function summarize({ metrics }) {
-  const count = (name) => metrics[name]?.values.count ?? 0
-  const trend = metrics.round_trip_sampled?.values ?? {}
-  const summary = {
-    sent: count('commands_sent'),
-    answered: count('commands_answered'),
-    unanswered: count('commands_unanswered'),
-    notSent: count('commands_not_sent'),
-    doubled: count('answers_doubled'),
-    disordered: count('answers_out_of_order'),
-    errors: count('errors'),
-    latency: { p50: trend.med ?? 0, p99: trend['p(99)'] ?? 0, max: trend.max ?? 0, samples: trend.count ?? 0 },
-  }
-  const text = `${JSON.stringify(summary, null, 2)}\n`
-  return __ENV.SUMMARY_FILE ? { [__ENV.SUMMARY_FILE]: text } : { stdout: text }
+function optionsFor({ rate, seconds, users }) {
+  const least = Math.floor(rate * seconds * LEAST_SENT)
+  return optionsOf({
+    users,
+    maxSeconds: seconds + (READY_MS + DRAIN_MS) / 1000,
+    thresholds: { [COUNTERS.sent]: [`count>=${least}`] },
+    zero: MUST_BE_ZERO,
+  })
 }
 
 class User {
@@ -107,22 +78,14 @@ class User {
   }
 
   openSocket(number) {
-    const { urls, tokens } = cluster
-    const place = this.index * this.load.sockets + number
-    const headers = { Authorization: `Bearer ${tokens[place % tokens.length]}` }
-    const socket = new WebSocket(urls[place % urls.length], null, { headers })
-    socket.onopen = () => this.spawn(socket)
+    const socket = openSocket(this.index * this.load.sockets + number)
+    socket.onopen = () => {
+      for (let each = 0; each < this.load.sessions; each++) socket.send(spawnMessage('echo', 'hello'))
+    }
     socket.onmessage = (message) => this.read(socket, message.data)
     socket.onerror = (error) => this.fail(error.error)
     socket.onclose = () => this.fail('a connection was closed')
     this.sockets.push(socket)
-  }
-
-  spawn(socket) {
-    for (let each = 0; each < this.load.sessions; each++) {
-      const payload = { orchestratorId: 'load', sessionType: 'echo', task: 'hello' }
-      socket.send(JSON.stringify({ type: 'spawn_session', requestId: 'spawn', payload }))
-    }
   }
 
   read(socket, text) {
@@ -144,8 +107,13 @@ class User {
       if (command > session.next) this.counts.disordered++
       session.next = command + 1
       this.counts.answered++
-      if (command === session.sampled) latency.add(Date.now() - session.sampledAt)
+      if (command === session.sampled) this.sampled(Date.now() - session.sampledAt)
     }
+  }
+
+  sampled(ms) {
+    latency.add(ms)
+    this.seconds.latency(ms)
   }
 
   opened(socket, text) {
@@ -163,6 +131,8 @@ class User {
 
   begin() {
     clearTimeout(this.giveUp)
+    this.seconds = new Seconds()
+    this.told = 0
     this.startedAt = Date.now()
     this.ticker = setInterval(() => this.tick(), TICK_MS)
   }
@@ -172,9 +142,15 @@ class User {
     const elapsedMs = Date.now() - this.startedAt
     const due = Math.floor((Math.min(elapsedMs, seconds * 1000) * rate) / users / 1000)
     for (; this.due < due; this.due++) this.send(this.due % this.sessions.length)
+    this.tell()
     if (elapsedMs < seconds * 1000) return
     clearInterval(this.ticker)
     this.drain(Date.now() + DRAIN_MS)
+  }
+
+  tell() {
+    this.seconds.count('answered', this.counts.answered - this.told)
+    this.told = this.counts.answered
   }
 
   send(index) {
@@ -213,13 +189,12 @@ class User {
     clearTimeout(this.giveUp)
     if (this.finished) return
     this.finished = true
+    if (this.seconds) {
+      this.tell()
+      this.seconds.stop()
+    }
     for (const socket of this.sockets) socket.close()
-    sent.add(this.counts.sent)
-    answered.add(this.counts.answered)
-    unanswered.add(Math.max(0, this.counts.sent - this.counts.answered))
-    notSent.add(this.counts.notSent)
-    doubled.add(this.counts.doubled)
-    disordered.add(this.counts.disordered)
-    errors.add(this.counts.errors)
+    const unanswered = Math.max(0, this.counts.sent - this.counts.answered)
+    for (const [name, count] of Object.entries({ ...this.counts, unanswered })) counters[name].add(count)
   }
 }

@@ -1,87 +1,77 @@
 /**
- * Finds k6 and runs a script of this folder with it.
+ * Runs a script of this folder and says what it found.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { forget, temporaryFolder, watch } from '../../src/chaos/servers/watchdog.js'
 import type { Teardown } from '../../src/chaos/teardown.js'
 import { cpuTimes } from '../measure/processes.js'
+import type { K6Runner } from './runner.js'
+import { Timeline, type TimelinePoint } from './timeline.js'
 
 /** k6 collects garbage less often: there is memory, and the processor is what is short. */
 const GARBAGE_COLLECTION = '400'
 const CPU_POLL_MS = 500
-/** Of k6's output, for the message when it fails. */
+/** Of its output, for the message when it fails. */
 const SHOWN_CHARS = 2_000
+/** k6's exit code when the script gave up by itself. */
+const ABORTED = 108
+
+export type K6Script = '10k.js' | 'smoke.js' | 'soak.js' | 'stream.js' | 'storm.js'
 
 export interface K6Cluster {
   readonly urls: readonly string[]
   readonly tokens: readonly string[]
 }
 
-/** What `commands.js` writes. Latency in ms, sampled. */
+/** What a script writes: its counters by name, and latency in ms. */
 export interface K6Summary {
-  readonly sent: number
-  readonly answered: number
-  readonly unanswered: number
-  readonly notSent: number
-  readonly doubled: number
-  readonly disordered: number
-  readonly errors: number
+  readonly counts: Readonly<Record<string, number>>
   readonly latency: { readonly p50: number; readonly p99: number; readonly max: number; readonly samples: number }
+}
+
+export interface K6Load {
+  readonly rate: number
+  readonly seconds: number
 }
 
 export interface K6Result {
   readonly summary: K6Summary
-  /** k6's own CPU time. */
+  readonly timeline: readonly TimelinePoint[]
+  /** Its own CPU time. */
   readonly cpuUs: number
   /** Empty when every threshold was kept. */
   readonly faults: readonly string[]
 }
 
-export type K6Script = '10k.js' | 'smoke.js'
-
-/** K6 in the environment, then the PATH, then where `go install` puts it; undefined when it is nowhere. */
-export function findK6(): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), join(goPath(), 'bin')]
-  const candidates = [process.env.K6 ?? '', ...folders.map((folder) => join(folder, 'k6'))]
-  return candidates.find((path) => path !== '' && existsSync(path))
-}
-
-export const k6Version = (k6: string): string =>
-  /v(\S+)/.exec(execFileSync(k6, ['version'], { encoding: 'utf8' }))?.[1] ?? 'unknown'
-
-function goPath(): string {
-  try {
-    return execFileSync('go', ['env', 'GOPATH'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
-  } catch {
-    return join(homedir(), 'go') // No Go here: the place where it would put programs.
-  }
-}
-
-/** @throws Error with the end of k6's output when it made no summary. */
+/** @throws Error with the reason when the cluster was not ready, and with the end of the output when it made no summary. */
 export async function runK6(
   teardown: Teardown,
-  k6: string,
+  runner: K6Runner,
   script: K6Script,
   cluster: K6Cluster,
-  load: { readonly rate: number; readonly seconds: number },
+  load: K6Load,
 ): Promise<K6Result> {
   const folder = temporaryFolder()
   teardown.add('the files of k6', () => folder.remove())
   const files = { cluster: join(folder.path, 'cluster.json'), summary: join(folder.path, 'summary.json') }
   writeFileSync(files.cluster, JSON.stringify(cluster))
-  const { code, output, cpuUs } = await execute(teardown, k6, script, {
+  const timeline = new Timeline()
+  const { code, output, cpuUs } = await execute(teardown, runner, script, timeline, {
     CLUSTER_FILE: files.cluster,
     SUMMARY_FILE: files.summary,
     RATE: String(load.rate),
     SECONDS: String(load.seconds),
   })
-  if (!existsSync(files.summary)) throw new Error(`k6 ended with ${code}:\n${output.slice(-SHOWN_CHARS)}`)
-  const summary = JSON.parse(readFileSync(files.summary, 'utf8')) as K6Summary
-  return { summary, cpuUs, faults: code === 0 ? [] : faultsOf(summary, load) }
+  if (code === ABORTED) throw new Error(/the cluster is not ready: .*/.exec(output)?.[0] ?? output)
+  if (!existsSync(files.summary)) throw new Error(`${runner.name} ended with ${code}:\n${output}`)
+  const { latency, ...counts } = JSON.parse(readFileSync(files.summary, 'utf8'))
+  const summary: K6Summary = { counts, latency }
+  const faults = code === 0 ? [] : faultsOf(summary, load, output)
+  return { summary, timeline: timeline.points, cpuUs, faults }
 }
 
 interface Execution {
@@ -92,12 +82,13 @@ interface Execution {
 
 function execute(
   teardown: Teardown,
-  k6: string,
+  { file, args }: K6Runner,
   script: K6Script,
+  timeline: Timeline,
   env: Readonly<Record<string, string>>,
 ): Promise<Execution> {
-  const file = fileURLToPath(new URL(script, import.meta.url))
-  const child = spawn(k6, ['run', '--no-usage-report', '--quiet', '--no-color', file], {
+  const path = fileURLToPath(new URL(script, import.meta.url))
+  const child = spawn(file, [...args, path], {
     env: { ...process.env, GOGC: GARBAGE_COLLECTION, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -105,8 +96,11 @@ function execute(
   watch(`KILL=${pid}`)
   teardown.add('k6', () => void child.kill('SIGKILL'))
   let output = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (text) => (output = `${output}${text}`.slice(-SHOWN_CHARS)))
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', (line) => {
+      if (!timeline.read(line)) output = `${output}${line}\n`.slice(-SHOWN_CHARS)
+    })
+  }
   let cpuUs = 0
   const poll = setInterval(() => {
     cpuUs = Math.max(cpuUs, cpuTimes({ k6: [pid] }).k6 ?? 0)
@@ -121,17 +115,24 @@ function execute(
   })
 }
 
-function faultsOf(
-  summary: K6Summary,
-  { rate, seconds }: { readonly rate: number; readonly seconds: number },
-): string[] {
-  const wrong: readonly (readonly [number, string])[] = [
-    [summary.unanswered, 'commands without an answer'],
-    [summary.notSent, 'commands were due and never sent: the rate is too high'],
-    [summary.doubled, 'answers came twice'],
-    [summary.disordered, 'answers came out of order'],
-    [summary.errors, 'errors'],
-  ]
-  const faults = wrong.filter(([count]) => count > 0).map(([count, what]) => `k6: ${count} ${what}`)
-  return faults.length > 0 ? faults : [`k6 sent ${summary.sent} of ${rate * seconds} commands: it was too slow itself`]
+/** What must not have happened, by counter. */
+const WRONG: Readonly<Record<string, string>> = {
+  unanswered: 'commands without an answer',
+  notSent: 'commands were due and never sent: the rate is too high',
+  doubled: 'answers came twice',
+  disordered: 'messages came out of order',
+  missing: 'pieces of text are missing',
+  gaps: 'gaps in the numbers of events',
+  resets: 'sessions were reset',
+  errors: 'errors',
+}
+
+function faultsOf({ counts }: K6Summary, { rate, seconds }: K6Load, output: string): string[] {
+  const faults = Object.entries(WRONG).flatMap(([name, what]) => {
+    const count = counts[name] ?? 0
+    return count > 0 ? [`k6: ${count} ${what}`] : []
+  })
+  if (faults.length > 0) return faults
+  const crossed = /thresholds on metrics '([^']*)'/.exec(output)?.[1] ?? 'unknown'
+  return [`k6: ${counts.sent} were sent at ${rate} for ${seconds} s, and a threshold was crossed: ${crossed}`]
 }

@@ -7,4 +7,5 @@ const load = commandLoad({ rate: 200, seconds: 3, users: 2, sockets: 10, session
 
 export const options = load.options
 export const handleSummary = summarize
+export { setup } from './commands.js'
 export default load.run

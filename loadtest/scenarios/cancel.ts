@@ -7,7 +7,7 @@ import { startCluster } from '../cluster/cluster.js'
 import { generateLoad } from '../generator/start.js'
 import { percentile } from '../measure/tables.js'
 import { planFor } from './peak.js'
-import type { Outcome, Stage } from './scenario.js'
+import { type Outcome, type Stage, sizeOf } from './scenario.js'
 
 const CANCELS = 100
 /** Tasks in the inbox behind the one that is cancelled: it must not wait for them, nor they for it. */
@@ -17,7 +17,7 @@ const LOAD = { rate: 400, connections: 100, seconds: 40 }
 const LONG = { echo: { count: 10_000, bytes: 8, delayMs: 20 } }
 
 export async function cancel(stage: Stage): Promise<Outcome> {
-  const cluster = await startCluster(stage.teardown, stage.options)
+  const cluster = await startCluster(stage.teardown, sizeOf(stage.options))
   stage.say('Redis, PostgreSQL, coordinator, workers, edge: ready.')
   const client = await connect({ urls: cluster.edges.map(({ url }) => url), token: cluster.tokens[0] ?? '' })
   stage.teardown.add('the cancelling client', async () => client.close())

@@ -10,7 +10,7 @@ import { type LoadFigures, measureCluster } from '../measure/load-figures.js'
 import { cpuTimes } from '../measure/processes.js'
 import { median } from '../measure/tables.js'
 import { planFor } from './peak.js'
-import type { Outcome, Stage, Table } from './scenario.js'
+import { type Outcome, type Stage, sizeOf, type Table } from './scenario.js'
 
 const WORKERS = [2, 4, 8] as const
 const LOAD = { connections: 200, seconds: 20, rate: 1_000 }
@@ -35,7 +35,8 @@ interface Measured {
 }
 
 export async function cost(stage: Stage): Promise<Outcome> {
-  const { connections = LOAD.connections, seconds = LOAD.seconds, rate = LOAD.rate, edges } = stage.options
+  const { connections = LOAD.connections, seconds = LOAD.seconds, rate = LOAD.rate } = stage.options
+  const { edges } = sizeOf(stage.options)
   const measured: Measured[] = []
   for (const workers of WORKERS) measured.push(await measure(stage, workers, { connections, seconds, rate }))
   const [first] = measured
@@ -57,7 +58,7 @@ async function measure(stage: Stage, workers: number, load: typeof LOAD): Promis
   const teardown = new Teardown()
   stage.teardown.add(`${workers} workers`, (hurry) => teardown.run(hurry))
   try {
-    const cluster = await startCluster(teardown, { edges: stage.options.edges, workers })
+    const cluster = await startCluster(teardown, { ...sizeOf(stage.options), workers })
     const restUs = await costOfRest(cluster)
     const { connections, seconds, rate } = load
     const plan: Plan = { ...planFor(cluster, connections, seconds), rate, warmupSeconds: WARMUP_SECONDS }

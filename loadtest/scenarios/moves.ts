@@ -11,7 +11,7 @@ import { percentile } from '../measure/tables.js'
 import { PauseLog } from './pause-log.js'
 import { planFor } from './peak.js'
 import { Probe } from './probe.js'
-import type { Outcome, Stage, Table } from './scenario.js'
+import { type Outcome, type Stage, sizeOf, type Table } from './scenario.js'
 
 const WORKERS = 3
 const MOVES = 200
@@ -26,7 +26,8 @@ const POLL_MS = 20
 
 export async function moves(stage: Stage): Promise<Outcome> {
   const pauses = new PauseLog()
-  const size = { edges: stage.options.edges, workers: Math.max(WORKERS, stage.options.workers) }
+  const { edges, workers } = sizeOf(stage.options)
+  const size = { edges, workers: Math.max(WORKERS, workers) }
   const cluster = await startCluster(stage.teardown, size, { LOG_LEVEL: 'debug' }, (line) => pauses.read(line))
   stage.say(`Redis, PostgreSQL, 1 coordinator, ${size.workers} workers, ${size.edges} edge: ready.`)
   const client = await connect({ urls: cluster.edges.map(({ url }) => url), token: cluster.tokens[0] ?? '' })

@@ -1,11 +1,11 @@
 /**
  * The peak: every connection has one request under way, always.
  */
-import { type LoadCluster, startCluster } from '../cluster/cluster.js'
+import { type ClusterSize, type LoadCluster, startCluster } from '../cluster/cluster.js'
 import type { Plan } from '../generator/plan.js'
 import { type LoadFigures, measureCluster } from '../measure/load-figures.js'
 import { loadTable } from '../measure/tables.js'
-import type { Outcome, Stage } from './scenario.js'
+import { type Outcome, type Stage, sizeOf } from './scenario.js'
 
 /** Until the compilers of all processes have seen the hot path often enough. */
 const WARMUP_SECONDS = 10
@@ -16,21 +16,28 @@ export async function peak(stage: Stage): Promise<Outcome> {
   const cluster = await ready(stage)
   const plan = planFor(cluster, connections, seconds)
   const runs = await repeated(stage, cluster, plan)
-  return outcome(
-    `Closed loop, ${connections} connections with an echo session each, ${seconds} s`,
-    stage,
-    cluster,
-    runs,
-  )
+  return outcome(`Closed loop, ${connections} connections with an echo session each, ${seconds} s`, cluster, runs)
 }
 
+/** What is under load, in words. */
+export function nodesOf({ edges, workers, balancer }: LoadCluster): string {
+  const way = balancer === undefined ? '' : 'HAProxy, '
+  return `${way}${counted(edges.length, 'edge')}, ${counted(workers.length, 'worker')}, 1 coordinator, Redis, PostgreSQL`
+}
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+
 /** @throws Error when the cluster that the options describe does not become ready. */
-export async function ready(stage: Stage): Promise<LoadCluster> {
-  const { edges, workers } = stage.options
+export async function ready(
+  stage: Stage,
+  usual?: ClusterSize,
+  env: Readonly<Record<string, string>> = {},
+): Promise<LoadCluster> {
+  const size = sizeOf(stage.options, usual)
   const startedAt = performance.now()
-  const cluster = await startCluster(stage.teardown, { edges, workers })
+  const cluster = await startCluster(stage.teardown, size, env)
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-  stage.say(`Redis, PostgreSQL, 1 coordinator, ${workers} worker, ${edges} edge: ready after ${seconds} s.`)
+  stage.say(`${nodesOf(cluster)}: ready after ${seconds} s.`)
   return cluster
 }
 
@@ -53,15 +60,9 @@ async function repeated(stage: Stage, cluster: LoadCluster, plan: Plan): Promise
 }
 
 /** What every load on a cluster reports. */
-export function outcome(
-  summary: string,
-  { options }: Stage,
-  cluster: LoadCluster,
-  runs: readonly LoadFigures[],
-): Outcome {
-  const nodes = `${options.edges} edge, ${options.workers} worker, 1 coordinator, Redis, PostgreSQL, all durable`
+export function outcome(summary: string, cluster: LoadCluster, runs: readonly LoadFigures[]): Outcome {
   return {
-    summary: `${summary}; ${nodes}.`,
+    summary: `${summary}; ${nodesOf(cluster)}, all durable.`,
     versions: cluster.stores.versions,
     tables: [loadTable(runs)],
     notes: [],

@@ -34,6 +34,7 @@ interface ReadyLine {
   readonly msg?: string
   readonly node?: NodeId
   readonly port?: number
+  readonly metricsPort?: number
 }
 
 export class ServiceProcess {
@@ -68,8 +69,18 @@ export class ServiceProcess {
     return this.#ready?.node ?? ''
   }
 
+  /** For clients; 0 before it is ready. */
+  get port(): number {
+    return this.#ready?.port ?? 0
+  }
+
   get url(): string {
-    return `ws://127.0.0.1:${this.#ready?.port ?? 0}`
+    return `ws://127.0.0.1:${this.port}`
+  }
+
+  /** Of metrics and of its word whether it is ready; 0 before it is. */
+  get metricsPort(): number {
+    return this.#ready?.metricsPort ?? 0
   }
 
   get running(): boolean {
