@@ -3,7 +3,7 @@
  * Answers are not parsed: their kind and ids are found by scanning, which costs a tenth of reading JSON.
  */
 
-export const DIALECTS = ['service', 'mirror', 'socket-io'] as const
+export const DIALECTS = ['service', 'mirror', 'socket-io', 'ping'] as const
 export type DialectName = (typeof DIALECTS)[number]
 
 /** Who hears what a frame says. */
@@ -119,8 +119,29 @@ class SocketIoDialect implements Dialect {
   }
 }
 
+/** The service's own `ping`, which any server of its protocol answers. Answers name no request: they come in order. */
+class PingDialect implements Dialect {
+  readonly path = '/'
+  readonly #asked: number[] = []
+
+  open(listener: Listener): void {
+    listener.ready('ping')
+  }
+
+  read(text: string, listener: Listener): void {
+    if (text.startsWith('pong', TYPE.length)) listener.completed(this.#asked.shift() ?? Number.NaN)
+    else if (text.startsWith('error', TYPE.length)) listener.failed(text.slice(0, 200))
+  }
+
+  request(_sessionId: string, request: number): string {
+    this.#asked.push(request)
+    return '{"type":"ping"}'
+  }
+}
+
 export function dialectOf(name: DialectName): Dialect {
   if (name === 'service') return new ServiceDialect()
+  if (name === 'ping') return new PingDialect()
   return name === 'mirror' ? new MirrorDialect() : new SocketIoDialect()
 }
 

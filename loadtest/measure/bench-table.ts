@@ -12,6 +12,8 @@ export interface SubjectFigures {
   readonly open: LoadFigures[]
 }
 
+const MESSAGES_PER_ROUND_TRIP = 2
+
 const HEAD = [
   ...[
     'subject',
@@ -44,6 +46,33 @@ export function benchTable(subjects: readonly SubjectFigures[]): Table {
       ...loadCells(subject.open),
       ratio(p99Of, subject),
       String(lostOf([...subject.closed, ...subject.open])),
+    ]),
+  }
+}
+
+/** CPU µs of each part for a message in the closed loop: a round trip is two, one there and one back. */
+export function partsTable(subjects: readonly SubjectFigures[]): Table {
+  const names = [...new Set(subjects.flatMap(({ closed }) => closed.flatMap((run) => Object.keys(run.cpuUs))))]
+  return {
+    head: ['CPU µs per message', ...names, 'together'],
+    rows: subjects.map(({ name, closed }) => {
+      const each = names.map((part) => middle(closed, (run) => run.cpuUs[part] ?? 0) / MESSAGES_PER_ROUND_TRIP)
+      const cells = each.map((us) => (us === 0 ? '–' : us.toFixed(1)))
+      return [name, ...cells, each.reduce((sum, us) => sum + us, 0).toFixed(1)]
+    }),
+  }
+}
+
+/** The last subject is what the others are compared with, as above. */
+export function pingTable(subjects: readonly Pick<SubjectFigures, 'name' | 'closed'>[]): Table {
+  const perSecond = ({ closed }: Pick<SubjectFigures, 'closed'>): number =>
+    middle(closed, (run) => run.report.roundTripsPerSecond)
+  const reference = subjects.at(-1)
+  return {
+    head: ['`ping`', 'answers/s', 'p50', 'p99', 'CPU µs', 'ratio'],
+    rows: subjects.map((subject) => [
+      ...[subject.name, ...loadCells(subject.closed)],
+      reference === undefined ? '' : (perSecond(subject) / perSecond(reference)).toFixed(2),
     ]),
   }
 }

@@ -6,14 +6,16 @@
 
 import { startRedis } from '../../scripts/servers/servers.js'
 import { Teardown } from '../../src/chaos/teardown.js'
+import { PUBLISHED_VERSION } from '../baselines/published-daemon.js'
 import { type RunningBaseline, startBaseline } from '../baselines/ready.js'
 import { startCluster } from '../cluster/cluster.js'
 import type { DialectName } from '../generator/dialect.js'
 import type { Plan } from '../generator/plan.js'
-import { benchTable, type SubjectFigures } from '../measure/bench-table.js'
+import { benchTable, partsTable, pingTable, type SubjectFigures } from '../measure/bench-table.js'
 import { type LoadFigures, measureLoad, waitForProjection } from '../measure/load-figures.js'
 import type { Members } from '../measure/processes.js'
-import type { Outcome, Stage } from './scenario.js'
+import { measurePings } from './bench-pings.js'
+import { type Outcome, type Stage, sizeOf } from './scenario.js'
 
 const DEFAULTS = { connections: 200, seconds: 10, rate: 10_000 }
 /** Until the compilers of all processes have seen the hot path often enough. */
@@ -52,16 +54,19 @@ export async function bench(stage: Stage): Promise<Outcome> {
     }
   }
   const subjects = [...measured.values()]
+  const pings = await measurePings(stage, { connections, seconds })
   return {
     summary: `${connections} connections, ${seconds} s in a closed loop and ${seconds} s at ${rate} messages/s; same generator.`,
-    versions,
-    tables: [benchTable(subjects)],
+    versions: { ...versions, ...(pings.note === undefined && { 'published daemon': PUBLISHED_VERSION }) },
+    tables: [benchTable(subjects), partsTable(subjects), pingTable(pings.subjects)],
     notes: [
       'Socket.IO: over uWebSockets.js, one server takes the clients and one does the work; both ways go through the ' +
         "adapter's stream. It answers with one message, this service with two durable events.",
+      '`ping` is answered at the door: by the edge of a whole cluster, and by the daemon that is published under this name.',
+      ...(pings.note === undefined ? [] : [pings.note]),
     ],
-    figures: subjects,
-    faults: subjects.flatMap(faultsOfService),
+    figures: { subjects, pings: pings.subjects },
+    faults: [...subjects, ...pings.subjects].flatMap(faultsOfService),
   }
 }
 
@@ -111,7 +116,7 @@ async function openPair(teardown: Teardown, dialect: DialectName, program: strin
 }
 
 async function openService(teardown: Teardown, { options }: Stage): Promise<Subject> {
-  const { targets, tokens, members, stores } = await startCluster(teardown, options)
+  const { targets, tokens, members, stores } = await startCluster(teardown, sizeOf(options))
   const settled = (events: number): Promise<unknown> => waitForProjection(stores, events)
   return { dialect: 'service', targets, tokens, members, versions: stores.versions, settled }
 }
