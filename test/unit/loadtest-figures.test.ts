@@ -82,7 +82,15 @@ describe('the options', () => {
   test('are taken with their defaults', () => {
     expect(parseOptions(['peak', '--seconds', '5'])).toMatchObject({
       words: ['peak'],
-      options: { seconds: 5, connections: undefined, edges: undefined, workers: undefined, repeat: 1, json: false, results: true },
+      options: {
+        seconds: 5,
+        connections: undefined,
+        edges: undefined,
+        workers: undefined,
+        repeat: 1,
+        json: false,
+        results: true,
+      },
     })
   })
 
