@@ -1,11 +1,13 @@
 /**
  * An embedding server over HTTP in the shape of OpenAI's API, without a model: it hashes words and their pieces into a
- * vector. Texts that share words or stems lie near each other; what the words mean it does not know.
+ * vector. Texts that share words or stems lie near each other; what the words mean it does not know. Asked for the model
+ * with a thesaurus it knows other names of things, and nothing else.
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 export const HASHING_MODEL = 'feature-hashing'
+export const THESAURUS_MODEL = 'feature-hashing-with-thesaurus'
 export const HASHING_DIMENSIONS = 512
 const PIECES = [3, 4, 5]
 const WORD_WEIGHT = 2
@@ -22,7 +24,10 @@ export interface EmbeddingServer {
   close(): Promise<void>
 }
 
-export function startEmbeddingServer(): Promise<EmbeddingServer> {
+/** A word, and what else the same is called. */
+export type Thesaurus = readonly (readonly [word: string, other: string])[]
+
+export function startEmbeddingServer(thesaurus: Thesaurus = []): Promise<EmbeddingServer> {
   let requests = 0
   const server = createServer((request, response) => {
     let body = ''
@@ -31,12 +36,12 @@ export function startEmbeddingServer(): Promise<EmbeddingServer> {
     })
     request.on('end', () => {
       requests++
-      const { input } = JSON.parse(body) as { input: string | string[] }
-      const data = [input].flat().map((text, index) => ({ object: 'embedding', index, embedding: vectorOf(text) }))
+      const { input, model } = JSON.parse(body) as { input: string | string[]; model: string }
+      const known = model === THESAURUS_MODEL ? thesaurus : []
+      const vectors = [input].flat().map((text) => vectorOf(inKnownWords(text, known)))
+      const data = vectors.map((embedding, index) => ({ object: 'embedding', index, embedding }))
       response.setHeader('content-type', 'application/json')
-      response.end(
-        JSON.stringify({ object: 'list', model: HASHING_MODEL, data, usage: { prompt_tokens: 0, total_tokens: 0 } }),
-      )
+      response.end(JSON.stringify({ object: 'list', model, data, usage: { prompt_tokens: 0, total_tokens: 0 } }))
     })
   })
   return new Promise((resolve) => {
@@ -47,6 +52,9 @@ export function startEmbeddingServer(): Promise<EmbeddingServer> {
     })
   })
 }
+
+const inKnownWords = (text: string, thesaurus: Thesaurus): string =>
+  thesaurus.reduce((known, [word, other]) => known.replaceAll(` ${other}`, ` ${word}`), text)
 
 export function vectorOf(text: string): number[] {
   const vector = new Array<number>(HASHING_DIMENSIONS).fill(0)

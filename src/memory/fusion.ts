@@ -1,5 +1,8 @@
 /**
  * Several rankings made one: reciprocal rank fusion, which needs no common scale. Pure.
+ *
+ * Ranks alone do not say whether the first of a ranking is an answer or the least bad. Of words this is known: what share of
+ * the question each hit covers. So words count by what they cover, and meanings by what words leave open.
  */
 
 /** How little the first places count more than those behind them: the value of the method's authors. */
@@ -14,6 +17,13 @@ export interface Ranking {
 interface RankedHit {
   readonly id: string
   readonly validFrom: Date
+  /** From 0 to 1; all when left out. */
+  readonly counts?: number
+}
+
+export interface WordRanking {
+  readonly hits: readonly { readonly id: string; readonly validFrom: Date; readonly coverage: number }[]
+  readonly weight: number
 }
 
 export interface FusedHit {
@@ -22,14 +32,26 @@ export interface FusedHit {
   readonly score: number
 }
 
+/**
+ * Words and meanings. Where a text has all of what is asked, meanings only stand behind what words found; where none has
+ * anything of it, it is the other way round; where it is half, both weights are halved.
+ */
+export function fuseByCoverage(words: WordRanking, meanings: Ranking): readonly FusedHit[] {
+  const covering = words.hits.map(({ id, validFrom, coverage: counts }) => ({ id, validFrom, counts }))
+  return fuse([
+    { hits: covering, weight: words.weight },
+    { ...meanings, weight: meanings.weight * (1 - mostOf(covering)) },
+  ])
+}
+
 /** Best first; the newer one first where two are equal. */
 export function fuse(rankings: readonly Ranking[]): readonly FusedHit[] {
-  const most = rankings.reduce((sum, { weight }) => sum + weight / (K + 1), 0)
+  const most = rankings.reduce((sum, { hits, weight }) => sum + (weight * mostOf(hits)) / (K + 1), 0) || 1
   const sums = new Map<string, { score: number; readonly at: number }>()
   for (const { hits, weight } of rankings) {
-    hits.forEach(({ id, validFrom }, rank) => {
+    hits.forEach(({ id, validFrom, counts = 1 }, rank) => {
       const sum = sums.get(id) ?? { score: 0, at: validFrom.getTime() }
-      sum.score += weight / (K + rank + 1) / most
+      sum.score += (weight * counts) / (K + rank + 1) / most
       sums.set(id, sum)
     })
   }
@@ -37,3 +59,6 @@ export function fuse(rankings: readonly Ranking[]): readonly FusedHit[] {
     .sort(([, a], [, b]) => b.score - a.score || b.at - a.at)
     .map(([id, { score }]) => ({ id, score: Math.min(score, 1) }))
 }
+
+const mostOf = (hits: readonly RankedHit[]): number =>
+  hits.reduce((most, { counts = 1 }) => Math.min(1, Math.max(most, counts)), 0)

@@ -15,7 +15,7 @@ import type { MemoryHit, MemorySearch } from '../storage/memory-search.js'
 import type { MemoryVectors } from '../storage/memory-vectors.js'
 import type { KeptMemory } from '../storage/memory-writes.js'
 import type { MemoryKind, MemoryTier } from '../storage/schema.js'
-import { fuse } from './fusion.js'
+import { fuse, fuseByCoverage } from './fusion.js'
 import { identityOf, placeOf } from './identity.js'
 import { MAX_CONTENT_CHARS, MAX_NAME_CHARS, MAX_RESULTS, TIER_LIFE_MS } from './limits.js'
 
@@ -191,11 +191,9 @@ export class Memory {
       return vector && vectors ? vectors.nearest(holder, vector, filter, MAX_HITS) : []
     }
     const [byWords, byMeaning] = await Promise.all([words, meanings()])
-    const rankings = [
-      { hits: byWords, weight: textWeight ?? TEXT_WEIGHT },
-      ...(byMeaning.length > 0 ? [{ hits: byMeaning, weight: vectorWeight ?? VECTOR_WEIGHT }] : []),
-    ]
-    return fuse(rankings)
+    const ranking = { hits: byWords, weight: textWeight ?? TEXT_WEIGHT }
+    if (byMeaning.length === 0) return fuse([ranking])
+    return fuseByCoverage(ranking, { hits: byMeaning, weight: vectorWeight ?? VECTOR_WEIGHT })
   }
 
   async #vectorOf(query: string): Promise<readonly number[] | undefined> {

@@ -25,6 +25,11 @@ export interface MemoryHit {
   readonly validFrom: Date
 }
 
+export interface WordHit extends MemoryHit {
+  /** What it has of the words of the question, from 0 to 1: a rare one counts more, and one that no item has counts most. */
+  readonly coverage: number
+}
+
 /** The saturation of a word that is repeated, and how much the length of a text counts: the usual values. */
 const K1 = 1.2
 const B = 0.75
@@ -66,25 +71,24 @@ export class MemorySearch {
   }
 
   /** The best matches by words, best first; newer ones first where they are equal. */
-  async byWords(scope: MemoryScope, text: string, filter: MemoryFilter, limit: number): Promise<readonly MemoryHit[]> {
+  async byWords(scope: MemoryScope, text: string, filter: MemoryFilter, limit: number): Promise<readonly WordHit[]> {
     const question = questionOf(text)
     const mark = holderMark(scope.tenant, scope.owner)
-    const terms = await this.#terms(mark, question.words)
+    const asked = await this.#terms(mark, question.words)
+    const terms = asked.filter(({ frequency }) => frequency > 0)
     if (terms.length === 0) return []
     const extent = await this.#extent(scope, mark)
-    const weighed = terms.map(({ term, frequency, exact }) => ({
-      term,
-      weight: rarity(frequency, extent.items) * (exact ? EXACT_WEIGHT : 1),
-    }))
+    const weighed = weigh(asked, extent.items)
     const must = [
       ...question.phrases.map((phrase) => sql`and words @@ phraseto_tsquery('english', ${phrase})`),
       ...question.excluded.map((word) => sql`and not words @@ phraseto_tsquery('simple', ${word})`),
     ]
     const driving = drivingTerms(terms)
-    const { rows } = await sql<MemoryHit>`
+    const { rows } = await sql<WordHit>`
       with terms as materialized (
-        select term, quote_literal(term)::tsquery as asked, weight from unnest(${weighed.map(({ term }) => term)}::text[], ${weighed.map(({ weight }) => weight)}::float8[])
-          as t (term, weight)),
+        select term, quote_literal(term)::tsquery as asked, weight, share
+        from unnest(${weighed.map(({ term }) => term)}::text[], ${weighed.map(({ weight }) => weight)}::float8[],
+                    ${weighed.map(({ share }) => share)}::float8[]) as t (term, weight, share)),
       candidates as materialized (
         select id, words, valid_from,
           ${K1}::float8 * (1 - ${B}::float8 + ${B}::float8 * word_count / ${extent.meanWords}::float8) as norm
@@ -98,7 +102,7 @@ export class MemorySearch {
         group by c.id, c.words, c.valid_from, c.norm
         order by sum(t.weight) / (1 + c.norm) desc, c.valid_from desc limit ${MAX_RANKED})
       select r.id, r.valid_from as "validFrom",
-        sum(t.weight * u.times * (${K1}::float8 + 1) / (u.times + r.norm)) as score
+        sum(t.weight * u.times * (${K1}::float8 + 1) / (u.times + r.norm)) as score, sum(t.share) as coverage
       from ranked r
       cross join lateral (
         select lexeme, coalesce(cardinality(positions), 1) as times from unnest(r.words)) u
@@ -126,7 +130,7 @@ export class MemorySearch {
           where words @@ (quote_literal(${mark}) || ' & ' || quote_literal(term))::tsquery and valid_to is null
           limit ${FREQUENCY_CAP}) m) as frequency
       from telling`.execute(this.#database.sql)
-    return rows.filter(({ frequency }) => frequency > 0)
+    return rows
   }
 
   async #extent(scope: MemoryScope, mark: string): Promise<Extent> {
@@ -148,6 +152,15 @@ export class MemorySearch {
     }
     return read
   }
+}
+
+/** What each word says, and what share that is of all that is asked. A form beside its stem asks nothing more. */
+function weigh(terms: readonly Term[], items: number) {
+  const weighed = terms.map(({ term, frequency, exact }) => ({ term, exact, rarity: rarity(frequency, items) }))
+  const all = weighed.reduce((sum, { exact, rarity }) => sum + (exact ? 0 : rarity), 0)
+  return weighed.map(({ term, exact, rarity }) => ({
+    ...{ term, weight: rarity * (exact ? EXACT_WEIGHT : 1), share: exact ? 0 : rarity / all },
+  }))
 }
 
 /** Above zero also for a word that every item has. */
