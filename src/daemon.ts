@@ -71,6 +71,15 @@ function canTakeOver(nodes: readonly LiveNode[], stopping: NodeId): boolean {
   return has('worker') && has('coordinator')
 }
 
+/** Where this process writes files, by what they hold. */
+function foldersOf({ server, database, worker }: Config): Record<string, string> {
+  const runsSessions = server.role === 'worker' || server.role === 'all'
+  return {
+    ...(runsSessions && { workspaces: worker.workspaceRoot }),
+    ...(database.url === undefined && { database: database.directory }),
+  }
+}
+
 export class Daemon {
   readonly #foundation: Foundation
   readonly #metrics: Metrics
@@ -172,6 +181,8 @@ export class Daemon {
     const { config, log } = this.#foundation
     const intervalMs = config.monitoring.healthCheckIntervalMs
     const watch = new HealthWatch({ health: this.#health, intervalMs, log })
+    this.#metrics.watchParts(() => this.#health.check())
+    this.#metrics.watchFolders(foldersOf(config))
     watch.start()
     this.#lifecycle.started('health watch', async () => watch.stop())
   }
@@ -312,6 +323,7 @@ export class Daemon {
       requests: new ClusterRequests(database),
       onTerm: (term) => jobs.led.follow(term),
       control,
+      metrics: this.#metrics.cluster,
       log,
       clock: () => performance.now(),
       migrationTimeoutMs: this.#foundation.config.cluster.migrationTimeoutMs,

@@ -10,6 +10,7 @@ import type { ClusterRequests } from '../storage/cluster-requests.js'
 import type { LeaderLease, Leadership } from '../storage/leader.js'
 import type { NodeRecord, Nodes } from '../storage/nodes.js'
 import type { ShardAssignments } from '../storage/shard-assignments.js'
+import type { ClusterMetrics } from '../telemetry/metrics.js'
 import { type BalancedWorker, balance } from './balancer.js'
 import { FailureDetector } from './failure-detector.js'
 import { Lease } from './lease.js'
@@ -40,6 +41,7 @@ export interface CoordinatorDependencies {
   readonly control: ControlChannel
   /** Told of the term in which this process leads, or that it leads no more. */
   readonly onTerm?: (term: Leadership | undefined) => void
+  readonly metrics: ClusterMetrics
   readonly log: ControlLog
   /** Monotonic, in ms. */
   readonly clock: () => number
@@ -149,6 +151,7 @@ export class Coordinator {
       return true
     } catch (error) {
       if (this.#failures++ === 0) log.warn({ err: error }, 'the coordinator cannot work now and tries again')
+      if (!this.leads) this.deps.metrics.seen(undefined)
       return false
     }
   }
@@ -160,13 +163,19 @@ export class Coordinator {
     await this.#noteLeadership(await this.#lease.hold())
     const expected = await nodes.listLive()
     const verdict = this.#detector.judge(expected, heard, clock(), primary)
-    if (!this.leads) return
+    if (!this.leads) return this.deps.metrics.seen(undefined)
     this.#noteFreeze(verdict.frozen)
     const dead = new Set(await this.#bury(verdict.dead))
     await this.#remindTheDead(expected, heard)
     const living = expected.filter(({ id }) => !dead.has(id))
     await this.#reassign(living, heard)
     await this.#tellOf([...dead], living)
+    this.#show(living)
+  }
+
+  #show(living: readonly NodeRecord[]): void {
+    const roles = living.map(({ role }) => role)
+    this.deps.metrics.seen({ roles, stranded: this.#stranded, frozen: this.#frozen })
   }
 
   async #noteLeadership(term: Leadership | undefined): Promise<void> {
@@ -189,12 +198,15 @@ export class Coordinator {
 
   /** Declares nodes dead, first where it counts, then where they hear it. Returns those that are. */
   async #bury(ids: readonly NodeId[]): Promise<readonly NodeId[]> {
-    const { nodes, beats, log } = this.deps
+    const { nodes, beats, log, metrics } = this.deps
     const dead: NodeId[] = []
     for (const id of ids) {
       // A leader that was suspended judged by old beats: its lease has run out meanwhile, and it must not act on them.
       if (!this.leads) return dead
-      if (await nodes.setStatus(id, 'dead')) log.warn({ node: id }, 'a node is dead')
+      if (await nodes.setStatus(id, 'dead')) {
+        log.warn({ node: id }, 'a node is dead')
+        metrics.died()
+      }
       dead.push(id)
       await beats.declareDead(id)
     }

@@ -2,18 +2,22 @@
  * Everything this process counts, behind methods that name the occasion. Families of a part appear when the part asks for
  * them, so that a worker's page is silent about WebSockets.
  */
-import { Registry, Summary } from 'prom-client'
+import { Gauge, Registry, Summary } from 'prom-client'
+import { VERSION } from '../version.js'
 import { type BudgetMetrics, budgetMetrics } from './budget-metrics.js'
+import { type ClusterMetrics, clusterMetrics } from './cluster-metrics.js'
 import { type EdgeMetrics, edgeMetrics } from './edge-metrics.js'
 import { type FederationMetrics, federationMetrics } from './federation-metrics.js'
 import { type JobMetrics, jobMetrics } from './job-metrics.js'
 import { type MemoryMetrics, memoryMetrics } from './memory-metrics.js'
 import { type CallMetrics, callMetrics, PERCENTILES, SUMMARY_WINDOW } from './model-metrics.js'
+import { type PartMetrics, partMetrics } from './part-metrics.js'
 import { processMetrics } from './process-metrics.js'
 import { type Queues, queueMetrics } from './queue-metrics.js'
 import { type WorkerMetrics, workerMetrics } from './worker-metrics.js'
 
 export type { BudgetMetrics } from './budget-metrics.js'
+export type { ClusterMetrics } from './cluster-metrics.js'
 export type { EdgeMetrics } from './edge-metrics.js'
 export type { FederationMetrics } from './federation-metrics.js'
 export type { JobMetrics } from './job-metrics.js'
@@ -22,13 +26,14 @@ export type { ModelCall, ToolCall } from './model-metrics.js'
 export type { MeteredSession, SessionMeter } from './session-metrics.js'
 export type { BusySession, CommitOutcome, TurnOutcome, WorkerMetrics } from './worker-metrics.js'
 
-export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'> {
+export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'>, PartMetrics {
   readonly edge: EdgeMetrics
   readonly worker: WorkerMetrics
   readonly jobs: JobMetrics
   readonly budgets: BudgetMetrics
   readonly federation: FederationMetrics
   readonly memory: MemoryMetrics
+  readonly cluster: ClusterMetrics
   /** A page was answered; `endpoint` is one of a few paths, never what a stranger asked for. */
   pageServed(method: string, endpoint: string, seconds: number): void
   /** The page that Prometheus reads, and its content type. */
@@ -43,19 +48,23 @@ export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'> {
 export function createMetrics(node = 'node'): Metrics {
   const registry = new Registry()
   const watchLag = processMetrics(registry)
+  buildMetrics(registry)
   const pageServed = pageMetrics(registry)
   let stopWatching: (() => void) | undefined
   const queues = once<Queues>(() => queueMetrics(registry))
   const calls = once<CallMetrics>(() => callMetrics(registry))
   const edge = once<EdgeMetrics>(() => edgeMetrics(registry, queues()))
   const worker = once<WorkerMetrics>(() =>
-    workerMetrics(registry, queues(), (model) => calls().providerOf(model), node),
+    // Model and tool families from the start: an alert on their failures must find them before the first one.
+    workerMetrics(registry, queues(), calls().providerOf, node),
   )
   const federation = once<FederationMetrics>(() => federationMetrics(registry))
   const jobs = once<JobMetrics>(() => jobMetrics(registry))
   const budgets = once<BudgetMetrics>(() => budgetMetrics(registry))
   const memory = once<MemoryMetrics>(() => memoryMetrics(registry))
+  const cluster = once<ClusterMetrics>(() => clusterMetrics(registry))
   return {
+    ...partMetrics(registry),
     get federation() {
       return federation()
     },
@@ -74,6 +83,9 @@ export function createMetrics(node = 'node'): Metrics {
     get memory() {
       return memory()
     },
+    get cluster() {
+      return cluster()
+    },
     modelCall: (call) => calls().modelCall(call),
     toolCall: (call) => calls().toolCall(call),
     pageServed,
@@ -83,6 +95,13 @@ export function createMetrics(node = 'node'): Metrics {
     },
     stop: () => stopWatching?.(),
   }
+}
+
+/** Two versions at once are a roll-out that has not come to its end. */
+function buildMetrics(registry: Registry): void {
+  const help = 'Always 1; the label tells the version'
+  const info = new Gauge({ name: 'orchestrator_build_info', help, labelNames: ['version'], registers: [registry] })
+  info.set({ version: VERSION }, 1)
 }
 
 function pageMetrics(registry: Registry): Metrics['pageServed'] {

@@ -25,6 +25,10 @@ export interface WorkerNow {
   readonly waitingTurns: () => number
   /** Sessions with work as a share of those it may have. */
   readonly load: () => number
+  /** Shards that it owns. */
+  readonly shards: () => number
+  /** Events that Postgres does not have yet. */
+  readonly unprojected: () => number
 }
 
 export interface WorkerMetrics extends GovernanceMetrics {
@@ -128,6 +132,15 @@ function watched(registry: Registry, queues: Queues, node: string): WorkerMetric
       this.set({ node_id: node }, now?.load() ?? 0)
     },
   })
+  const gauge = (name: string, help: string, read: (source: WorkerNow) => number) =>
+    new Gauge({
+      ...{ name, help, registers: [registry] },
+      collect() {
+        this.set(now ? read(now) : 0)
+      },
+    })
+  gauge('orchestrator_shards_owned', 'Shards that this worker owns', (source) => source.shards())
+  gauge('orchestrator_unprojected_events', 'Events that Postgres does not have yet', (source) => source.unprojected())
   return (source) => {
     now = source
     queues('inboxes').watch(source.queued)

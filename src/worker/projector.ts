@@ -85,6 +85,11 @@ export class Projector {
     this.#watermarks = new Watermarks(options.log)
   }
 
+  /** Events written here that Postgres does not have yet. */
+  get waiting(): number {
+    return this.#events
+  }
+
   start(): void {
     this.#watermarks.start()
   }

@@ -168,6 +168,8 @@ export class Worker {
       queued: () => this.#host.load.queued,
       waitingTurns: () => this.#slots.waiting,
       load: () => this.#host.load.busy / this.#options.maxSessions,
+      shards: () => this.#owner.owned.size,
+      unprojected: () => this.#projector.waiting,
     })
     this.#options.metrics.watchApprovals(() => this.#approvals.waiting)
     this.#approvals.start()

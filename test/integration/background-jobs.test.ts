@@ -25,7 +25,7 @@ test('each job is done by the leader of a cluster and shows on the page of metri
   const page = async () => await (await fetch(`http://127.0.0.1:${running.daemon.metricsPort}/metrics`)).text()
 
   for (const job of JOBS) {
-    const done = new RegExp(`^orchestrator_jobs_total\\{job="${job}",outcome="done"\\} [1-9]`, 'm')
+    const done = new RegExp(`^orchestrator_jobs_total\\{job_name="${job}",outcome="done"\\} [1-9]`, 'm')
     await vi.waitUntil(async () => done.test(await page()), PATIENCE)
   }
   expect(await page()).not.toMatch(/orchestrator_jobs_total\{[^}]*outcome="failed"/)

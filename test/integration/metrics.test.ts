@@ -13,6 +13,7 @@ import { Daemon } from '../../src/daemon.js'
 import { signToken } from '../../src/edge/token.js'
 import type { DaemonStatus } from '../../src/protocol/events.js'
 import { silentLog } from '../../src/telemetry/log.js'
+import { VERSION } from '../../src/version.js'
 import { createServerDatabase } from '../support/databases.js'
 import { type MetricsPage, readMetrics, valueIn } from '../support/metrics-page.js'
 
@@ -154,17 +155,23 @@ const written = '{status="error",tool_name="file_write"}'
 
 /** Every family that is registered, and a series that the work above has driven to this value. */
 const DRIVEN: Readonly<Record<string, Expected>> = {
+  orchestrator_build_info: ['gauge', `{version="${VERSION}"}`, 1],
   orchestrator_commands_total: ['counter', '{outcome="accepted"}', 7],
   orchestrator_commits_total: ['counter', '{outcome="ok"}', 'positive'],
+  orchestrator_disk_free_bytes: ['gauge', '{folder="workspaces"}', 'positive'],
+  orchestrator_disk_size_bytes: ['gauge', '{folder="workspaces"}', 'positive'],
   orchestrator_errors_total: ['counter', `{error_type="model_auth",${orch}}`, 1],
   orchestrator_charter_verdicts_total: ['counter', '{decision="allow"}', 'positive'],
   orchestrator_message_latency_seconds: ['histogram', `_count{${orch}}`, 5],
   orchestrator_node_load: ['gauge', '{node_id="node-1"}', 0],
+  orchestrator_part_up: ['gauge', '{part="database"}', 1],
   orchestrator_sessions_active: ['gauge', echoes, 0],
+  orchestrator_shards_owned: ['gauge', '', 4],
   orchestrator_takeover_seconds: ['histogram', '_count', 1],
   orchestrator_tokens_used_total: ['counter', byModel, () => used.prompt + used.completion],
   orchestrator_tool_invocations_total: ['counter', `{${orch},status="error",tool_name="file_write"}`, 1],
   orchestrator_turn_seconds: ['histogram', '_count{outcome="failed"}', 2],
+  orchestrator_unprojected_events: ['gauge', '', 0],
   wundr_agent_completed_total: ['counter', `{exit_reason="completed",${orch},session_type="llm"}`, 1],
   wundr_agent_duration_seconds: ['histogram', `_count${llms}`, 3],
   wundr_agent_failed_total: ['counter', `{error_type="model_rate_limit",${orch},session_type="llm"}`, 1],

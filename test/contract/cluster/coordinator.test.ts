@@ -6,6 +6,7 @@ import { startRedis } from '../../../scripts/servers/servers.js'
 import type { ControlMessage } from '../../../src/cluster/cluster.js'
 import { Coordinator } from '../../../src/coordinator/coordinator.js'
 import { newNodeId } from '../../../src/protocol/ids.js'
+import { createMetrics } from '../../../src/telemetry/metrics.js'
 import { startNode } from './node-process.js'
 import { openPlane, type Plane } from './plane.js'
 import { TestWorker } from './test-worker.js'
@@ -13,7 +14,7 @@ import { TestWorker } from './test-worker.js'
 const SHARDS = 64
 const WAIT = { timeout: 20_000, interval: 20 }
 
-async function coordinate(plane: Plane, primary = plane.primary): Promise<Coordinator> {
+async function coordinate(plane: Plane, primary = plane.primary, metrics = createMetrics()): Promise<Coordinator> {
   const id = newNodeId('coordinator')
   const { leader, nodes, assignments, beats, shardLoads, requests, log } = plane
   const control = plane.channel(id)
@@ -29,6 +30,7 @@ async function coordinate(plane: Plane, primary = plane.primary): Promise<Coordi
     shardLoads,
     requests,
     control,
+    metrics: metrics.cluster,
     log,
     clock,
     migrationTimeoutMs: 10_000,
@@ -98,6 +100,40 @@ test('shards of a dead worker go to the living at a higher epoch, and its next b
   expect(a.answer).toBe('dead')
   await a.beat('enter')
   expect(a.answer).toBe('dead')
+})
+
+test('the leader shows the cluster, and whom it lost; who does not lead shows that', async () => {
+  const plane = await openPlane()
+  const [metrics, others] = [createMetrics(), createMetrics()]
+  const page = async (of = metrics) => (await of.page()).body
+  const leader = await coordinate(plane, plane.primary, metrics)
+  const a = await worker(plane, 'a')
+  await worker(plane, 'b')
+  await vi.waitFor(async () => expect(await page()).toContain('orchestrator_cluster_nodes{role="worker"} 2'), WAIT)
+  await coordinate(plane, plane.primary, others)
+
+  await a.die()
+
+  await vi.waitFor(async () => expect(await page()).toContain('orchestrator_nodes_lost_total 1'), WAIT)
+  await vi.waitFor(async () => expect(await page()).toContain('orchestrator_cluster_nodes{role="worker"} 1'), WAIT)
+  expect(await page()).toContain('orchestrator_leads 1')
+  expect(await page(others)).toContain('orchestrator_leads 0')
+  expect(await page(others)).not.toContain('orchestrator_cluster_nodes{')
+  await leader.stop()
+  await vi.waitFor(
+    async () => expect(await page(others)).toContain('orchestrator_cluster_nodes{role="worker"} 1'),
+    WAIT,
+  )
+})
+
+test('shards that nobody may take are shown', async () => {
+  const plane = await openPlane()
+  const metrics = createMetrics()
+
+  await coordinate(plane, plane.primary, metrics)
+
+  const shown = `orchestrator_shards_stranded ${SHARDS}`
+  await vi.waitFor(async () => expect((await metrics.page()).body).toContain(shown), WAIT)
 })
 
 test('a node that Postgres calls dead is reminded when its leader fell before telling Redis', async () => {

@@ -33,6 +33,7 @@ type Code = {
   assignments: typeof import('../../../src/storage/shard-assignments.js')
   supervisor: typeof import('../../../src/runtimes/tools/supervisor.js')
   toolbox: typeof import('../../../src/runtimes/tools/toolbox.js')
+  metrics: typeof import('../../../src/telemetry/metrics.js')
 }
 
 const MODULES: Readonly<Record<keyof Code, string>> = {
@@ -50,6 +51,7 @@ const MODULES: Readonly<Record<keyof Code, string>> = {
   assignments: 'storage/shard-assignments.js',
   supervisor: 'runtimes/tools/supervisor.js',
   toolbox: 'runtimes/tools/toolbox.js',
+  metrics: 'telemetry/metrics.js',
 }
 
 const write = (fields: object, message: string) => console.log(message, JSON.stringify(fields))
@@ -123,6 +125,7 @@ async function runCoordinator(program: NodeProgram, code: Code, database: Databa
     primary: () => code.primary.primaryIdentity(redis),
     requests: new code.requests.ClusterRequests(database),
     control: new code.channel.RedisControlChannel({ id, cluster, redis, connectReader, log }),
+    metrics: code.metrics.createMetrics().cluster,
     log,
     clock: () => performance.now(),
     migrationTimeoutMs: 10_000,

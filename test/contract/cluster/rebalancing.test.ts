@@ -7,6 +7,7 @@ import { RedisShardLoads } from '../../../src/cluster/shard-loads.js'
 import { Coordinator } from '../../../src/coordinator/coordinator.js'
 import { newNodeId } from '../../../src/protocol/ids.js'
 import { shardLoadsKey } from '../../../src/redis/keys.js'
+import { createMetrics } from '../../../src/telemetry/metrics.js'
 import { seededRandom } from '../../support/random.js'
 import { openPlane, type Plane } from './plane.js'
 import { TestWorker } from './test-worker.js'
@@ -30,6 +31,7 @@ async function coordinate(plane: Plane): Promise<Coordinator> {
     shardLoads,
     requests,
     control,
+    metrics: createMetrics().cluster,
     log,
     clock,
     migrationTimeoutMs: 5_000,

@@ -152,3 +152,19 @@ test('a memory shows how much it holds, how it is searched, and how often a conv
     expect(body).toContain(line)
   }
 })
+
+test('a part that does not work is 0 on the page, and a folder that is not there is silent', async () => {
+  const metrics = createMetrics()
+  const healthy = { status: 'healthy', durationMs: 1 } as const
+  const unhealthy = { status: 'unhealthy', durationMs: 5_000 } as const
+  metrics.watchParts(async () => ({ status: 'degraded', checks: { redis: healthy, database: unhealthy } }))
+  metrics.watchFolders({ workspaces: '.', database: './no-such-folder' })
+
+  expect(await linesOf(metrics, 'orchestrator_part_up')).toEqual([
+    'orchestrator_part_up{part="redis"} 1',
+    'orchestrator_part_up{part="database"} 0',
+  ])
+  const [free, ...others] = await linesOf(metrics, 'orchestrator_disk_free_bytes')
+  expect(free).toMatch(/^orchestrator_disk_free_bytes\{folder="workspaces"\} [1-9]\d+/)
+  expect(others).toEqual([])
+})
