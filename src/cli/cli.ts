@@ -166,7 +166,8 @@ function addClusterCommands(root: Command): void {
     async (flags) => (await import('./cluster-status.js')).clusterRing(flags),
   )
   command('drain', 'move everything away from a node, which then ends')
-    .argument('<node>', 'id of the node, or its name')
+    .argument('[node]', 'id of the node, or its name')
+    .option('--self', 'the node that DAEMON_NAME names, for hooks that run beside it')
     .option('--no-wait', 'return at once')
     .action(async (node, flags) => (await import('./cluster-drain.js')).clusterDrain(node, flags))
   command('move', 'move a shard to a worker, where it stays for ten minutes at least')

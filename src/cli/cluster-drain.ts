@@ -2,6 +2,7 @@
  * `orchestrator-daemon cluster drain <node>`: moves everything away from a node, which then ends with exit code 0.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { loadConfig } from '../config/load.js'
 import { type ClusterFlags, type ClusterStores, nodeNamed, refuseWithoutLeader, withCluster } from './cluster.js'
 import { CommandFailure } from './exit.js'
 import { duration, Output } from './output.js'
@@ -11,10 +12,13 @@ const POLL_MS = 250
 const WAIT_MS = 1_200_000
 
 export interface DrainFlags extends ClusterFlags {
+  readonly self?: true
   readonly wait: boolean
 }
 
-export async function clusterDrain(which: string, flags: DrainFlags): Promise<void> {
+/** @throws CommandFailure also when the node died before it had given everything away, or takes too long. */
+export async function clusterDrain(given: string | undefined, flags: DrainFlags): Promise<void> {
+  const which = nameOf(given, flags)
   const output = new Output()
   await withCluster(flags, async (stores) => {
     const state = await stores.picture()
@@ -32,6 +36,14 @@ export async function clusterDrain(which: string, flags: DrainFlags): Promise<vo
       )
     if (status === 'dead') throw new CommandFailure(`${id} was declared dead before it had given everything away`)
   })
+}
+
+function nameOf(given: string | undefined, { self, config }: DrainFlags): string {
+  const own = self && loadConfig({ flags: { config }, env: process.env, cwd: process.cwd() }).server.name
+  if (given !== undefined && own !== undefined) throw new CommandFailure('name a node, or say --self, but not both')
+  const name = given ?? own
+  if (name === undefined) throw new CommandFailure('which node? name it as `cluster status` does, or say --self')
+  return name
 }
 
 async function untilEnded(id: string, { nodes, assignments }: ClusterStores, output: Output): Promise<'left' | 'dead'> {

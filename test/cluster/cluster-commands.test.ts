@@ -109,7 +109,7 @@ test('status and ring show the nodes, a shard moves to where it is wanted and st
     expect(shards.length).toBeLessThanOrEqual(cap)
   }
 
-  const drained = await json<{ status: string }>(env, 'drain', 'one')
+  const drained = await json<{ status: string }>({ ...env, DAEMON_NAME: 'one' }, 'drain', '--self')
   expect(drained.status).toBe('left')
   expect(await worker.ended).toBe(0)
   const rest = await settled(env, 1)
@@ -144,6 +144,8 @@ test('whoever asks for what is not there gets one sentence and exit code 1', asy
     command(env, 'move', 'session_003_01ARZ3NDEKTSV4RRFFQ69G5FAV', 'one'),
     command({ ...env, REDIS_URL: '' }, 'status'),
     command({ ...env, REDIS_URL: 'redis://127.0.0.1:1' }, 'status'),
+    command(env, 'drain'),
+    command(env, 'drain', 'one', '--self'),
   ])
 
   for (const { code, text } of [noLeader, ...failures]) {
@@ -151,11 +153,13 @@ test('whoever asks for what is not there gets one sentence and exit code 1', asy
     expect(text.split('\n'), text).toHaveLength(1)
   }
   expect(noLeader.text).toContain('no coordinator leads')
-  const [node_, worker, shard, session, missing, away] = failures.map(({ text }) => text)
+  const [node_, worker, shard, session, missing, away, nobody, both] = failures.map(({ text }) => text)
   expect(node_).toContain('no node of the cluster is called oen')
   expect(worker).toContain('no worker of the cluster is called leader')
   expect(shard).toContain(`shards are 0 to ${SHARDS - 1}`)
   expect(session).toContain('neither the number of a shard nor the id of a session')
   expect(missing).toContain('REDIS_URL is missing')
   expect(away).toContain('Redis cannot be reached')
+  expect(nobody).toContain('which node?')
+  expect(both).toContain('but not both')
 })
