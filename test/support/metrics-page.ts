@@ -16,7 +16,7 @@ export async function readMetrics(port: number | undefined, path = '/metrics'): 
   return parseMetrics(await response.text())
 }
 
-function parseMetrics(text: string): MetricsPage {
+export function parseMetrics(text: string): MetricsPage {
   const families = new Map<string, { type: string; series: Map<string, number> }>()
   let current: { type: string; series: Map<string, number> } | undefined
   for (const line of text.split('\n')) {
