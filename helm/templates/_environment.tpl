@@ -1,9 +1,18 @@
 {{/* The variables of a role: what the chart itself decides, and from the Secret only what the role needs. */}}
 
 {{- define "daemon.fromSecret" -}}
+{{- $reference := index .root.Values.secret.references .key -}}
 - name: {{ .key }}
   valueFrom:
+    {{- if $reference }}
+    secretKeyRef: { name: {{ $reference.name }}, key: {{ $reference.key | default .key }}, optional: {{ .optional | default false }} }
+    {{- else }}
     secretKeyRef: { name: {{ include "daemon.secret" .root }}, key: {{ .key }}, optional: {{ .optional | default false }} }
+    {{- end }}
+{{- end -}}
+
+{{- define "daemon.secret" -}}
+{{- required "secret.name is missing: make a Secret with the key DAEMON_JWT_SECRET (and more, see values.yaml) and name it there" .Values.secret.name -}}
 {{- end -}}
 
 {{- define "daemon.environment" -}}
@@ -22,7 +31,8 @@
   value: 0.0.0.0
 - name: METRICS_PORT
   value: '9090'
-{{ include "daemon.stores" . }}
+{{ include "daemon.redis" . }}
+{{ include "daemon.database" . }}
 {{- if eq .role "edge" }}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "DAEMON_JWT_SECRET") }}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "DAEMON_AUTH_API_KEYS" "optional" true) }}
@@ -30,24 +40,37 @@
 {{- if eq .role "worker" }}
 - name: WORKSPACE_ROOT
   value: /workspaces
+{{- range list "ANTHROPIC_API_KEY" "NEOLITH_API_KEY" "NEOLITH_API_SECRET" "TOKEN_BUDGET_WEBHOOK_SECRET" }}
+{{ include "daemon.fromSecret" (dict "root" $.root "key" . "optional" true) }}
+{{- end }}
+{{- end }}
+{{- /* Memory is searched by meaning wherever it is searched. */}}
+{{- if or (eq .role "worker") (hasKey .root.Values.settings "MEMORY_EMBEDDING_MODEL") }}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "OPENAI_API_KEY" "optional" true) }}
-{{ include "daemon.fromSecret" (dict "root" .root "key" "ANTHROPIC_API_KEY" "optional" true) }}
 {{- end }}
 {{- end -}}
 
-{{- define "daemon.stores" -}}
-{{- $name := include "daemon.fullname" .root -}}
+{{- define "daemon.redis" -}}
+{{- $settings := .root.Values.settings -}}
 {{- if .root.Values.redis.bundled -}}
 - name: REDIS_URL
-  value: redis://{{ $name }}-redis:6379
+  value: redis://{{ include "daemon.fullname" .root }}-redis:6379
+{{- else if or $settings.REDIS_CLUSTER_NODES $settings.REDIS_SENTINELS -}}
+{{ include "daemon.fromSecret" (dict "root" .root "key" "REDIS_PASSWORD" "optional" true) }}
+{{- if $settings.REDIS_SENTINELS }}
+{{ include "daemon.fromSecret" (dict "root" .root "key" "REDIS_SENTINEL_PASSWORD" "optional" true) }}
+{{- end }}
 {{- else -}}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "REDIS_URL") }}
 {{- end }}
-{{- if .root.Values.postgres.bundled }}
+{{- end -}}
+
+{{- define "daemon.database" -}}
+{{- if .root.Values.postgres.bundled -}}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "POSTGRES_PASSWORD") }}
 - name: POSTGRES_HOST
-  value: {{ $name }}-postgres
-{{- else }}
+  value: {{ include "daemon.fullname" .root }}-postgres
+{{- else -}}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "DATABASE_URL") }}
 {{- end }}
 {{- end -}}

@@ -12,10 +12,6 @@
 {{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "daemon.fullname" .) "default") -}}
 {{- end -}}
 
-{{- define "daemon.secret" -}}
-{{- required "secret.name is missing: make a Secret with the key DAEMON_JWT_SECRET (and more, see values.yaml) and name it there" .Values.secret.name -}}
-{{- end -}}
-
 {{/* What selects pods: may never change. Takes root and role. */}}
 {{- define "daemon.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
@@ -23,9 +19,33 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .role }}
 {{- end -}}
 
+{{/* All pods of the release. Takes root. */}}
+{{- define "daemon.selectorOfAll" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "daemon.labels" -}}
 {{ include "daemon.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end -}}
+
+{{- define "daemon.metadata" -}}
+name: {{ .name }}
+labels:
+  {{- include "daemon.labels" . | nindent 2 }}
+{{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Wraps a sentence for people into a failure. */}}
+{{- define "daemon.refuse" -}}
+{{- fail (printf "\n\n%s\n" .) -}}
 {{- end -}}

@@ -4,6 +4,8 @@
 import { expect, test } from 'vitest'
 import { faultsOf, type Manifest } from '../../support/manifest-faults.js'
 
+const PORT = { name: 'clients', port: 80, targetPort: 'clients' }
+
 type Change = (objects: ReturnType<typeof soundObjects>) => void
 
 const soundObjects = () => ({
@@ -15,18 +17,47 @@ const soundObjects = () => ({
   },
   service: {
     kind: 'Service',
+    metadata: { name: 'edge', labels: { watched: 'yes' } },
+    spec: { selector: { app: 'edge' } as object, ports: [PORT] },
+  },
+  policy: {
+    kind: 'NetworkPolicy',
     metadata: { name: 'edge' },
-    spec: { selector: { app: 'edge' } as object, ports: [{ targetPort: 'clients' }] },
+    spec: { podSelector: { matchLabels: { app: 'edge' } } },
+  },
+  scaler: {
+    kind: 'HorizontalPodAutoscaler',
+    metadata: { name: 'edge' },
+    spec: { scaleTargetRef: { kind: 'Deployment', name: 'edge' } },
+  },
+  ingress: {
+    kind: 'Ingress',
+    metadata: { name: 'door' },
+    spec: {
+      rules: [{ http: { paths: [{ backend: { service: { name: 'edge', port: { name: 'clients' } } } }] } }],
+    },
+  },
+  route: {
+    kind: 'HTTPRoute',
+    metadata: { name: 'door' },
+    spec: { rules: [{ backendRefs: [{ name: 'edge', port: 80 }] }] },
+  },
+  monitor: {
+    kind: 'ServiceMonitor',
+    metadata: { name: 'all' },
+    spec: { selector: { matchLabels: { watched: 'yes' } }, endpoints: [{ port: 'clients' }] },
   },
   edge: {
     kind: 'Deployment',
     metadata: { name: 'edge' },
     spec: {
+      replicas: undefined as number | undefined,
       selector: { matchLabels: { app: 'edge' } },
       template: {
         metadata: { labels: { app: 'edge' } },
         spec: {
           serviceAccountName: 'daemon',
+          automountServiceAccountToken: false,
           enableServiceLinks: false,
           securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
           containers: [soundContainer()],
@@ -40,6 +71,7 @@ const soundObjects = () => ({
 const soundContainer = () => ({
   name: 'daemon',
   image: 'registry.example:5000/daemon:2.0.0',
+  resources: { requests: { cpu: '1' }, limits: { memory: '1Gi' } as object },
   env: [{ name: 'DAEMON_ROLE' }],
   envFrom: [{ configMapRef: { name: 'settings' } }],
   ports: [{ name: 'clients', containerPort: 8787 }],
@@ -67,7 +99,10 @@ test('sound objects have no faults', () => {
 
 test.each<[string, Change]>([
   ['Service edge: its selector matches no pod', ({ service }) => (service.spec.selector = { app: 'edges' })],
-  ['Service edge: no pod listens on its port web', ({ service }) => (service.spec.ports = [{ targetPort: 'web' }])],
+  [
+    'Service edge: no pod listens on its port web',
+    ({ service }) => (service.spec.ports[0] = { ...PORT, targetPort: 'web' }),
+  ],
   [
     'Deployment edge: its selector does not match its own pods',
     ({ edge }) => (edge.spec.selector.matchLabels = { app: 'other' }),
@@ -95,6 +130,24 @@ test.each<[string, Change]>([
   [
     'Deployment edge: its pods may run as root',
     ({ edge }) => (edge.spec.template.spec.securityContext.runAsNonRoot = false),
+  ],
+  [
+    'NetworkPolicy edge: its selector matches no pod',
+    ({ policy }) => (policy.spec.podSelector.matchLabels.app = 'other'),
+  ],
+  ['ServiceMonitor all: its selector matches no Service', ({ service }) => (service.metadata.labels.watched = 'no')],
+  ['ServiceMonitor all: a Service has no port web', ({ monitor }) => (monitor.spec.endpoints = [{ port: 'web' }])],
+  [
+    'HorizontalPodAutoscaler edge: Deployment edges does not exist',
+    ({ scaler }) => (scaler.spec.scaleTargetRef.name = 'edges'),
+  ],
+  ['HorizontalPodAutoscaler edge: edge says how many pods it wants', ({ edge }) => (edge.spec.replicas = 3)],
+  ['Ingress door: Service edge has no such port', ({ service }) => (service.spec.ports[0] = { ...PORT, name: 'web' })],
+  ['HTTPRoute door: Service edge has no such port', ({ service }) => (service.spec.ports[0] = { ...PORT, port: 81 })],
+  ['Deployment edge: a container says not what it needs', (all) => (container(all).resources.limits = {})],
+  [
+    'Deployment edge: its pods may call the API of Kubernetes',
+    ({ edge }) => (edge.spec.template.spec.automountServiceAccountToken = true),
   ],
   [
     'Deployment edge: its pods get variables of Services',
