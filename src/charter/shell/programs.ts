@@ -13,12 +13,14 @@ import { FIND } from './find.js'
 import { GIT } from './git.js'
 import type { Invocation, Programs, ShellHost } from './host.js'
 import { INTERPRETERS, runScriptFile } from './interpreters.js'
+import { MOVING_PROGRAMS } from './moving-programs.js'
 import { NETWORK_PROGRAMS } from './network-programs.js'
 import { OPERATIONS, projectWork } from './operations.js'
 import { operandsOf, valuesOf } from './options.js'
 import { touch } from './paths.js'
 import { contentOf } from './redirection.js'
 import type { Scope } from './scope.js'
+import { SIZE_PROGRAMS } from './size-programs.js'
 import { DOWNLOAD, type Stream, UNKNOWN } from './stream.js'
 import { SYSTEM_PROGRAMS } from './system-programs.js'
 import { TEXT_PROGRAMS } from './text-programs.js'
@@ -27,6 +29,8 @@ import { WRAPPERS } from './wrappers.js'
 const PROGRAMS: Programs = {
   ...BUILTINS,
   ...FILE_PROGRAMS,
+  ...MOVING_PROGRAMS,
+  ...SIZE_PROGRAMS,
   ...TEXT_PROGRAMS,
   ...ARCHIVES,
   ...FIND,

@@ -15,6 +15,7 @@ import {
 } from 'unbash'
 import type { Action, ActionClass } from '../actions.js'
 import type { Places } from '../places.js'
+import { andOr, compound, type Walker } from './control-flow.js'
 import { expandText, expandWord } from './expand.js'
 import { ANY, type Field, shown, textOf } from './field.js'
 import type { ShellHost } from './host.js'
@@ -22,17 +23,15 @@ import { runProgram } from './programs.js'
 import { redirected } from './redirection.js'
 import type { Scope } from './scope.js'
 import { after, NOTHING, type Stream, UNKNOWN } from './stream.js'
-import { alwaysSucceeds, either, isEndless, merged } from './syntax.js'
+import { merged } from './syntax.js'
 import { assignVariables } from './variables.js'
 
 /** Commands that one line may come to, loops and functions included. */
 const MAX_STEPS = 5_000
 /** Scripts inside of scripts. */
 const MAX_DEPTH = 24
-/** Values that a `for` is followed through one by one. */
-const MAX_LOOP_VALUES = 64
 
-export class Shell implements ShellHost {
+export class Shell implements Walker {
   readonly #report: (action: Action) => void
   readonly places: Places
   #steps = 0
@@ -71,7 +70,7 @@ export class Shell implements ShellHost {
 
   runScript(script: ParsedScript, scope: Scope, stdin: Stream): Stream {
     if (script.errors?.length) this.unresolved(`is not complete shell syntax: ${script.errors[0]?.message}`)
-    return this.#list(script.commands, scope, stdin)
+    return this.list(script.commands, scope, stdin)
   }
 
   substitute(script: ParsedScript | undefined, scope: Scope): Stream {
@@ -94,13 +93,13 @@ export class Shell implements ShellHost {
     return found
   }
 
-  #list(statements: readonly Statement[], scope: Scope, stdin: Stream): Stream {
+  list(statements: readonly Statement[], scope: Scope, stdin: Stream): Stream {
     let output = NOTHING
-    for (const { command } of statements) output = after(output, this.#node(command, scope, stdin))
+    for (const { command } of statements) output = after(output, this.node(command, scope, stdin))
     return output
   }
 
-  #node(node: Statement['command'] | CommandNode, scope: Scope, stdin: Stream): Stream {
+  node(node: Statement['command'] | CommandNode, scope: Scope, stdin: Stream): Stream {
     this.#steps++
     if (this.#steps > MAX_STEPS) {
       if (this.#steps === MAX_STEPS + 1) this.unresolved('is too long to be followed to its end')
@@ -112,78 +111,22 @@ export class Shell implements ShellHost {
       case 'Pipeline':
         return this.#pipeline(node, scope, stdin)
       case 'AndOr':
-        return this.#andOr(node.commands, scope, stdin)
+        return andOr(this, node.commands, scope, stdin)
       case 'Redirected':
-        return redirected(this, node.redirects, scope, stdin, (input, inner) => this.#node(node.command, inner, input))
+        return redirected(this, node.redirects, scope, stdin, (input, inner) => this.node(node.command, inner, input))
       case 'Subshell':
-        return this.#list(node.body.commands, scope.clone(), stdin)
+        return this.list(node.body.commands, scope.clone(), stdin)
       case 'BraceGroup':
-        return this.#list(node.body.commands, scope, stdin)
+        return this.list(node.body.commands, scope, stdin)
       case 'Function':
         scope.functions.set(node.name.value, [node])
         return NOTHING
       case 'Coproc':
         return node.body.type === 'CompoundList'
-          ? this.#list(node.body.commands, scope.clone(), UNKNOWN)
-          : this.#node(node.body, scope.clone(), UNKNOWN)
+          ? this.list(node.body.commands, scope.clone(), UNKNOWN)
+          : this.node(node.body, scope.clone(), UNKNOWN)
       default:
-        return this.#compound(node, scope, stdin)
-    }
-  }
-
-  #compound(
-    node: Exclude<CommandNode, { type: 'Command' | 'Redirected' | 'Function' | 'Coproc' | 'Subshell' | 'BraceGroup' }>,
-    scope: Scope,
-    stdin: Stream,
-  ): Stream {
-    switch (node.type) {
-      case 'If': {
-        let output = this.#list(node.clause.commands, scope, stdin)
-        const ways = [scope.clone()]
-        const bodies = [node.then, ...node.elif.flatMap((elif) => [elif.clause, elif.then]), node.else]
-        for (const body of bodies) {
-          const way = scope.clone()
-          if (body) output = either(output, this.#list(body.commands, way, stdin))
-          ways.push(way)
-        }
-        scope.become(ways)
-        return output
-      }
-      case 'Case': {
-        expandText(node.word, scope, this)
-        let output = NOTHING
-        const ways = [scope.clone()]
-        for (const item of node.items) {
-          const way = scope.clone()
-          for (const pattern of item.pattern) expandText(pattern, way, this)
-          output = either(output, this.#list(item.body.commands, way, stdin))
-          ways.push(way)
-        }
-        scope.become(ways)
-        return output
-      }
-      case 'For':
-      case 'Select':
-        return this.#for(
-          node.name.value,
-          node.wordlist?.flatMap((word) => expandWord(word, scope, this)) ?? scope.positional,
-          node.body.commands,
-          scope,
-          stdin,
-        )
-      case 'While':
-        if (isEndless(node)) this.report('system.exhaust', 'starts processes without an end in sight')
-        return this.#loop(scope, (inner) => {
-          this.#list(node.clause.commands, inner, stdin)
-          return this.#list(node.body.commands, inner, stdin)
-        })
-      case 'ArithmeticFor':
-        this.nested(node, scope)
-        return this.#loop(scope, (inner) => this.#list(node.body.commands, inner, stdin))
-      case 'TestCommand':
-      case 'ArithmeticCommand':
-        this.nested(node, scope)
-        return NOTHING
+        return compound(this, node, scope, stdin)
     }
   }
 
@@ -197,61 +140,10 @@ export class Shell implements ShellHost {
     })
   }
 
-  #for(
-    name: string,
-    values: readonly Field[] | undefined,
-    body: readonly Statement[],
-    scope: Scope,
-    stdin: Stream,
-  ): Stream {
-    if (values === undefined || values.length > MAX_LOOP_VALUES) {
-      return this.#loop(scope, (inner) => {
-        inner.assign(name, ANY)
-        return this.#list(body, inner, stdin)
-      })
-    }
-    let output = NOTHING
-    const ways = [scope.clone()]
-    for (const value of values) {
-      scope.assign(name, value)
-      output = after(output, this.#list(body, scope, stdin))
-      // `break` and `continue` may leave at any time.
-      ways.push(scope.clone())
-    }
-    scope.become(ways)
-    return output
-  }
-
-  /** Runs the body until what is known does not change any more: soon, because knowledge only shrinks. */
-  #loop(scope: Scope, body: (scope: Scope) => Stream): Stream {
-    let output = NOTHING
-    for (let round = 0; round < 12; round++) {
-      const way = scope.clone()
-      output = body(way).kind === 'none' && output.kind === 'none' ? NOTHING : UNKNOWN
-      const before = scope.clone()
-      scope.become([before, way])
-      if (scope.equals(before)) break
-    }
-    return output
-  }
-
-  #andOr(commands: readonly Statement['command'][], scope: Scope, stdin: Stream): Stream {
-    let output = NOTHING
-    let mayHaveStopped = false
-    const ways: Scope[] = []
-    for (const command of commands) {
-      if (mayHaveStopped) ways.push(scope.clone())
-      output = after(output, this.#node(command as CommandNode, scope, stdin))
-      mayHaveStopped = !alwaysSucceeds(command)
-    }
-    if (ways.length > 0) scope.become([scope.clone(), ...ways])
-    return output
-  }
-
   #pipeline(node: Pipeline, scope: Scope, stdin: Stream): Stream {
-    if (node.commands.length === 1 && node.commands[0]) return this.#node(node.commands[0], scope, stdin)
+    if (node.commands.length === 1 && node.commands[0]) return this.node(node.commands[0], scope, stdin)
     let stream = stdin
-    for (const command of node.commands) stream = this.#node(command, scope.clone(), stream)
+    for (const command of node.commands) stream = this.node(command, scope.clone(), stream)
     return stream
   }
 
@@ -322,8 +214,8 @@ export class Shell implements ShellHost {
       scope.calls = [...calls, name]
       output =
         body.type === 'CompoundList'
-          ? this.#list(body.commands, scope, stdin)
-          : this.#node(body as CommandNode, scope, stdin)
+          ? this.list(body.commands, scope, stdin)
+          : this.node(body as CommandNode, scope, stdin)
     }
     scope.positional = positional
     scope.calls = calls
