@@ -14,8 +14,15 @@ export interface NodeProgram {
   readonly redis: RedisConfig
   readonly databaseUrl: string
   readonly shardCount: number
-  /** A command that a member runs as a session's tool would, in this directory, once it has joined. */
-  readonly command?: { readonly line: string; readonly workspace: string } | undefined
+  /** What a member runs once it has joined. */
+  readonly command?: SessionCommand | undefined
+}
+
+/** A line of bash that runs in a session's directory, as a call of its tool or as an MCP server that it has attached. */
+export interface SessionCommand {
+  readonly line: string
+  readonly workspace: string
+  readonly as: 'tool' | 'mcp-server'
 }
 
 type Code = {
@@ -34,6 +41,8 @@ type Code = {
   supervisor: typeof import('../../../src/runtimes/tools/supervisor.js')
   toolbox: typeof import('../../../src/runtimes/tools/toolbox.js')
   metrics: typeof import('../../../src/telemetry/metrics.js')
+  stdio: typeof import('../../../src/runtimes/mcp/stdio-transport.js')
+  servers: typeof import('../../../src/runtimes/mcp/servers.js')
 }
 
 const MODULES: Readonly<Record<keyof Code, string>> = {
@@ -52,6 +61,8 @@ const MODULES: Readonly<Record<keyof Code, string>> = {
   supervisor: 'runtimes/tools/supervisor.js',
   toolbox: 'runtimes/tools/toolbox.js',
   metrics: 'telemetry/metrics.js',
+  stdio: 'runtimes/mcp/stdio-transport.js',
+  servers: 'runtimes/mcp/servers.js',
 }
 
 const write = (fields: object, message: string) => console.log(message, JSON.stringify(fields))
@@ -94,11 +105,15 @@ async function runMember({ id, cluster, redis, command }: NodeProgram, code: Cod
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
   })
   await member.start()
-  if (command) runCommand(command, code, member)
+  if (!command) return
+  const supervisor = new code.supervisor.Supervisor({ relayBeats: (pipe) => member.relayBeats(pipe) })
+  if (command.as === 'tool') callTool(command, code, supervisor)
+  else await startServer(command, code, supervisor)
 }
 
-function runCommand({ line, workspace }: { line: string; workspace: string }, code: Code, member: Relay): void {
-  const supervisor = new code.supervisor.Supervisor({ relayBeats: (pipe) => member.relayBeats(pipe) })
+type Guard = InstanceType<Code['supervisor']['Supervisor']>
+
+function callTool({ line, workspace }: SessionCommand, code: Code, supervisor: Guard): void {
   const tools = code.toolbox.standardTools({ supervisor })
   const input = { command: line, timeout: 60_000 }
   const holder = { tenant: 'acme', owner: 'ann', sessionId: 'session_000_test', orchestratorId: 'main' }
@@ -106,8 +121,11 @@ function runCommand({ line, workspace }: { line: string; workspace: string }, co
   void tools.run({ callId: 'call', name: 'bash_execute', input }, { ...holder, workspace, signal })
 }
 
-interface Relay {
-  relayBeats(pipe: string): number
+async function startServer({ line, workspace }: SessionCommand, code: Code, supervisor: Guard): Promise<void> {
+  const declared = { mcpServers: { mine: { command: 'bash', args: ['-c', line] } } }
+  const [server] = code.servers.parseMcpServers(JSON.stringify(declared), 'servers.json').of(['mine'])
+  if (server?.kind !== 'stdio') throw new Error('no server that is a process')
+  await new code.stdio.StdioTransport(server, { workspace, sandbox: [], supervisor }).start()
 }
 
 async function runCoordinator(program: NodeProgram, code: Code, database: Database): Promise<void> {
