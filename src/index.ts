@@ -44,6 +44,7 @@ export {
   type WebSocketServerAuth,
   type WebSocketServerEvents,
 } from './library/web-socket-server.js'
+export type { ListedApproval } from './protocol/approvals.js'
 export type {
   BudgetStatus,
   BudgetUse,
@@ -83,6 +84,8 @@ export type {
 } from './protocol/schedule.js'
 export type {
   Session,
+  SessionMetrics,
+  SessionOptions,
   SessionStatus,
   SessionType,
   Task,

@@ -120,7 +120,10 @@ function sessionRows(database: Database): SessionRows {
 
 function approvalDecisions(database: Database): EdgeDependencies['approvals'] {
   const approvals = new Approvals(database)
-  return { decide: (decision) => throughOutage(() => approvals.decide(decision)) }
+  return {
+    decide: (decision) => throughOutage(() => approvals.decide(decision)),
+    list: (tenant, query) => orUnavailable(approvals.list(tenant, query)),
+  }
 }
 
 /** A database that does not answer is nobody's bug: the client is told, and may try again. */

@@ -39,9 +39,13 @@ export type UnbegunEnd =
   | { readonly status: 'failed'; readonly code: string; readonly error: string }
   | { readonly status: 'cancelled'; readonly reason: string }
 
-/** `cancel` without a task id means the running task. `approval` says that one has been decided: Postgres knows how. */
+/**
+ * `cancel` without a task id means the running task. `approval` says that one has been decided: Postgres knows how. `stop`
+ * with a `failure` ends the session as failed.
+ */
 export interface ControlCommand extends Identified {
   readonly type: 'stop' | 'pause' | 'resume' | 'cancel' | 'approval'
+  readonly failure?: string
   readonly taskId?: string
   readonly approvalId?: string
 }

@@ -2,12 +2,28 @@
  * The command line: every command with its options. What a command does is loaded when it is called, so that `status`
  * does not wait for the parts of a worker.
  */
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { ConfigError } from '../config/load.js'
 import { hint } from '../config/nearest.js'
 import { ROLES } from '../config/schema.js'
 import { VERSION } from '../version.js'
 import { CommandFailure, EXIT } from './exit.js'
+import { clientOptions, configOption, jsonOption, portNumber, urlOption, wholeNumber } from './options.js'
+import { addSessionCommands } from './session-commands.js'
+
+const MAX_TIMEOUT_MS = 600_000
+const DEFAULT_TIMEOUT_MS = 5_000
+const MAX_RETRIES = 100
+const DEFAULT_RETRIES = 3
+const DEFAULT_CHAOS_MINUTES = 5
+const MAX_CHAOS_MINUTES = 24 * 60
+const MAX_CHAOS_NODES = 16
+const DEFAULT_CHAOS_RATE = 200
+const MAX_CHAOS_RATE = 5_000
+const MAX_SOCKETS = 10_000
+const DEFAULT_SOCKETS = 2_000
+const MAX_AWAY_S = 3_600
+const MAX_SEED = 2 ** 31
 
 /** Carries out one command line. Sets the exit code; returns when there is nothing more to do. */
 export async function runCli(argv: readonly string[]): Promise<void> {
@@ -112,46 +128,6 @@ function addDaemonCommands(root: Command): void {
     .action(async (session, flags) => (await import('./stop.js')).stop(session, flags))
 }
 
-function addSessionCommands(root: Command): void {
-  clientOptions(root.command('sessions'))
-    .description('list sessions, newest first')
-    .option('--status <status>', 'only those of this status, such as active')
-    .option('--limit <count>', 'at most so many', wholeNumber(1, MAX_LISTED), DEFAULT_LISTED)
-    .action(async (flags) => (await import('./sessions.js')).sessions(flags))
-  const tasks = clientOptions(root.command('tasks'))
-    .description('list tasks that wait: for what, since when, and in which place')
-    .option('--session <id>', 'only of this session')
-    .addOption(
-      new Option('--state <state>', 'of scheduled tasks').choices(['waiting', 'over', 'all']).default('waiting'),
-    )
-    .option('--limit <count>', 'at most so many', wholeNumber(1, MAX_LISTED), DEFAULT_LISTED)
-    .action(async (flags) => (await import('./tasks.js')).tasks(flags))
-  clientOptions(tasks.command('cancel'))
-    .description('cancel a task that waits for a time or for others, or is repeated')
-    .argument('<schedule>', 'its id, which `tasks` shows')
-    .action(async (id, _flags, command: Command) =>
-      (await import('./tasks.js')).cancelTask(id, command.optsWithGlobals()),
-    )
-  clientOptions(root.command('spawn'))
-    .description('start a session with a task and show it until the task has ended')
-    .argument('<task>', 'what is to be done')
-    .option('--type <type>', 'type of the session, such as llm or echo')
-    .option('--orchestrator <id>', 'the orchestrator that it belongs to')
-    .option('--detach', 'print the id of the session and leave')
-    .option('--idempotency-key <key>', 'the same key gives the same session')
-    .addHelpText(
-      'after',
-      '\nExit code 0 when the task is completed, 1 when it is not, 130 on Ctrl-C; the session goes on.',
-    )
-    .action(async (task, flags) => (await import('./spawn.js')).spawn(task, flags))
-  clientOptions(root.command('attach'))
-    .description('show what a session has done and goes on doing, also when the daemon restarts meanwhile')
-    .argument('<session>', 'id of the session')
-    .option('--from <position>', 'start, now, or the id of an event such as 7-42', 'start')
-    .addHelpText('after', '\nOn a terminal, lines that you type become tasks; /stop and /cancel do what they say.')
-    .action(async (session, flags) => (await import('./attach.js')).attach(session, flags))
-}
-
 /** Commands for operators: they read Redis and PostgreSQL themselves, so that they also work when no edge does. */
 function addClusterCommands(root: Command): void {
   const cluster = root
@@ -234,57 +210,8 @@ function addChaos(root: Command): void {
     .action(async (flags) => (await import('./chaos.js')).chaosVerify(flags))
 }
 
-/** Options of all commands that talk to a running daemon. */
-const clientOptions = (command: Command): Command =>
-  command
-    .addOption(urlOption())
-    .option('-p, --port <port>', 'port of the daemon; default DAEMON_PORT', portNumber)
-    .option('--host <address>', 'address of the daemon; default DAEMON_HOST')
-    .addOption(configOption())
-    .option('--token <token>', 'token to identify with; default DAEMON_TOKEN')
-    .option('--api-key <key>', 'API key to identify with; default DAEMON_API_KEY')
-    .option('--tenant <tenant>', 'whose sessions, when this machine signs its own token; default local')
-    .addOption(jsonOption())
-    .addHelpText(
-      'after',
-      `
-Without a token and a key, and where DAEMON_JWT_SECRET is set (environment, .env or --config), the command signs a token
-of 15 minutes for itself: on the daemon's own machine nothing more is needed. It is shown to that daemon only.`,
-    )
-
-const urlOption = (): Option => new Option('--url <address>', 'address of the daemon, such as ws://127.0.0.1:8787')
-const jsonOption = (): Option => new Option('--json', 'print JSON, one value per line')
-const configOption = (): Option => new Option('-c, --config <file>', 'settings file, JSON or YAML')
-
-const MAX_PORT = 65_535
-const MAX_TIMEOUT_MS = 600_000
-const DEFAULT_TIMEOUT_MS = 5_000
-const MAX_RETRIES = 100
-const DEFAULT_RETRIES = 3
-const DEFAULT_CHAOS_MINUTES = 5
-const MAX_CHAOS_MINUTES = 24 * 60
-const MAX_CHAOS_NODES = 16
-const DEFAULT_CHAOS_RATE = 200
-const MAX_CHAOS_RATE = 5_000
-const MAX_SOCKETS = 10_000
-const DEFAULT_SOCKETS = 2_000
-const MAX_AWAY_S = 3_600
-const MAX_SEED = 2 ** 31
-const MAX_LISTED = 10_000
-const DEFAULT_LISTED = 50
-
-const portNumber = (text: string): number => wholeNumber(0, MAX_PORT, 'a port is a')(text)
-
 function minutesOf(text: string): number {
   const value = Number(text)
   if (value > 0 && value <= MAX_CHAOS_MINUTES) return value
   throw new InvalidArgumentError(`it must be a number above 0, at most ${MAX_CHAOS_MINUTES}.`)
-}
-
-function wholeNumber(min: number, max: number, what = 'it must be a'): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value
-    throw new InvalidArgumentError(`${what} whole number from ${min} to ${max}.`)
-  }
 }

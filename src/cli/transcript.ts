@@ -148,9 +148,9 @@ export class Transcript {
 }
 
 /** The one thing of a tool's input that a reader wants to know. */
-function inputOf(input: object): string {
-  const { command, path, url } = input as Readonly<Record<string, unknown>>
-  return shortened(String(command ?? path ?? url ?? JSON.stringify(input)), SHOWN_CHARS)
+export function inputOf(input: object): string {
+  const { command, path, file_path, url } = input as Readonly<Record<string, unknown>>
+  return shortened(String(command ?? path ?? file_path ?? url ?? JSON.stringify(input)), SHOWN_CHARS)
 }
 
 function usageOf({ duration: ms, promptTokens, completionTokens, cost }: TaskUsage): string {

@@ -6,17 +6,21 @@
  *   const session = await client.spawn({ task: 'count the lines of README.md' })
  *   for await (const message of session) …
  */
+import type { ApprovalDecision, ListedApproval } from '../protocol/approvals.js'
 import type { ClientMessageInput, Position } from '../protocol/commands.js'
+import type { CommandAccepted, DaemonStatus, DelegationResult, ServerMessage } from '../protocol/events.js'
+import type { ScheduledTask } from '../protocol/schedule.js'
+import type { Session, TaskInput } from '../protocol/session.js'
 import type {
-  CommandAccepted,
-  DaemonStatus,
-  DelegationResult,
-  RouteDecision,
-  ServerMessage,
-} from '../protocol/events.js'
-import type { DelegationInput } from '../protocol/federation.js'
-import type { QueuedTask, ScheduledTask } from '../protocol/schedule.js'
-import type { Session, SessionOptions, SessionType, TaskInput, TimedTaskInput } from '../protocol/session.js'
+  ApprovalList,
+  PayloadOf,
+  RoutedTask,
+  RouteNeeds,
+  ScheduleRequest,
+  SessionList,
+  SpawnRequest,
+  TaskList,
+} from './asked.js'
 import { ClientError } from './client-error.js'
 import { FROM_START } from './continuity.js'
 import { newId } from './new-id.js'
@@ -25,6 +29,15 @@ import { Requests } from './requests.js'
 import { SessionHandle, type SessionLink } from './session.js'
 import { findWebSocket, type WebSocketConstructor } from './web-socket.js'
 
+export type {
+  ApprovalList,
+  RoutedTask,
+  RouteNeeds,
+  ScheduleRequest,
+  SessionList,
+  SpawnRequest,
+  TaskList,
+} from './asked.js'
 export { ClientError, type ClientErrorCode } from './client-error.js'
 export { FROM_START } from './continuity.js'
 export type { TokenSource } from './reconnect.js'
@@ -47,47 +60,6 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number
   /** Told when a connection that stood is lost, and when the next one stands: for showing, nothing needs to be done. */
   readonly onConnection?: (state: 'lost' | 'restored') => void
-}
-
-export interface SpawnRequest {
-  readonly task: TaskInput
-  readonly sessionType?: SessionType
-  readonly orchestratorId?: string
-  /** The same key gives the same session, for ever; default a new one. */
-  readonly idempotencyKey?: string
-  /** Model, and how agents work together; see the session's type. */
-  readonly options?: SessionOptions
-}
-
-export interface ScheduleRequest {
-  /** With when it is to run: `runAt`, `delayMs`, `dependsOn` or `repeat`. */
-  readonly task: Exclude<TimedTaskInput, string>
-  /** The session that is to do it; without one each run gets a session of its own. */
-  readonly sessionId?: string
-  readonly sessionType?: SessionType
-  readonly orchestratorId?: string
-  /** The same key gives the same scheduled task; default a new one. */
-  readonly key?: string
-}
-
-export interface TaskList {
-  readonly tasks: readonly QueuedTask[]
-  /** Give it to `tasks` for the next page. */
-  readonly cursor?: string
-}
-
-export interface SessionList {
-  readonly sessions: readonly Session[]
-  /** Give it to `list` for the next page. */
-  readonly cursor?: string
-}
-
-/** What a task needs of the one who does it, and how long it may take. */
-export type RouteNeeds = Omit<DelegationInput, 'task' | 'id'>
-
-export interface RoutedTask {
-  readonly taskId: string
-  readonly decision: RouteDecision
 }
 
 /**
@@ -205,8 +177,13 @@ export class Client implements SessionLink {
 
   /** Keeps a task until its time has come. However often the connection is lost meanwhile, it is one. */
   schedule(request: ScheduleRequest): Promise<ScheduledTask> {
-    const { task, sessionId, sessionType, orchestratorId, key: commandId = newId('schedule') } = request
-    const spawn = { task, ...(sessionType && { sessionType }), ...(orchestratorId !== undefined && { orchestratorId }) }
+    const { task, sessionId, sessionType, orchestratorId, options, key: commandId = newId('schedule') } = request
+    const spawn = {
+      task,
+      ...(sessionType && { sessionType }),
+      ...(orchestratorId !== undefined && { orchestratorId }),
+      ...(options && { options }),
+    }
     const message: ClientMessageInput =
       sessionId === undefined
         ? { type: 'spawn_session', commandId, payload: spawn }
@@ -215,10 +192,27 @@ export class Client implements SessionLink {
   }
 
   /** Tasks that wait: in the inboxes of sessions, and those that are scheduled. */
-  tasks(query: NonNullable<Extract<ClientMessageInput, { type: 'list_tasks' }>['payload']> = {}): Promise<TaskList> {
+  tasks(query: PayloadOf<'list_tasks'> = {}): Promise<TaskList> {
     return this.#requests.ask({ type: 'list_tasks', payload: query }, 'tasks_list', ({ tasks, cursor }) =>
       cursor === undefined ? { tasks } : { tasks, cursor },
     )
+  }
+
+  /** Tool calls that wait for a person, newest first; those that were decided too with `state: 'all'`. */
+  approvals(query: PayloadOf<'list_approvals'> = {}): Promise<ApprovalList> {
+    return this.#requests.ask({ type: 'list_approvals', payload: query }, 'approvals_list', ({ approvals, cursor }) =>
+      cursor === undefined ? { approvals } : { approvals, cursor },
+    )
+  }
+
+  /** Answers a request, also of a session that this client does not watch. @throws ClientError `approval_closed` when somebody has */
+  async decide(
+    { sessionId, approvalId }: Pick<ListedApproval, 'sessionId' | 'approvalId'>,
+    decision: ApprovalDecision,
+    comment?: string,
+  ): Promise<void> {
+    const payload = { sessionId, approvalId, decision, ...(comment !== undefined && { comment }) }
+    await this.command({ type: 'approval_decision', commandId: newId('cmd'), payload })
   }
 
   /** Cancels a scheduled task that waits, and what is left of a repeated one. */

@@ -115,6 +115,12 @@ export class SessionHandle implements AsyncIterable<ServerMessage> {
     await this.#link.command({ type: 'stop_session', commandId: newId('cmd'), payload: { sessionId: this.id } })
   }
 
+  /** Ends the session for good, as `failed` for this reason (at most 500 characters). */
+  async fail(failure: string): Promise<void> {
+    const payload = { sessionId: this.id, failure }
+    await this.#link.command({ type: 'stop_session', commandId: newId('cmd'), payload })
+  }
+
   /** Ends the session when everything that it was given before is done: it is then `completed`. */
   async complete(): Promise<void> {
     await this.#link.command({ type: 'complete_session', commandId: newId('cmd'), payload: { sessionId: this.id } })

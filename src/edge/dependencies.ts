@@ -4,7 +4,7 @@
 import type { CommandStream, EdgeStream, SessionLog, StoredEvent } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
 import type { Federation } from '../federation/federation.js'
-import type { ApprovalDecision, ApprovalState } from '../protocol/approvals.js'
+import type { ApprovalDecision, ApprovalFilter, ApprovalLevel, ApprovalState } from '../protocol/approvals.js'
 import type { DaemonStatus } from '../protocol/events.js'
 import type { EventId, NodeId, SessionId } from '../protocol/ids.js'
 import type { Session, SessionStatus, SessionType } from '../protocol/session.js'
@@ -82,8 +82,37 @@ export interface SessionSummary {
   readonly createdAt: Date
 }
 
+/** An approval's row, as a list shows it. */
+export interface ApprovalRow {
+  readonly approvalId: string
+  readonly sessionId: SessionId
+  readonly toolName: string
+  readonly toolInput: object
+  readonly reason: string
+  readonly level: ApprovalLevel
+  readonly state: ApprovalState
+  readonly requestedAt: Date
+  readonly expiresAt: Date
+  readonly decidedAt: Date | null
+  readonly decidedBy: string | null
+  readonly comment: string | null
+}
+
 /** What an edge asks of the approvals. */
 export interface ApprovalDecisions {
+  /** Those of a tenant, newest first; with `owner`, only of sessions that this subject spawned. @throws ServiceError `unavailable` */
+  list(
+    tenant: string,
+    query: {
+      readonly state: ApprovalFilter
+      readonly sessionId?: SessionId | undefined
+      readonly id?: string | undefined
+      readonly owner?: string | undefined
+      readonly limit: number
+      /** Only those that were asked for before this one. */
+      readonly before?: string | undefined
+    },
+  ): Promise<readonly ApprovalRow[]>
   /** Answers one that is pending; of many answers exactly one counts. @throws ServiceError `unavailable` */
   decide(decision: {
     readonly id: string

@@ -91,6 +91,8 @@ export class Dispatch {
         return this.#answer(client, this.#deps.queries.sessionStatus(message.payload.sessionId, principal, requestId))
       case 'list_tasks':
         return this.#answer(client, this.#deps.tasks.list(principal, message))
+      case 'list_approvals':
+        return this.#answer(client, this.#deps.queries.listApprovals(message, principal, requestId))
       case 'cancel_scheduled':
         return this.#deps.tasks.cancel(client, message)
       case 'list_sessions':
@@ -269,8 +271,10 @@ function commandOf(message: CommandMessage): Command {
       const { taskId } = message.payload
       return { ...about, type: 'cancel', ...(taskId !== undefined && { taskId }) }
     }
-    case 'stop_session':
-      return { ...about, type: 'stop' }
+    case 'stop_session': {
+      const { failure } = message.payload
+      return { ...about, type: 'stop', ...(failure !== undefined && { failure }) }
+    }
     case 'complete_session':
       return { ...about, type: 'complete' }
     case 'pause_session':

@@ -74,7 +74,7 @@ export class Edge {
       },
     })
     const spawn = new Spawn({ sessions, directory, placement, subscriptions, submissions })
-    const queries = new Queries({ settings, sessions, directory, view, status: deps.status })
+    const queries = new Queries({ settings, sessions, approvals: deps.approvals, directory, view, status: deps.status })
     const tasks = new TaskQueue({ scheduling: deps.scheduling, directory, sessions, log: bus.log, trace })
     const routing = new Routing({ placement, view, federation: deps.federation })
     this.#routing = routing

@@ -2,28 +2,31 @@
  * Questions that an edge answers itself, from Redis, Postgres and its picture of the cluster.
  */
 import type { ClusterView } from '../cluster/cluster.js'
+import type { ListedApproval } from '../protocol/approvals.js'
 import type { ClientMessage, RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { DaemonStatus, Reply } from '../protocol/events.js'
 import { seesTenant } from '../protocol/permissions.js'
 import { CpuMeter } from '../telemetry/cpu-meter.js'
 import type { Principal } from './auth.js'
-import type { EdgeSettings, SessionRows, StatusSource } from './dependencies.js'
+import type { ApprovalDecisions, ApprovalRow, EdgeSettings, SessionRows, StatusSource } from './dependencies.js'
 import { type SessionDirectory, sessionOfSummary } from './session-directory.js'
 import { isWorker } from './session-placement.js'
 
-/** Sessions in one answer; the rest comes with `cursor`. */
+/** Sessions or approvals in one answer; the rest comes with `cursor`. */
 const DEFAULT_PAGE = 100
 
 export interface QueryDependencies {
   readonly settings: EdgeSettings
   readonly sessions: Pick<SessionRows, 'listByTenant'>
+  readonly approvals: Pick<ApprovalDecisions, 'list'>
   readonly directory: SessionDirectory
   readonly view: ClusterView
   readonly status: StatusSource
 }
 
 type ListMessage = Extract<ClientMessage, { type: 'list_sessions' }>
+type ApprovalsMessage = Extract<ClientMessage, { type: 'list_approvals' }>
 
 export class Queries {
   readonly #deps: QueryDependencies
@@ -55,6 +58,24 @@ export class Queries {
     }
   }
 
+  /** @throws ServiceError `session_not_found` when one is named that is not there for this principal */
+  async listApprovals(
+    message: ApprovalsMessage,
+    principal: Principal,
+    requestId: RequestId | undefined,
+  ): Promise<Reply> {
+    const { sessionId, approvalId: id, limit = DEFAULT_PAGE, cursor: before } = message.payload ?? {}
+    const state = id === undefined ? (message.payload?.state ?? 'pending') : 'all'
+    if (sessionId !== undefined) await this.#deps.directory.checkAccess(sessionId, principal)
+    const owner = seesTenant(principal.role) ? undefined : principal.subject
+    // One more than asked for tells whether there is a next page.
+    const query = { state, sessionId, id, owner, before, limit: limit + 1 }
+    const found = await this.#deps.approvals.list(principal.tenant, query)
+    const approvals = found.slice(0, limit).map(listedApproval)
+    const cursor = found.length > limit ? approvals.at(-1)?.approvalId : undefined
+    return { type: 'approvals_list', approvals, ...(cursor !== undefined && { cursor }), ...echo(requestId) }
+  }
+
   async daemonStatus(requestId: RequestId | undefined): Promise<Reply> {
     const [metrics, subsystems] = await Promise.all([this.#deps.status.totals(), this.#deps.status.subsystems()])
     const loads = this.#deps.view
@@ -82,3 +103,15 @@ export class Queries {
 /** The client's id in the answer, where it gave one. */
 export const echo = (requestId: RequestId | undefined): { requestId?: RequestId } =>
   requestId === undefined ? {} : { requestId }
+
+function listedApproval(row: ApprovalRow): ListedApproval {
+  const { requestedAt, expiresAt, decidedAt, decidedBy, comment, ...rest } = row
+  return {
+    ...rest,
+    requestedAt: requestedAt.toISOString(),
+    expiresAt: expiresAt.toISOString(),
+    ...(decidedAt !== null && { decidedAt: decidedAt.toISOString() }),
+    ...(decidedBy !== null && { decidedBy }),
+    ...(comment !== null && { comment }),
+  }
+}

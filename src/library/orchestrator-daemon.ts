@@ -20,7 +20,7 @@ import type { Federation } from '../federation/federation.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { DaemonStatus } from '../protocol/events.js'
 import { tenantSchema } from '../protocol/ids.js'
-import type { Session, SessionType, TaskInput } from '../protocol/session.js'
+import type { Session, SessionOptions, SessionType, TaskInput } from '../protocol/session.js'
 import type { Log } from '../telemetry/log.js'
 import type { LogLevelSwitch } from '../telemetry/log-level.js'
 import { type OrchestratorDaemonConfig, readDaemonConfig } from './daemon-config.js'
@@ -143,8 +143,13 @@ export class OrchestratorDaemon extends EventEmitter<OrchestratorDaemonEvents> {
   }
 
   /** Creates a session, which starts on its task at once. @throws ClientError when it is refused. */
-  async spawnSession(orchestratorId: string, task: TaskInput, type?: SessionType): Promise<Session> {
-    return this.sessionManager.spawnSession(orchestratorId, task, type)
+  async spawnSession(
+    orchestratorId: string,
+    task: TaskInput,
+    type?: SessionType,
+    options?: SessionOptions,
+  ): Promise<Session> {
+    return this.sessionManager.spawnSession(orchestratorId, task, type, options)
   }
 
   /** Gives a session a task and waits for its end, be it good or bad. @throws ClientError when it is refused. */

@@ -4,8 +4,17 @@
  */
 import { EventEmitter } from 'node:events'
 import { type Client, ClientError, FROM_START, type SessionHandle, type TaskEnd } from '../client/client.js'
-import { isTerminal, type Session, type SessionType, type TaskInput } from '../protocol/session.js'
+import { MAX_FAILURE_CHARS } from '../protocol/commands.js'
+import {
+  isTerminal,
+  type Session,
+  type SessionMetrics,
+  type SessionOptions,
+  type SessionType,
+  type TaskInput,
+} from '../protocol/session.js'
 import { eventsOf, type SessionEvent, type SessionEvents } from './session-events.js'
+import { SessionNotes } from './session-notes.js'
 
 /** Half of what one connection may watch; beyond it the session that was watched longest is let go. */
 const MAX_WATCHED = 5_000
@@ -13,9 +22,9 @@ const MAX_WATCHED = 5_000
 const PAGE = 200
 /** A program that has more sessions than this pages through them with the client. */
 const MAX_LISTED = 10_000
-/** Of what a session has said; more is in its log. */
-const MAX_OUTPUT_CHARS = 100_000
 const CLAUDE_TYPES: readonly SessionType[] = ['claude-code', 'claude-flow', 'ruflo']
+/** How long the reference keeps a session that has ended. */
+const ENDED_KEPT_MS = 3_600_000
 /** A worker announces a session at once; when all are busy moving, the caller gets the session as it stands by then. */
 const ANNOUNCEMENT_TIMEOUT_MS = 10_000
 
@@ -23,8 +32,7 @@ export class SessionManager extends EventEmitter<SessionEvents> {
   readonly #client: Client
   /** Oldest first. */
   readonly #watched = new Map<string, SessionHandle>()
-  /** What watched sessions have said, whole messages. */
-  readonly #outputs = new Map<string, string>()
+  readonly #notes = new SessionNotes()
   /** Who waits for a session to be announced. */
   readonly #awaited = new Map<string, (session: Session) => void>()
 
@@ -34,8 +42,14 @@ export class SessionManager extends EventEmitter<SessionEvents> {
   }
 
   /** Creates a session, which starts on its task at once. @throws ClientError when the service refuses. */
-  async spawnSession(orchestratorId: string, task: TaskInput, type?: SessionType): Promise<Session> {
-    const handle = await this.#client.spawn({ orchestratorId, task, ...(type !== undefined && { sessionType: type }) })
+  async spawnSession(
+    orchestratorId: string,
+    task: TaskInput,
+    type?: SessionType,
+    options?: SessionOptions,
+  ): Promise<Session> {
+    const how = { ...(type !== undefined && { sessionType: type }), ...(options !== undefined && { options }) }
+    const handle = await this.#client.spawn({ orchestratorId, task, ...how })
     const announced = this.#announcementOf(handle.id)
     this.#follow(handle, undefined)
     return (await announced) ?? handle.status()
@@ -59,6 +73,31 @@ export class SessionManager extends EventEmitter<SessionEvents> {
     await handle.complete()
   }
 
+  /** Ends a session for good, as `failed`: its work is of no use to this program. @throws ClientError when there is none. */
+  async failSession(sessionId: string, error: Error | string): Promise<void> {
+    const reason = (typeof error === 'string' ? error : error.message) || 'no reason was given'
+    const handle = await this.watch(sessionId)
+    await handle.fail(reason.slice(0, MAX_FAILURE_CHARS))
+  }
+
+  /**
+   * Puts figures of this program in place of the service's, wherever this object shows the session, and tells of them. What
+   * the service has recorded, and shows to others, stays as it is. @throws ClientError when there is no such session.
+   */
+  async updateMetrics(sessionId: string, metrics: Partial<SessionMetrics>): Promise<void> {
+    const session = await this.#client.status(sessionId)
+    // Watched, so that its end is seen and what is kept of it can go.
+    if (!isTerminal(session.status)) await this.watch(sessionId)
+    this.#notes.setMetrics(sessionId, metrics)
+    if (isTerminal(session.status)) this.#notes.ended(sessionId)
+    this.emit('session:metrics_updated', { sessionId, metrics: this.#notes.shown(session).metrics })
+  }
+
+  /** Forgets what is kept here of sessions that ended so long ago; returns of how many. The service forgets nothing. */
+  cleanup(olderThanMs = ENDED_KEPT_MS): number {
+    return this.#notes.cleanUp(olderThanMs)
+  }
+
   /** Says something to a session, which answers in its own time: as a task, behind those that it has. */
   async sendToSession(sessionId: string, text: string): Promise<void> {
     const handle = await this.watch(sessionId)
@@ -66,9 +105,9 @@ export class SessionManager extends EventEmitter<SessionEvents> {
     handle.execute(text).catch(() => undefined)
   }
 
-  /** What a session has said since it is watched here, at most the last 100,000 characters; '' when it is not. */
+  /** What a session has said while it was watched here, at most the last 100,000 characters; '' when it never was. */
   getSessionOutput(sessionId: string): string {
-    return this.#outputs.get(sessionId) ?? ''
+    return this.#notes.output(sessionId)
   }
 
   /** Sessions of Claude that have not ended. */
@@ -86,7 +125,7 @@ export class SessionManager extends EventEmitter<SessionEvents> {
 
   async getSession(sessionId: string): Promise<Session | undefined> {
     try {
-      return await this.#client.status(sessionId)
+      return this.#notes.shown(await this.#client.status(sessionId))
     } catch (error) {
       if (error instanceof ClientError && error.code === 'session_not_found') return undefined
       throw error
@@ -99,7 +138,7 @@ export class SessionManager extends EventEmitter<SessionEvents> {
     let cursor: string | undefined
     do {
       const page = await this.#client.list({ limit: PAGE, ...(cursor !== undefined && { cursor }) })
-      all.push(...page.sessions)
+      all.push(...page.sessions.map((session) => this.#notes.shown(session)))
       cursor = page.cursor
     } while (cursor !== undefined && all.length < MAX_LISTED)
     return all
@@ -162,28 +201,30 @@ export class SessionManager extends EventEmitter<SessionEvents> {
     for (let message = await next(messages); message; message = await next(messages)) {
       const after = eventsOf(message, session)
       session = after.session
-      if (message.type === 'stream_end') this.#heard(handle.id, message.text)
+      if (message.type === 'stream_end') this.#notes.heard(handle.id, message.text)
       for (const event of after.events) this.#emit(event)
     }
     this.#letGo(handle)
   }
 
   #emit([name, ...args]: SessionEvent): void {
-    // The union of all pairs cannot be told apart by the type of `emit`; each pair by itself is right.
-    this.emit(name, ...(args as never))
     const [about] = args
+    // The union of all pairs cannot be told apart by the type of `emit`; each pair by itself is right.
+    this.emit(name, this.#asShown(about) as never)
     if (name === 'session:spawned' && 'id' in about) this.#awaited.get(about.id)?.(about)
   }
 
-  #heard(sessionId: string, text: string): void {
-    const output = `${this.#outputs.get(sessionId) ?? ''}${text}`
-    this.#outputs.set(sessionId, output.slice(-MAX_OUTPUT_CHARS))
+  #asShown(about: SessionEvent[1]): SessionEvent[1] {
+    if ('metrics' in about && 'sessionId' in about) {
+      return { ...about, metrics: this.#notes.metrics(about.sessionId, about.metrics) }
+    }
+    return 'id' in about ? this.#notes.shown(about) : about
   }
 
   #letGo(handle: SessionHandle): void {
     if (this.#watched.get(handle.id) !== handle) return
     this.#watched.delete(handle.id)
-    this.#outputs.delete(handle.id)
+    this.#notes.ended(handle.id)
   }
 }
 

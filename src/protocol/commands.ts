@@ -3,14 +3,14 @@
  * reference's README and of what its code accepted (rows W-10 to W-20 of docs/compatibility.md).
  */
 import { z } from 'zod'
-import { APPROVAL_DECISIONS } from './approvals.js'
+import { APPROVAL_DECISIONS, APPROVAL_FILTERS, MAX_COMMENT_CHARS } from './approvals.js'
 import { delegationIdSchema, delegationSchema } from './federation.js'
 import { eventIdSchema } from './ids.js'
 import { freeFormSchema, SESSION_STATUSES, SESSION_TYPES, sessionOptionsSchema, timedTaskSchema } from './session.js'
 
 export const MAX_ID_CHARS = 128
-/** A sentence or two: the model reads it, and the audit log keeps it. */
-const MAX_COMMENT_CHARS = 1_000
+/** Stands in the session's small state. */
+export const MAX_FAILURE_CHARS = 500
 /** A list page; larger answers are paged with `cursor`. */
 export const MAX_PAGE = 200
 /** A time and the id of a session, in base64. */
@@ -76,6 +76,17 @@ export const listTasksPayloadSchema = z.object({
   cursor: z.string().max(MAX_ID_CHARS).optional(),
 })
 
+export const listApprovalsPayloadSchema = z.object({
+  /** Only of this session. */
+  sessionId: sessionId.optional(),
+  /** Only this one, whatever its state. */
+  approvalId: z.string().min(1).max(MAX_ID_CHARS).optional(),
+  /** Default `pending`. */
+  state: z.enum(APPROVAL_FILTERS).optional(),
+  limit: z.number().int().min(1).max(MAX_PAGE).optional(),
+  cursor: z.string().max(MAX_ID_CHARS).optional(),
+})
+
 /** Which sessions a list shows; without a word all that the caller may see. */
 export const sessionFilterSchema = z.object({
   statuses: z.array(z.enum(SESSION_STATUSES)).min(1).max(SESSION_STATUSES.length).optional(),
@@ -89,12 +100,22 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('spawn_session'), ...envelope, payload: spawnPayloadSchema }),
   z.object({ type: z.literal('execute_task'), ...envelope, payload: executePayloadSchema }),
   z.object({ type: z.literal('session_status'), ...envelope, payload: forSession }),
-  z.object({ type: z.literal('stop_session'), ...envelope, payload: forSession }),
+  z.object({
+    type: z.literal('stop_session'),
+    ...envelope,
+    /** With `failure` the session ends as `failed`, for this reason, instead of as `terminated`. */
+    payload: forSession.extend({ failure: z.string().min(1).max(MAX_FAILURE_CHARS).optional() }),
+  }),
   z.object({ type: z.literal('complete_session'), ...envelope, payload: forSession }),
   z.object({ type: z.literal('pause_session'), ...envelope, payload: forSession }),
   z.object({ type: z.literal('resume_session'), ...envelope, payload: forSession }),
   z.object({ type: z.literal('cancel_task'), ...envelope, payload: cancelPayloadSchema }),
   z.object({ type: z.literal('approval_decision'), ...envelope, payload: decisionPayloadSchema }),
+  z.object({
+    type: z.literal('list_approvals'),
+    ...envelope,
+    payload: listApprovalsPayloadSchema.optional(),
+  }),
   z.object({
     type: z.literal('cancel_scheduled'),
     ...envelope,

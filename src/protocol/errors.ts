@@ -48,7 +48,7 @@ export const ERRORS = {
     retryable: true,
   },
   approval_not_found: {
-    text: 'There is no approval {approvalId} in this session',
+    text: 'There is no approval {approvalId} for this credential',
     http: 404,
     retryable: false,
   },

@@ -4,7 +4,7 @@
  * Shapes are a superset of the reference's README (rows W-30 to W-45 of docs/compatibility.md).
  */
 
-import type { ApprovalLevel, ApprovalOutcome } from './approvals.js'
+import type { ApprovalLevel, ApprovalOutcome, ListedApproval } from './approvals.js'
 import type { RequestId } from './commands.js'
 import type { QueuedTask, ScheduledTask } from './schedule.js'
 import type { Session, Task } from './session.js'
@@ -363,6 +363,11 @@ export type Reply =
       readonly type: 'delegation_result'
       readonly delegationId: string
       readonly result: DelegationResult
+    })
+  | (Answer & {
+      readonly type: 'approvals_list'
+      readonly approvals: readonly ListedApproval[]
+      readonly cursor?: string
     })
   | (Answer & { readonly type: 'token_refreshed'; readonly token: string; readonly expiresAt: string })
   | (Answer & { readonly type: 'health_check_response'; readonly healthy: boolean })

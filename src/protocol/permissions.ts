@@ -31,6 +31,7 @@ export const PERMISSIONS = {
   resume_session: { roles: WHO_WORKS, scope: 'sessions:write' },
   cancel_task: { roles: WHO_WORKS, scope: 'sessions:write' },
   approval_decision: { roles: WHO_WORKS, scope: 'sessions:approve' },
+  list_approvals: { roles: EVERYBODY, scope: 'sessions:read' },
   cancel_scheduled: { roles: WHO_WORKS, scope: 'sessions:write' },
   route_task: { roles: WHO_WORKS, scope: 'sessions:write' },
   session_status: { roles: EVERYBODY, scope: 'sessions:read' },

@@ -18,6 +18,7 @@ export const TASK_STATUSES = ['pending', 'in_progress', 'completed', 'failed', '
 export type TaskStatus = (typeof TASK_STATUSES)[number]
 
 export const TASK_TYPES = ['code', 'test', 'research', 'analysis', 'custom', 'general'] as const
+export type TaskType = (typeof TASK_TYPES)[number]
 
 const MAX_TASK_CHARS = 200_000
 /** Deeper values overflow the stack of whoever walks them: JSON writers, databases. */
@@ -88,8 +89,9 @@ const taskObject = z.object({
 export const taskInputSchema = z.union([taskText, taskObject])
 export type TaskInput = z.input<typeof taskInputSchema>
 
+export const timedTaskObjectSchema = taskObject.extend(timingShape)
 /** The same, with when it is to run. */
-export const timedTaskSchema = z.union([taskText, taskObject.extend(timingShape)])
+export const timedTaskSchema = z.union([taskText, timedTaskObjectSchema])
 export type TimedTaskInput = z.input<typeof timedTaskSchema>
 
 /** The task without when it is to run. */
@@ -109,7 +111,7 @@ export function untimed(input: z.output<typeof timedTaskSchema>): z.output<typeo
 /** A unit of work given to a session. Dates are ISO 8601 in UTC. */
 export interface Task {
   readonly id: string
-  readonly type: (typeof TASK_TYPES)[number]
+  readonly type: TaskType
   readonly description: string
   readonly priority: Priority
   readonly status: TaskStatus
@@ -153,6 +155,8 @@ export interface Session {
   readonly status: SessionStatus
   readonly startedAt: string
   readonly endedAt?: string
+  /** Why it has failed, where it has. */
+  readonly error?: string
   readonly memoryContext: {
     readonly scratchpad: Readonly<Record<string, unknown>>
     readonly episodic: readonly unknown[]

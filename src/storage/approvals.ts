@@ -2,7 +2,13 @@
  * Approvals: each is decided once, by compare-and-set, and every change of one is written into the audit log with it.
  */
 import { type RawBuilder, sql } from 'kysely'
-import type { ApprovalDecision, ApprovalLevel, ApprovalOutcome, ApprovalState } from '../protocol/approvals.js'
+import type {
+  ApprovalDecision,
+  ApprovalFilter,
+  ApprovalLevel,
+  ApprovalOutcome,
+  ApprovalState,
+} from '../protocol/approvals.js'
 import type { SessionId } from '../protocol/ids.js'
 import type { Database } from './database.js'
 import { storableText } from './text.js'
@@ -46,6 +52,34 @@ export interface Decision {
   readonly comment: string | undefined
   /** Id of the command: the same one may be sent again. */
   readonly decisionId: string
+}
+
+/** Which approvals of a tenant a list shows. */
+export interface ApprovalQuery {
+  readonly state: ApprovalFilter
+  readonly sessionId?: SessionId | undefined
+  readonly id?: string | undefined
+  /** Only of sessions that this subject spawned. */
+  readonly owner?: string | undefined
+  readonly limit: number
+  /** Only those that were asked for before this one. */
+  readonly before?: string | undefined
+}
+
+/** An approval as a list shows it; one whose time is over is `expired`, whether or not somebody has noted it. */
+export interface ApprovalRow {
+  readonly approvalId: string
+  readonly sessionId: SessionId
+  readonly toolName: string
+  readonly toolInput: object
+  readonly reason: string
+  readonly level: ApprovalLevel
+  readonly state: ApprovalState
+  readonly requestedAt: Date
+  readonly expiresAt: Date
+  readonly decidedAt: Date | null
+  readonly decidedBy: string | null
+  readonly comment: string | null
 }
 
 /** `closed` with the state that it has already; `forbidden` for one that an administrator must answer. */
@@ -138,6 +172,32 @@ export class Approvals {
       insert into audit_log (tenant, actor, action, session_id, subject, detail)
       select tenant, ${SERVICE}, ${`approval.${state}`}, session_id, id, json_build_object('tool', tool)
       from closed`.execute(this.#database.sql)
+  }
+
+  /** The newest first: their ids rise with time. */
+  async list(tenant: string, { state, sessionId, id, owner, limit, before }: ApprovalQuery): Promise<ApprovalRow[]> {
+    const isOpen = sql<boolean>`(state = 'pending' and expires_at > now())`
+    const conditions = [
+      sql`tenant = ${tenant}`,
+      ...(state === 'pending' ? [isOpen] : []),
+      ...(sessionId === undefined ? [] : [sql`session_id = ${storableText(sessionId)}`]),
+      ...(id === undefined ? [] : [sql`id = ${storableText(id)}`]),
+      ...(before === undefined ? [] : [sql`id < ${storableText(before)}`]),
+      ...(owner === undefined
+        ? []
+        : [
+            sql`exists (select from sessions s where s.id = approvals.session_id and s.owner = ${storableText(owner)})`,
+          ]),
+    ]
+    // Index approvals_pending, approvals_by_tenant, or the primary key.
+    const { rows } = await sql<ApprovalRow>`
+      select id as "approvalId", session_id as "sessionId", tool as "toolName", input as "toolInput", reason, level,
+        case when state = 'pending' and not ${isOpen} then 'expired' else state end as state,
+        requested_at as "requestedAt", expires_at as "expiresAt", decided_at as "decidedAt",
+        decided_by as "decidedBy", comment
+      from approvals where ${sql.join(conditions, sql` and `)}
+      order by id desc limit ${limit}`.execute(this.#database.sql)
+    return rows
   }
 
   /** Answers a pending approval. Of many answers exactly one counts. */

@@ -123,7 +123,13 @@ function afterTask(session: Session, { taskId, usage }: Ended, trigger: TaskTrig
   }
 }
 
-/** The small state with another status of the session. */
-export function stateWithStatus(state: SmallState, status: SessionStatus, endedAt: string | undefined): SmallState {
-  return { ...state, session: { ...state.session, status, ...(endedAt !== undefined && { endedAt }) } }
+/** The small state with another status of the session; `error` is why it has failed. */
+export function stateWithStatus(
+  state: SmallState,
+  status: SessionStatus,
+  endedAt: string | undefined,
+  error?: string,
+): SmallState {
+  const end = { ...(endedAt !== undefined && { endedAt }), ...(error !== undefined && { error }) }
+  return { ...state, session: { ...state.session, status, ...end } }
 }

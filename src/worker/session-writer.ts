@@ -142,13 +142,13 @@ export class SessionWriter {
     )
   }
 
-  /** Moves the status as the table allows; a trigger that it does not allow changes nothing. */
-  trigger(trigger: SessionTrigger): void {
+  /** Moves the status as the table allows; a trigger that it does not allow changes nothing. `error` is why it failed. */
+  trigger(trigger: SessionTrigger, error?: string): void {
     const status = nextSessionStatus(this.#status, trigger)
     if (status === undefined) return
     this.#status = status
     const endedAt = isTerminal(status) ? this.#services.now().toISOString() : undefined
-    this.#state = stateWithStatus(this.state, status, endedAt)
+    this.#state = stateWithStatus(this.state, status, endedAt, error)
   }
 
   /** Notes that a waiting command is to be passed over, or that it has been. */

@@ -272,7 +272,8 @@ export class LiveSession implements TurnHost {
     this.#stopping = true
     await this.#endTurn({ kind: 'stopped' })
     if (this.#closed) return
-    this.writer.trigger('stop')
+    if (command.failure === undefined) this.writer.trigger('stop')
+    else this.writer.trigger('fail', command.failure)
     const waiting = this.#inbox.splice(0)
     const cancelled = waiting.filter(isTask).map((it) => this.#taskCancelled(it, 'the session was stopped'))
     const ended = [...waiting.map((it) => it.id), command.id]

@@ -105,7 +105,7 @@ test('bad input ends every command with 1 and one line that says what would be r
     [['sessions', '--status', 'activ'], /--status must be one of initializing, active/],
     [['spawn'], /missing required argument 'task'/],
     [['spawn', ' '], /the task is empty/],
-    [['spawn', 'x', '--type', 'robot'], /--type must be one of llm, echo/],
+    [['spawn', 'x', '--type', 'robot'], /--type <type>' argument 'robot' is invalid. Allowed choices are llm, echo/],
     [['attach', 'session_1', '--from', 'noon'], /--from must be start, now or the id of an event/],
     [['token'], /openssl rand -base64 48/],
     [['token', '--role', 'king'], /--role must be one of admin, user, readonly/],

@@ -134,6 +134,7 @@ test('every public class is there and works', async () => {
   expect(program.output().trim().split('\n')).toEqual([
     'daemon: running',
     `sessions: ${numberedWords(3)}, then completed`,
+    'failed: not good enough after 42 tokens, cleaned up',
     'scheduled: waiting, then cancelled',
     'budget: allowed',
     'federation: reviewer',

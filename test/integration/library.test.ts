@@ -93,6 +93,60 @@ describe('a running daemon', () => {
     expect(server.getActiveSessionIds()).toEqual([])
   })
 
+  test('fails a session for a reason, which everybody sees, and cancels what it works on', async () => {
+    const slow = { description: 'slow', metadata: { echo: { count: 1_000, bytes: 4, delayMs: 20 } } }
+    const session = await daemon.spawnSession('planner', slow, 'echo')
+    await vi.waitFor(() => expect(eventsOf(session.id)).toContain('task:executing'), PATIENCE)
+
+    await daemon.sessionManager.failSession(session.id, new Error('the tests do not pass'))
+
+    await vi.waitFor(() => expect(eventsOf(session.id)).toContain('session:failed'), PATIENCE)
+    expect(eventsOf(session.id).slice(-2)).toEqual(['task:cancelled', 'session:failed'])
+    const failed = await daemon.sessionManager.getSession(session.id)
+    expect(failed).toMatchObject({ status: 'failed', error: 'the tests do not pass', endedAt: expect.any(String) })
+    const again = daemon.sessionManager.executeTask(session.id, echo('more'))
+    await expect(again).rejects.toMatchObject({ code: expect.stringMatching(/session_(ended|not_running)/) })
+    await expect(daemon.sessionManager.failSession('session_none', 'x')).rejects.toMatchObject({
+      code: 'session_not_found',
+    })
+  })
+
+  test('shows figures of the program in place of its own, to that program alone', async () => {
+    const sessions = daemon.sessionManager
+    const { id } = await daemon.spawnSession('planner', echo('measured'), 'echo')
+    await vi.waitFor(() => expect(eventsOf(id)).toContain('task:completed'), PATIENCE)
+    const updated = vi.fn()
+    daemon.on('session:metrics_updated', updated)
+
+    await sessions.updateMetrics(id, { tokensUsed: 77 })
+
+    expect(updated).toHaveBeenCalledWith({ sessionId: id, metrics: expect.objectContaining({ tokensUsed: 77 }) })
+    expect((await sessions.getSession(id))?.metrics).toMatchObject({ tokensUsed: 77, tasksCompleted: 1 })
+    expect((await sessions.getAllSessions()).find((it) => it.id === id)?.metrics.tokensUsed).toBe(77)
+    const client = await connect({ url: addressOf(daemon) })
+    expect((await client.status(id)).metrics.tokensUsed).not.toBe(77)
+    client.close()
+    await expect(sessions.updateMetrics('session_none', {})).rejects.toMatchObject({ code: 'session_not_found' })
+  })
+
+  test('keeps what a session has said after its end, until it is cleaned up', async () => {
+    const sessions = daemon.sessionManager
+    const session = await daemon.spawnSession('planner', echo('say it'), 'echo')
+    await vi.waitFor(() => expect(eventsOf(session.id)).toContain('task:completed'), PATIENCE)
+    await sessions.stopSession(session.id)
+    await vi.waitFor(() => expect(eventsOf(session.id)).toContain('session:stopped'), PATIENCE)
+    const said = sessions.getSessionOutput(session.id)
+
+    await vi.waitFor(() => {
+      sessions.cleanup(0)
+      expect(sessions.getSessionOutput(session.id)).toBe('')
+    }, PATIENCE)
+
+    expect(said).not.toBe('')
+    expect(sessions.cleanup(0)).toBe(0)
+    expect(await sessions.getSession(session.id)).toMatchObject({ status: 'terminated' })
+  })
+
   test('works on many sessions at once and counts them', async () => {
     const before = await daemon.sessionManager.getSessionCount()
     const spawned = await Promise.all(

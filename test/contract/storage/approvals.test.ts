@@ -4,8 +4,9 @@
 import { sql } from 'kysely'
 import { beforeEach, expect, test } from 'vitest'
 import { newApprovalId, newCommandId, newSessionId } from '../../../src/protocol/ids.js'
-import { Approvals, type Decision, type NewApproval } from '../../../src/storage/approvals.js'
+import { type ApprovalQuery, Approvals, type Decision, type NewApproval } from '../../../src/storage/approvals.js'
 import type { Database } from '../../../src/storage/database.js'
+import { Sessions } from '../../../src/storage/sessions.js'
 import { eachDatabase } from '../../support/databases.js'
 
 eachDatabase((open) => {
@@ -107,6 +108,57 @@ eachDatabase((open) => {
       { id: asked.id, state: 'expired', decidedBy: 'service' },
     ])
     expect(await actions()).toEqual(['service approval.requested true', 'service approval.expired true'])
+  })
+
+  test('a list shows what waits, newest first and page by page, and all of it when it is asked for', async () => {
+    const tenant = 'lister'
+    const ids: string[] = []
+    for (const call of ['a', 'b', 'c', 'd']) {
+      const id = newApprovalId()
+      ids.unshift(id)
+      const timeoutMs = call === 'a' ? -1 : 60_000
+      await approvals.request({ ...asked, tenant, id, callId: call, requestHash: call, timeoutMs })
+    }
+    const [d = '', c, b, a] = ids
+    await approvals.decide(answer({ tenant, id: d, comment: 'fine' }))
+    const listed = async (more: Partial<ApprovalQuery>, whose = tenant) =>
+      (await approvals.list(whose, { state: 'pending', limit: 10, ...more })).map((row) => row.approvalId)
+
+    expect(await listed({})).toEqual([c, b])
+    expect(await listed({ limit: 1 })).toEqual([c])
+    expect(await listed({ before: c })).toEqual([b])
+    expect(await listed({ sessionId: newSessionId(1) })).toEqual([])
+    expect(await listed({}, 'umbrella')).toEqual([])
+    expect(await listed({ state: 'all', id: a })).toEqual([a])
+    const all = await approvals.list(tenant, { state: 'all', limit: 10 })
+    expect(all.map(({ state }) => state)).toEqual(['approved', 'pending', 'pending', 'expired'])
+    expect(all[0]).toMatchObject({ toolName: 'bash_execute', decidedBy: 'alice', comment: 'fine', level: 'confirm' })
+  })
+
+  test('a list for one who spawned some sessions shows requests of these alone', async () => {
+    const sessions = new Sessions(database)
+    const [mine, hers] = [newSessionId(0), newSessionId(0)]
+    for (const [id, owner] of [
+      [mine, 'alice'],
+      [hers, 'eve'],
+    ] as const) {
+      const row = {
+        id,
+        shard: 0,
+        tenant: 'owners',
+        owner,
+        orchestratorId: 'o',
+        type: 'llm',
+        bodyHash: 'h',
+        spawn: '{}',
+      }
+      await sessions.reserve(row)
+      await approvals.request({ ...asked, tenant: 'owners', id: newApprovalId(), sessionId: id })
+    }
+
+    const listed = await approvals.list('owners', { state: 'pending', owner: 'alice', limit: 10 })
+
+    expect(listed.map(({ sessionId }) => sessionId)).toEqual([mine])
   })
 
   test('a task that ends withdraws what it still asks for, and nothing else', async () => {

@@ -179,7 +179,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
     settings: settingsWith(options.settings, options.auth),
     bus,
     view: { nodes: () => (options.others?.() ?? []).map(liveEdge), owners: () => new Map(), shardCount: SHARDS },
-    approvals: options.approvals ?? { decide: async () => ({ status: 'decided' }) },
+    approvals: options.approvals ?? { decide: async () => ({ status: 'decided' }), list: async () => [] },
     sessions: rows,
     events,
     status: {
