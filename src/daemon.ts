@@ -233,7 +233,7 @@ export class Daemon {
     const [
       { Worker },
       { runtimes, workerStorage, workspaceKeeper },
-      { openGate, workerLimits },
+      { openCharter, workerLimits },
       { openBudgets, pricesOf },
     ] = await Promise.all([
       import('./worker/worker.js'),
@@ -242,10 +242,10 @@ export class Daemon {
       import('./assembly/budget-parts.js'),
     ])
     const { config, node, log } = this.#foundation
-    const gate = await openGate(this.#foundation, this.#charter)
+    const charter = await openCharter(this.#foundation, this.#charter)
     const prices = pricesOf(config)
     const { budgets, desk } = await openBudgets(this.#foundation, {
-      ...{ database, view, control, prices, charter: this.#charter, metrics: this.#metrics.budgets },
+      ...{ database, view, control, prices, charter, metrics: this.#metrics.budgets },
       tell: (tenant, alert) => worker.tellBudget(tenant, alert),
     })
     const { memory } = await this.#openMemory(database)
@@ -258,6 +258,7 @@ export class Daemon {
       database,
       log,
       memory,
+      charter,
     })
     const worker = new Worker({
       bus,
@@ -270,11 +271,11 @@ export class Daemon {
       lastBeatOf: async (id) => beats?.lastOf(id),
       storage: workerStorage(database, node, config.memory.episodicDays),
       workspaces: workspaceKeeper(config, database),
-      gate,
+      gate: charter.gate,
       approvalTimeoutMs: config.charter.approvalTimeoutMs,
       budgets,
       runtimeOf: (type) => kinds.of(type),
-      ...workerLimits(config, this.#charter),
+      ...workerLimits(config, charter.limits),
       maxContextTokens: config.memory.maxContextTokens,
       sessionTimeoutMs: config.session.timeoutMs,
       hibernateAfterMs: config.session.hibernateAfterMs,
@@ -282,6 +283,7 @@ export class Daemon {
       metrics: this.#metrics.worker,
       now: () => new Date(),
     })
+    charter.onChanged(() => worker.limitTurns(workerLimits(config, charter.limits)))
     await worker.start()
     this.#worker = worker
     this.#budgets = desk

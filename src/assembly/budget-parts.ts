@@ -7,7 +7,7 @@ import { alertOf, thresholdsWith } from '../budget/alerts.js'
 import { BudgetDesk } from '../budget/budget-desk.js'
 import type { Spender } from '../budget/budgets.js'
 import { Ledger } from '../budget/ledger.js'
-import { type CharterLimits, LimitBook, type LimitSettings, type PeriodLimits } from '../budget/limits.js'
+import { LimitBook, type LimitSettings } from '../budget/limits.js'
 import { MemoryMeter } from '../budget/memory-meter.js'
 import type { Crossing, Meter } from '../budget/meter.js'
 import { type PriceList, priceList } from '../budget/prices.js'
@@ -15,7 +15,7 @@ import { RedisMeter } from '../budget/redis-meter.js'
 import { TokenBudgets } from '../budget/token-budgets.js'
 import { UsageReporter } from '../budget/usage-reporter.js'
 import { Webhook } from '../budget/webhook.js'
-import type { Charter } from '../charter/schema.js'
+import type { CharterLimits } from '../charter/limits.js'
 import type { ClusterView, ControlChannel } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
 import { readPriceFile } from '../config/price-file.js'
@@ -32,7 +32,8 @@ export interface BudgetParts {
   readonly database: Database
   readonly view: Pick<ClusterView, 'nodes'>
   readonly control: Pick<ControlChannel, 'send'>
-  readonly charter: Charter | undefined
+  /** As they stand now: an organisation may change them. */
+  readonly charter: { readonly limits: CharterLimits }
   readonly metrics: BudgetMetrics
   readonly prices: PriceList
   /** Tells the sessions of this worker. */
@@ -91,7 +92,7 @@ function limitBook({ config, log }: Foundation, { database, charter }: BudgetPar
   const overrides = new BudgetOverrides(database)
   return new LimitBook({
     settings: limitsOf(config),
-    charter: charterLimits(charter),
+    charter: { of: () => charter.limits.tokens },
     findOverrides: (tenant) => overrides.findHolding(tenant),
     onError: (err) => log.warn({ err }, 'overrides of budgets cannot be read; those known last hold on'),
   })
@@ -109,14 +110,6 @@ function limitsOf({ budget }: Config): LimitSettings {
       monthly: budget.tenantMonthly ?? monthly,
     },
   }
-}
-
-function charterLimits(charter: Charter | undefined): CharterLimits {
-  const { tokenBudget, maxTokensPerSession: session } = charter?.resourceLimits ?? {}
-  const { hourly, daily, weekly, monthly } = tokenBudget ?? {}
-  const given = Object.entries({ hourly, daily, weekly, monthly, session }).filter(([, tokens]) => tokens !== undefined)
-  const limits: PeriodLimits = Object.fromEntries(given)
-  return { of: () => limits }
 }
 
 /** Spreads the word of a threshold: metrics, the sessions of all workers, the webhook. */

@@ -39,6 +39,7 @@ import type { Log } from '../telemetry/log.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import type { WorkerStorage } from '../worker/worker-storage.js'
 import { WorkspaceKeeper } from '../worker/workspace-keeper.js'
+import { type OpenCharter, windowSettings } from './charter-parts.js'
 import type { Lifecycle } from './lifecycle.js'
 import { attachedServers } from './mcp-parts.js'
 
@@ -96,6 +97,7 @@ export interface RuntimeParts {
   readonly database: Database
   readonly log: Log
   readonly memory: AgentMemory
+  readonly charter: Pick<OpenCharter, 'limits'>
 }
 
 export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
@@ -135,8 +137,7 @@ export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
   lifecycle.started('Claude Code', () => claude.stop())
   const servers = await attachedServers({ config, lifecycle, log, sandbox, supervisor })
   const flow = { sessions: claude, swarms: new Swarms(database), memory }
-  const { maxContextTokens: maxTokens, compactionEnabled, compactionThreshold: threshold } = config.memory
-  const window = new Window({ maxTokens, compactionEnabled, threshold })
+  const window = new Window(windowSettings(config, parts.charter))
   return new Runtimes({
     echo: new Echo(),
     llm: servers.runtime(tools, (all) => new LlmLoop({ selectModel: model, costOf, tools: all, window, memory })),

@@ -63,6 +63,7 @@ export function mergeCharters(parent: Charter, child: Charter): Charter {
     ...child,
     identity: { ...parent.identity, ...child.identity },
     resourceLimits: smaller(parent.resourceLimits, child.resourceLimits) as Charter['resourceLimits'],
+    memory: smaller(parent.memory, child.memory) as Charter['memory'],
     hardConstraints: union(parent.hardConstraints, child.hardConstraints),
     safetyHeuristics: {
       ...above,

@@ -66,7 +66,7 @@ export class CharterSync {
   }
 
   get #file(): string {
-    return join(this.#options.cacheDirectory, `${this.#options.organizationId}.json`)
+    return fileOf(this.#options)
   }
 
   async #fetchAndAdopt(): Promise<void> {
@@ -123,6 +123,19 @@ export class CharterSync {
     const half = `${this.#file}.${process.pid}`
     await writeFile(half, text, { mode: 0o600 })
     await rename(half, this.#file)
+  }
+}
+
+type Kept = Pick<CharterSyncOptions, 'cacheDirectory' | 'organizationId'>
+
+const fileOf = ({ cacheDirectory, organizationId }: Kept): string => join(cacheDirectory, `${organizationId}.json`)
+
+/** The charter of this node under the one that was kept last, before anybody is asked. */
+export async function underKept(kept: Kept, local: Charter): Promise<Charter> {
+  try {
+    return above(parseCharter(unwrapped(await readFile(fileOf(kept), 'utf8')), 'kept charter').charter, local)
+  } catch {
+    return local // There is none yet, or none that can be used; whoever fetches it says so.
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * DAEMON_MAX_HEAP_MB. V8 takes its limit only when a process starts, so the daemon is started anew as a child of this
+ * DAEMON_MAX_HEAP_MB, and what a charter allows. V8 takes its limit only when a process starts, so the daemon is started anew as a child of this
  * process, which then does nothing but pass on signals and the exit code (docs/decisions/0012-heap-limit.md).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -21,12 +21,19 @@ const SAME_SIGNAL_MS = 1_000
 /** What shells add to the number of the signal that ended a process. */
 const SIGNAL_EXIT_BASE = 128
 
+const HEAP_OPTION = /^--max[-_]old[-_]space[-_]size=(\d+)$/
 const nodeOption = (maxHeapMb: number): string => `--max-old-space-size=${maxHeapMb}`
 
-/** Whether this process has the limit: it was started with it, by us or through NODE_OPTIONS. */
-export function hasHeapLimit(maxHeapMb: number, env: Readonly<Record<string, string | undefined>>): boolean {
-  const options = [...process.execArgv, ...(env.NODE_OPTIONS ?? '').split(/\s+/)]
-  return options.includes(nodeOption(maxHeapMb))
+/** Whether this process keeps to the limit: it was started with it or a smaller one, by us or through NODE_OPTIONS. */
+export function hasHeapLimit(
+  maxHeapMb: number,
+  env: Readonly<Record<string, string | undefined>>,
+  args: readonly string[] = process.execArgv,
+): boolean {
+  // The last one counts, and what stands in the environment comes first.
+  const options = [...(env.NODE_OPTIONS ?? '').split(/\s+/), ...args]
+  const given = options.findLast((option) => HEAP_OPTION.test(option))
+  return given !== undefined && Number(HEAP_OPTION.exec(given)?.[1]) <= maxHeapMb
 }
 
 /** Runs this command line anew with the limit. Resolves with the exit code. */

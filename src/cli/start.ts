@@ -13,12 +13,12 @@ import { PidFile } from './pid-file.js'
 export type StartFlags = Readonly<Record<string, FlagValue>> & { readonly pidFile?: string }
 
 export async function start(flags: StartFlags): Promise<void> {
+  heedParent()
   const config = loadConfig({ flags, env: process.env, cwd: process.cwd() })
-  const { maxHeapMb } = config.server
+  const maxHeapMb = await heapLimitOf(config)
   if (maxHeapMb !== undefined && !hasHeapLimit(maxHeapMb, process.env)) {
     process.exit(await runWithHeapLimit(maxHeapMb))
   }
-  heedParent()
   const logLevel = logLevelOf(config)
   const log = await openNodeLog(config, logLevel)
   const output = new Output()
@@ -41,6 +41,14 @@ export async function start(flags: StartFlags): Promise<void> {
   pidFile.listensOn(daemon.port ?? 0)
   output.step(`ready${daemon.port === undefined ? '' : ` on port ${daemon.port}`}; Ctrl-C stops it`)
   process.exit(await ended)
+}
+
+/** What the settings say, and for a node with sessions its charter too. */
+async function heapLimitOf(config: Config): Promise<number | undefined> {
+  const { role, maxHeapMb } = config.server
+  if (role !== 'worker' && role !== 'all') return maxHeapMb
+  const { charteredHeapMb } = await import('../assembly/charter-parts.js')
+  return await charteredHeapMb(config)
 }
 
 /**

@@ -4,12 +4,13 @@
 import type { Member, ShardLoadReport } from '../cluster/cluster.js'
 import { LoadMeter } from './load-meter.js'
 import type { SessionHost } from './session-host.js'
+import type { TurnSlots } from './turn-slots.js'
 
 export interface LoadReportOptions {
   readonly member: Pick<Member, 'setLoad'>
   readonly host: Pick<SessionHost, 'load' | 'work'>
   readonly owned: () => ReadonlySet<number>
-  readonly capacity: number
+  readonly slots: Pick<TurnSlots, 'capacity'>
   /** Undefined in one process, where nothing moves. */
   readonly reportShards: ((report: ShardLoadReport) => Promise<void>) | undefined
 }
@@ -40,8 +41,8 @@ export class LoadReport {
   }
 
   #reportAll(): void {
-    const { member, host, capacity } = this.options
-    member.setLoad({ ...host.load, capacity })
+    const { member, host, slots } = this.options
+    member.setLoad({ ...host.load, capacity: slots.capacity })
   }
 
   #reportShards(): void {

@@ -32,7 +32,9 @@ export interface Applicant {
 }
 
 interface Waiting {
-  readonly weight: number
+  /** Less than its type weighs where the whole worker holds less. */
+  weight: number
+  readonly type: SessionType
   readonly grant: (release: ReleaseSlot) => void
 }
 
@@ -48,19 +50,36 @@ interface Tenant {
 type Ring = Map<string, Tenant>
 
 export class TurnSlots {
-  readonly #capacity: number
+  #capacity: number
+  #maxTurns: number
   #free: number
   #waiting = 0
   #running = 0
   readonly #rings = new Map<Priority, Ring>(PRIORITY_ORDER.map((priority) => [priority, new Map()]))
 
   /** `maxTurns` bounds the turns that run at once, whatever they weigh. */
-  constructor(
-    capacity: number,
-    private readonly maxTurns = Number.POSITIVE_INFINITY,
-  ) {
+  constructor(capacity: number, maxTurns = Number.POSITIVE_INFINITY) {
     this.#capacity = capacity
+    this.#maxTurns = maxTurns
     this.#free = capacity
+  }
+
+  get capacity(): number {
+    return this.#capacity
+  }
+
+  /** From now on so much runs at once. What runs already goes on; where it is more, the next turns wait for it. */
+  resize(capacity: number, maxTurns = Number.POSITIVE_INFINITY): void {
+    this.#free += capacity - this.#capacity
+    this.#capacity = capacity
+    this.#maxTurns = maxTurns
+    for (const waiting of this.#everybodyWaiting()) waiting.weight = this.#weightOf(waiting.type)
+    this.#grantAll()
+  }
+
+  #everybodyWaiting(): Waiting[] {
+    const tenants = [...this.#rings.values()].flatMap((ring) => [...ring.values()])
+    return tenants.flatMap(({ queue }) => [...queue])
   }
 
   /** Turns that wait for a slot: at most one for each session with work. */
@@ -84,6 +103,7 @@ export class TurnSlots {
       }
       const waiting: Waiting = {
         weight: this.#weightOf(applicant.type),
+        type: applicant.type,
         grant: (release) => {
           signal.removeEventListener('abort', giveUp)
           resolve(release)
@@ -101,7 +121,7 @@ export class TurnSlots {
   }
 
   #fits(weight: number): boolean {
-    return weight <= this.#free && this.#running < this.maxTurns
+    return weight <= this.#free && this.#running < this.#maxTurns
   }
 
   #take(weight: number): ReleaseSlot {

@@ -109,7 +109,7 @@ export class Worker {
     })
     this.#goneEdges = new GoneEdges(bus.log, this.#host)
     this.#loadReport = new LoadReport({
-      ...{ member, host: this.#host, capacity: options.maxSessions, reportShards: options.reportShards },
+      ...{ member, host: this.#host, slots: this.#slots, reportShards: options.reportShards },
       owned: () => new Set(this.#owner.owned.keys()),
     })
     this.#forgotten = new ForgottenSpawns({
@@ -167,7 +167,7 @@ export class Worker {
       sessions: () => this.#host.busySessions(),
       queued: () => this.#host.load.queued,
       waitingTurns: () => this.#slots.waiting,
-      load: () => this.#host.load.busy / this.#options.maxSessions,
+      load: () => this.#host.load.busy / this.#slots.capacity,
       shards: () => this.#owner.owned.size,
       unprojected: () => this.#projector.waiting,
     })
@@ -182,6 +182,11 @@ export class Worker {
     this.#forgotten.start()
     this.#hibernation.start()
     this.#goneEdges.start()
+  }
+
+  /** From now on so many turns may run here at once; those that run are not cut. */
+  limitTurns({ maxSessions, maxConcurrentTasks }: Pick<WorkerOptions, 'maxSessions' | 'maxConcurrentTasks'>): void {
+    this.#slots.resize(maxSessions, maxConcurrentTasks)
   }
 
   /** Tells the sessions here that a budget has come to a threshold. */

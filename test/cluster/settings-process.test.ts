@@ -81,6 +81,18 @@ test('a limit that Node.js has been given already needs no second process', asyn
   expect(pid).toBe(daemon.pid)
 })
 
+test('V8 has the limit of the charter, where it is smaller', async () => {
+  const file = join(await mkdtemp(join(tmpdir(), 'settings-charter-')), 'charter.yaml')
+  onTestFinished(() => rm(join(file, '..'), { recursive: true, force: true }))
+  await writeFile(file, `resourceLimits: {maxHeapMB: ${MAX_HEAP_MB}}\n`)
+
+  const { limitMb, daemon } = await runWithHeap({ CHARTER_FILE: file, DAEMON_MAX_HEAP_MB: '2048' })
+
+  expect(limitMb).toBeGreaterThanOrEqual(MAX_HEAP_MB)
+  expect(limitMb).toBeLessThan(MAX_HEAP_MB + YOUNG_GENERATION_MB)
+  expect(daemon.lines.join('\n')).not.toContain('may take more memory than the charter says')
+})
+
 effect(['DEBUG', 'DAEMON_VERBOSE'], 'either logs what is otherwise left out', async () => {
   const missing = { DATA_DIR: '/dev/null/nowhere', LOG_LEVEL: 'error' }
   const [quiet, debug, verbose] = await Promise.all([

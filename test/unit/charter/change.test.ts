@@ -45,12 +45,14 @@ test('a child is bound by its parent', () => {
     identity: { name: 'P', description: 'parent' },
     tier: 1,
     resourceLimits: { maxSessions: 5, tokenBudget: { hourly: 100, daily: 1_000 } },
+    memory: { maxHeapMB: 500, maxContextTokens: 9_000 },
     safetyHeuristics: { autoApprove: ['Read files', 'Git push'], alwaysReject: ['a'], escalate: ['c'] },
     hardConstraints: ['x'],
   })
   const child = charter({
     identity: { name: 'C' },
     resourceLimits: { maxSessions: 9, maxConcurrentTasks: 2, tokenBudget: { hourly: 50 } },
+    memory: { maxContextTokens: 7_000 },
     safetyHeuristics: {
       autoApprove: ['read  files', 'Run tests'],
       alwaysReject: ['b', 'A'],
@@ -63,6 +65,7 @@ test('a child is bound by its parent', () => {
     tier: 1,
     identity: { name: 'C', description: 'parent' },
     resourceLimits: { maxSessions: 5, maxConcurrentTasks: 2, tokenBudget: { hourly: 50, daily: 1_000 } },
+    memory: { maxHeapMB: 500, maxContextTokens: 7_000 },
     safetyHeuristics: {
       autoApprove: ['Read files'],
       alwaysReject: ['a', 'b'],

@@ -203,3 +203,43 @@ test('no more turns run at once than may, however light they are', async () => {
   await third
   expect(slots.tryAcquire(turn('d')), 'the third has the place').toBeUndefined()
 })
+
+test('where less is allowed than runs, nothing is cut and the next turn waits until it fits', async () => {
+  const slots = new TurnSlots(3)
+  const running = [1, 2, 3].map(() => slots.tryAcquire(turn('a')))
+  let granted = false
+  const next = slots.acquire(turn('a'), never()).then(() => (granted = true))
+
+  slots.resize(1)
+  running[0]?.()
+  running[1]?.()
+  await Promise.resolve()
+  const tooEarly = granted
+  running[2]?.()
+
+  await next
+  expect([tooEarly, slots.capacity]).toEqual([false, 1])
+})
+
+test('where more is allowed, whoever waits begins at once', async () => {
+  const slots = new TurnSlots(4, 1)
+  slots.tryAcquire(turn('a'))
+  const [second, third] = [slots.acquire(turn('a'), never()), slots.acquire(turn('b'), never())]
+
+  slots.resize(4, 3)
+
+  await Promise.all([second, third])
+  expect(slots.waiting).toBe(0)
+})
+
+test('a heavy turn that waits runs alone when the worker has become smaller than it', async () => {
+  const slots = new TurnSlots(4)
+  const first = slots.tryAcquire(turn('a'))
+  const heavy = slots.acquire(turn('a', 'medium', 'claude-code'), never())
+
+  slots.resize(2)
+  first?.()
+
+  await heavy
+  expect(slots.tryAcquire(turn('a'))).toBeUndefined()
+})
