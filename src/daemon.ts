@@ -232,7 +232,7 @@ export class Daemon {
   async #startWorker({ database, bus, member, view, beats, control, shardLoads }: Planes): Promise<void> {
     const [
       { Worker },
-      { runtimes, workerStorage, workspaceKeeper },
+      { openRuntimes, workerStorage, workspaceKeeper },
       { openCharter, workerLimits },
       { openBudgets, pricesOf },
     ] = await Promise.all([
@@ -249,7 +249,7 @@ export class Daemon {
       tell: (tenant, alert) => worker.tellBudget(tenant, alert),
     })
     const { memory } = await this.#openMemory(database)
-    const kinds = await runtimes({
+    const { runtimes: kinds, hooks } = await openRuntimes({
       prices,
       config,
       member,
@@ -272,6 +272,7 @@ export class Daemon {
       storage: workerStorage(database, node, config.memory.episodicDays),
       workspaces: workspaceKeeper(config, database),
       gate: charter.gate,
+      hooks,
       approvalTimeoutMs: config.charter.approvalTimeoutMs,
       budgets,
       runtimeOf: (type) => kinds.of(type),

@@ -14,6 +14,7 @@ import { ClaudeSessions } from '../runtimes/claude/claude-sessions.js'
 import { ClaudeCode } from '../runtimes/claude-code.js'
 import { ClaudeFlow } from '../runtimes/claude-flow.js'
 import { Echo } from '../runtimes/echo.js'
+import type { ToolHooks } from '../runtimes/hooks/hooks.js'
 import { LlmLoop } from '../runtimes/llm-loop.js'
 import { Runtimes } from '../runtimes/select.js'
 import { detectSandbox } from '../runtimes/tools/sandbox.js'
@@ -40,6 +41,7 @@ import type { Metrics } from '../telemetry/metrics.js'
 import type { WorkerStorage } from '../worker/worker-storage.js'
 import { WorkspaceKeeper } from '../worker/workspace-keeper.js'
 import { type OpenCharter, windowSettings } from './charter-parts.js'
+import { toolHooks } from './hook-parts.js'
 import type { Lifecycle } from './lifecycle.js'
 import { attachedServers } from './mcp-parts.js'
 
@@ -100,7 +102,13 @@ export interface RuntimeParts {
   readonly charter: Pick<OpenCharter, 'limits'>
 }
 
-export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
+/** What carries out turns, and what runs around their tool calls. */
+export interface OpenRuntimes {
+  readonly runtimes: Runtimes
+  readonly hooks: ToolHooks | undefined
+}
+
+export async function openRuntimes(parts: RuntimeParts): Promise<OpenRuntimes> {
   const { config, metrics, member, lifecycle, database, log, memory } = parts
   const { openai, anthropic, worker } = config
   const { costOf } = parts.prices
@@ -138,13 +146,15 @@ export async function runtimes(parts: RuntimeParts): Promise<Runtimes> {
   const servers = await attachedServers({ config, lifecycle, log, sandbox, supervisor })
   const flow = { sessions: claude, swarms: new Swarms(database), memory }
   const window = new Window(windowSettings(config, parts.charter))
-  return new Runtimes({
+  const hooks = await toolHooks({ config, log, sandbox, supervisor })
+  const all = new Runtimes({
     echo: new Echo(),
     llm: servers.runtime(tools, (all) => new LlmLoop({ selectModel: model, costOf, tools: all, window, memory })),
     'claude-code': new ClaudeCode({ sessions: claude, memory }),
     'claude-flow': new ClaudeFlow(flow, 'claude-flow'),
     ruflo: new ClaudeFlow(flow, 'ruflo'),
   })
+  return { runtimes: all, hooks }
 }
 
 export function workspaceKeeper({ worker }: Config, database: Database): WorkspaceKeeper {

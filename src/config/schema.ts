@@ -3,7 +3,7 @@
  * sections stand in the folder `schema`.
  */
 import { auth } from './schema/access.js'
-import { charter, mcp } from './schema/governance.js'
+import { charter, hooks, mcp } from './schema/governance.js'
 import { anthropic, budget, claude, memory, neolith, openai } from './schema/models.js'
 import { logging, monitoring } from './schema/observation.js'
 import { scheduling, server, session, worker } from './schema/server.js'
@@ -35,6 +35,7 @@ export const SETTINGS = {
   session,
   scheduling,
   charter,
+  hooks,
   mcp,
   logging,
   monitoring,

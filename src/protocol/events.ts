@@ -125,6 +125,8 @@ export interface ToolCallResult extends Logged {
     readonly status: 'completed' | 'failed'
     readonly result?: object
     readonly error?: string
+    /** What hooks of the service add for the model. */
+    readonly note?: string
     readonly timestamp: string
   }
 }

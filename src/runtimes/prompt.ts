@@ -35,8 +35,12 @@ export const recalledText = (notes: readonly { readonly content: string; readonl
 export const recalledTask = (task: string, recalled: string): string => `${task}\n\n${recalled}`
 
 /** What the model is told of a tool call. */
-export const toolText = (outcome: ToolOutcome): string =>
-  outcome.status === 'completed' ? JSON.stringify(outcome.result) : outcome.error
+export function toolText(outcome: ToolOutcome): string {
+  const text = outcome.status === 'completed' ? JSON.stringify(outcome.result) : outcome.error
+  return outcome.note === undefined ? text : `${text}\n\n${hookNote(outcome.note)}`
+}
+
+export const hookNote = (note: string): string => `A hook of this service adds: ${note}`
 
 export const toolMessage = (callId: string, outcome: ToolOutcome): ModelMessage => ({
   role: 'tool',

@@ -58,18 +58,23 @@ export interface Journal {
    * must not run: it may have run before, or nobody could note down that it would.
    */
   toolStarted(call: ToolRequest, effect: EffectClass, agent?: string): Promise<ToolOutcome | undefined>
-  toolEnded(call: ToolRequest, outcome: ToolOutcome): Promise<void>
+  /** Returns the outcome that is on record, which the model is to be told: hooks may have added to it. */
+  toolEnded(call: ToolRequest, outcome: ToolOutcome): Promise<ToolOutcome>
   /** The first messages were summed up: `compactedMessages` is what the conversation is from now on. */
   compacted(compaction: Compaction): Promise<void>
   /** Adds what is remembered for the task to its message, once. */
   recalled(text: string, items: readonly string[]): Promise<void>
 }
 
-export type ToolOutcome =
+export type ToolOutcome = (
   | { readonly status: 'completed'; readonly result: Readonly<Record<string, unknown>> }
   | { readonly status: 'failed'; readonly error: string }
 
 /** Whether a call may run once more when nobody knows how far it came. */
+) & {
+  /** What hooks add for the model. */
+  readonly note?: string
+}
 export const isRepeatable = (effect: EffectClass): boolean => effect === 'read' || effect === 'idempotent'
 
 /** A model call that is about to be made. */

@@ -28,8 +28,8 @@ export async function runCalls(turn: Turn, tools: Toolbox, calls: readonly Call[
     try {
       for (const each of running) {
         const { call, outcome } = await each
-        await turn.journal.toolEnded(requestOf(call), outcome)
-        results.push(toolMessage(call.callId, outcome))
+        const final = await turn.journal.toolEnded(requestOf(call), outcome)
+        results.push(toolMessage(call.callId, final))
       }
     } finally {
       await settled

@@ -157,11 +157,12 @@ export class Conversation {
     call.effect = effect
   }
 
-  #endCall({ callId, status, result, error }: ToolCallResult['data'], agent: string | undefined): void {
+  #endCall({ callId, status, result, error, note }: ToolCallResult['data'], agent: string | undefined): void {
+    const added = note === undefined ? {} : { note }
     const outcome: ToolOutcome =
       status === 'completed'
-        ? { status, result: (result ?? {}) as Record<string, unknown> }
-        : { status, error: error ?? 'failed' }
+        ? { status, result: (result ?? {}) as Record<string, unknown>, ...added }
+        : { status, error: error ?? 'failed', ...added }
     this.#say(toolMessage(callId, outcome), `call:${callId}`, agent)
     if (!this.#open) return
     this.#open.openCalls.delete(callId)

@@ -1,7 +1,7 @@
 /**
- * Whether a tool call of a turn may run: what the charter says, and what a person says where the charter asks for one.
+ * Whether a tool call of a turn may run: what the charter and hooks say, and what a person says where one is asked.
  *
- *   gate ─▶ allow
+ *   gate, hooks ─▶ allow
  *        ─▶ deny ─▶ failed outcome
  *        ─▶ ask ─▶ row in Postgres ─▶ approval_request ─▶ wait ─▶ approval_resolved ─▶ run, or failed outcome
  */
@@ -15,11 +15,14 @@ import type { Verdict } from '../runtimes/gate.js'
 import type { EffectClass, ToolOutcome } from '../runtimes/runtime.js'
 import type { Approval, Decided, SessionServices } from './session-services.js'
 import type { EventBase } from './step-journal.js'
+import type { TurnHooks } from './turn-hooks.js'
 
 /** Of one text in what a person is shown: enough to see what it is about. */
 const SHOWN_CHARS = 2_000
 
 type Ask = Extract<Verdict, { decision: 'ask' }>
+type Denied = Extract<Verdict, { decision: 'deny' }> & { readonly by: 'charter' | 'hook' }
+type Judged = Exclude<Verdict, { decision: 'deny' }> | Denied
 
 export interface PermissionOptions {
   readonly sessionId: string
@@ -31,6 +34,7 @@ export interface PermissionOptions {
   readonly epoch: number
   readonly signal: AbortSignal
   readonly services: Pick<SessionServices, 'gate' | 'approvals' | 'audit' | 'onVerdict' | 'onApproval'>
+  readonly hooks: TurnHooks
   readonly base: () => EventBase
   readonly record: (event: NewEvent) => Promise<void>
   /** Whether the log says already that this was asked, and how it ended. */
@@ -48,22 +52,38 @@ export class Permission {
 
   /** See `Turn.permit`. */
   async permit(call: ToolRequest, effect: EffectClass, wasInterrupted = false): Promise<ToolOutcome | undefined> {
-    const { services, workspace, epoch } = this.#options
-    const judged = services.gate.judge({ tool: call.name, input: call.input, workspace })
+    const judged = await this.#judge(call)
     const ofTheTool = judged.decision === 'allow' && effect === 'ask' ? OF_THE_TOOL : judged
     const verdict = wasInterrupted && ofTheTool.decision === 'ask' ? { ...ofTheTool, reason: ONCE_MORE } : ofTheTool
-    services.onVerdict(verdict.decision)
+    this.#options.services.onVerdict(verdict.decision)
+    const refusal = await this.#refusalOf(call, verdict, wasInterrupted)
+    if (refusal) this.#options.hooks.withdraw(call.callId)
+    return refusal
+  }
+
+  /** Hooks are not asked about what the charter forbids; what either wants a person for is asked about once. */
+  async #judge(call: ToolRequest): Promise<Judged> {
+    const { services, hooks, workspace } = this.#options
+    const judged = services.gate.judge({ tool: call.name, input: call.input, workspace })
+    if (judged.decision === 'deny') return { ...judged, by: 'charter' }
+    const hooked = await hooks.before(call, workspace)
+    if (hooked.decision === 'deny') return { ...hooked, by: 'hook' }
+    return judged.decision === 'ask' ? judged : hooked
+  }
+
+  async #refusalOf(call: ToolRequest, verdict: Judged, wasInterrupted: boolean): Promise<ToolOutcome | undefined> {
     if (verdict.decision === 'allow') return undefined
     // What was approved before is the first run; each owner that would repeat it asks for itself.
-    if (verdict.decision === 'ask') return await this.#ask(call, verdict, wasInterrupted ? `~${epoch}` : '')
+    const attempt = wasInterrupted ? `~${this.#options.epoch}` : ''
+    if (verdict.decision === 'ask') return await this.#ask(call, verdict, attempt)
     this.#noteDenied(call, verdict)
     return { status: 'failed', error: verdict.reason }
   }
 
-  #noteDenied({ name, callId }: ToolRequest, { rule, reason }: Extract<Verdict, { decision: 'deny' }>): void {
+  #noteDenied({ name, callId }: ToolRequest, { rule, reason, by: actor }: Denied): void {
     const { services, tenant, sessionId } = this.#options
     const detail = { tool: name, rule, reason }
-    services.audit({ tenant, actor: 'charter', action: 'tool.denied', sessionId, subject: callId, detail })
+    services.audit({ tenant, actor, action: 'tool.denied', sessionId, subject: callId, detail })
   }
 
   async #ask(call: ToolRequest, verdict: Ask, attempt: string): Promise<ToolOutcome | undefined> {

@@ -7,6 +7,7 @@ import type { ApprovalLevel, ApprovalOutcome, ApprovalState } from '../protocol/
 import type { LoggedEvent } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Gate } from '../runtimes/gate.js'
+import type { ToolHooks } from '../runtimes/hooks/hooks.js'
 import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
 import type { SessionMeter } from '../telemetry/metrics.js'
 import type { WrittenEvents } from './change-builder.js'
@@ -113,6 +114,8 @@ export interface SessionServices {
   now(): Date
   /** What every tool call passes. */
   readonly gate: Gate
+  /** What the operator has declared to run around tool calls. */
+  readonly hooks: ToolHooks | undefined
   readonly approvals: SessionApprovals
   /** Written behind; what a dead database does not take is in the log of this process. */
   audit(entry: Audited): void

@@ -17,6 +17,7 @@ import {
   type Progress,
   type ToolOutcome,
 } from '../runtimes/runtime.js'
+import type { TurnHooks } from './turn-hooks.js'
 
 /** What every event of a turn carries. */
 export interface EventBase {
@@ -45,6 +46,8 @@ export interface JournalOptions {
    * @throws ServiceError `unavailable`
    */
   readonly beginOnce: (place: CallPlace) => Promise<boolean>
+  /** What runs around calls. */
+  readonly hooks: Pick<TurnHooks, 'withdraw' | 'after'>
   /** Makes the files of the workspace durable, before the result of the tool that may have changed them. */
   readonly saveWorkspace: () => Promise<ToolOutcome | undefined>
   /** Where the turn goes on. */
@@ -113,6 +116,7 @@ export class StepJournal implements Journal {
     const event = { type: 'tool_call_start', ...this.#base(), ...who, data: { ...data, status: 'started' } } as const
     const begun = isRepeatable(effect) ? undefined : this.#beginOnce(call)
     const [refusal] = await Promise.all([begun, this.#options.record(event, false)])
+    if (refusal) this.#options.hooks.withdraw(call.callId)
     return refusal
   }
 
@@ -131,14 +135,17 @@ export class StepJournal implements Journal {
     }
   }
 
-  async toolEnded(call: ToolRequest, outcome: ToolOutcome): Promise<void> {
-    const changesFiles = this.#effects.get(call.callId) !== 'read'
-    const final = (changesFiles ? await this.#options.saveWorkspace() : undefined) ?? outcome
+  async toolEnded(call: ToolRequest, outcome: ToolOutcome): Promise<ToolOutcome> {
+    // Before the files are saved, because a hook may change them.
+    const hooked = await this.#options.hooks.after(call.callId, outcome)
+    const changesFiles = hooked !== undefined || this.#effects.get(call.callId) !== 'read'
+    const final = (changesFiles ? await this.#options.saveWorkspace() : undefined) ?? hooked ?? outcome
     const { sessionId, timestamp } = this.#base()
     const data = { sessionId, callId: call.callId, toolName: call.name, ...final, timestamp }
     await this.#options.record({ type: 'tool_call_result', ...this.#base(), ...this.#whoAsked(call), data }, false)
     this.#effects.delete(call.callId)
     this.#agents.delete(call.callId)
+    return final
   }
 
   #whoAsked({ callId }: ToolRequest): { readonly agent?: string } {

@@ -9,11 +9,12 @@ import type { NewEvent, TaskUsage } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Progress, Stopping, Turn } from '../runtimes/runtime.js'
 import { throughOutage } from '../storage/outage.js'
-import { Permission } from './permission.js'
+import { Permission, type PermissionOptions } from './permission.js'
 import type { SessionServices } from './session-services.js'
 import type { SessionWriter } from './session-writer.js'
 import { type CallPlace, StepJournal } from './step-journal.js'
 import { TurnBudget } from './turn-budget.js'
+import { TurnHooks } from './turn-hooks.js'
 import { WriterLost } from './writer-lost.js'
 
 /** Who had the session before, when a turn was left unfinished. */
@@ -131,7 +132,8 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
   const { services } = host
   const { signal, restoreWorkspace } = course
   const progress = host.writer.conversation.progress(host.writer.takePart())
-  const journal = openJournal(host, command, progress, course)
+  const hooks = openHooks(host, command, signal)
+  const journal = openJournal(host, command, progress, course, hooks)
   const { session, owner, options = {} } = host.writer.state
   const { type, orchestratorId } = session
   const applicant = { tenant: host.tenant, priority: command.task.priority, type }
@@ -145,7 +147,7 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
     const workspace = type === 'echo' ? '' : await prepareWorkspace(host, restoreWorkspace, signal)
     const budget = openBudget(host, signal)
     if (callsModelItself(type)) await budget.check()
-    const permission = openPermission(host, command, course, workspace, () => {
+    const permission = openPermission(host, command, course, { workspace, hooks }, () => {
       release?.()
       release = undefined
       return async () => {
@@ -191,14 +193,14 @@ function openPermission(
   host: TurnHost,
   command: TaskCommand,
   { signal, onStep }: Course,
-  workspace: string,
+  place: Pick<PermissionOptions, 'workspace' | 'hooks'>,
   leaveSlot: () => () => Promise<void>,
 ): Permission {
   const { services, writer, id: sessionId, tenant } = host
   let waiting = 0
   let takeSlot = async (): Promise<void> => undefined
   return new Permission({
-    ...{ sessionId, tenant, commandId: command.id, taskId: command.task.id, workspace, signal, services },
+    ...{ sessionId, tenant, commandId: command.id, taskId: command.task.id, ...place, signal, services },
     epoch: host.claim.epoch,
     base: () => writer.base(command),
     record: (event) => writer.record([event]),
@@ -228,8 +230,18 @@ function openBudget({ id, tenant, writer, services: { budgets } }: TurnHost, sig
   return new TurnBudget({ budgets, spender, turn, steps: () => writer.conversation.open?.steps ?? 0, signal })
 }
 
-function openJournal(host: TurnHost, command: TaskCommand, progress: Progress, course: Course): StepJournal {
-  const { signal, onStep } = course
+function openHooks({ id: sessionId, services }: TurnHost, command: TaskCommand, signal: AbortSignal): TurnHooks {
+  const { hooks, beforeEffect } = services
+  return new TurnHooks({ hooks, sessionId, taskId: command.task.id, signal, beforeEffect })
+}
+
+function openJournal(
+  host: TurnHost,
+  command: TaskCommand,
+  progress: Progress,
+  { signal, onStep }: Course,
+  hooks: TurnHooks,
+): StepJournal {
   const token = randomUUID()
   return new StepJournal({
     base: () => host.writer.base(command),
@@ -243,7 +255,7 @@ function openJournal(host: TurnHost, command: TaskCommand, progress: Progress, c
     saveWorkspace: () => throughOutage(() => host.services.workspaces.save(host.id), { signal }),
     beginOnce: (place) =>
       host.services.beginOnce({ ...place, sessionId: host.id, commandId: command.id, token }, signal),
-    progress,
+    ...{ hooks, progress },
     part: progress.openMessage,
   })
 }

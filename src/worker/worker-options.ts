@@ -6,6 +6,7 @@ import type { Bus } from '../bus/bus.js'
 import type { ControlChannel, Member, ShardLoadReport } from '../cluster/cluster.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Gate } from '../runtimes/gate.js'
+import type { ToolHooks } from '../runtimes/hooks/hooks.js'
 import type { Runtime } from '../runtimes/runtime.js'
 import type { WorkerMetrics } from '../telemetry/metrics.js'
 import type { ProjectorOptions } from './projector.js'
@@ -30,6 +31,8 @@ export interface WorkerOptions {
   readonly storage: WorkerStorage
   readonly workspaces: Workspaces
   readonly gate: Gate
+  /** What runs around tool calls; nothing when left out. */
+  readonly hooks?: ToolHooks | undefined
   /** For a person to answer what the charter asks. */
   readonly approvalTimeoutMs: number
   readonly budgets: Budgets

@@ -262,7 +262,7 @@ export class Worker {
   }
 
   #services(log: SessionServices['log']): SessionServices {
-    const { bus, storage, member, metrics, workspaces, logger, now, gate, budgets, runtimeOf } = this.#options
+    const { bus, storage, member, metrics, workspaces, logger, now, gate, hooks, budgets, runtimeOf } = this.#options
     const { maxContextTokens } = this.#options
     return {
       log,
@@ -274,6 +274,7 @@ export class Worker {
       logger,
       now,
       gate,
+      hooks,
       approvals: this.#sessionApprovals(),
       audit: (entry) => this.#audit(entry),
       onVerdict: (decision) => metrics.verdict(decision),

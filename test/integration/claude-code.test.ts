@@ -8,6 +8,9 @@ import { expect, test, vi } from 'vitest'
 import type { ToolCallResult } from '../../src/protocol/events.js'
 import type { LoadSdk } from '../../src/runtimes/claude/sdk.js'
 import type { Gate, ToolUse } from '../../src/runtimes/gate.js'
+import { parseHooks } from '../../src/runtimes/hooks/hook-file.js'
+import { CommandHooks } from '../../src/runtimes/hooks/hooks.js'
+import { silentLog } from '../../src/telemetry/log.js'
 import { claudeCluster } from '../support/claude-cluster.js'
 import type { Asked, Says } from '../support/claude-vendor.js'
 
@@ -163,6 +166,34 @@ test('a call that the charter denies does not run, and the model hears why', asy
   })
   expect(vendor.asked.at(-1)?.last).toContain('The charter says no.')
   expect(await readdir(workspace)).toEqual([])
+})
+
+test('hooks of the service run around the tools of Claude Code, and their words reach its model', async () => {
+  const file = JSON.stringify({
+    hooks: {
+      PreToolUse: [
+        { matcher: 'Bash', hooks: [{ command: `grep -q forbidden && { echo "not that" >&2; exit 2; }; true` }] },
+      ],
+      PostToolUse: [
+        { matcher: 'Bash', hooks: [{ command: 'echo formatted > by-hook.txt; echo "well done" >&2; exit 2' }] },
+      ],
+    },
+  })
+  const hooks = new CommandHooks({ hooks: parseHooks(file, 'hooks.json'), sandbox: [], log: silentLog })
+  const { cluster, vendor } = await claudeCluster(script, { worker: { hooks } })
+  await cluster.takeOver('worker-1')
+  const session = await cluster.spawn('claude-code', { description: 'do Bash {"command":"true","description":"x"}' })
+  await session.event('task_completed')
+  const afterwards = vendor.asked.at(-1)?.all ?? ''
+
+  await session.execute({ description: 'do Bash {"command":"echo forbidden","description":"x"}' })
+  await session.event('task_completed', 1)
+
+  expect((await session.event('tool_call_result')).data).toMatchObject({ status: 'completed', note: 'well done' })
+  expect(afterwards).toContain('A hook of this service adds: well done')
+  expect((await cluster.workspaces.load(session.id)).map(({ path }) => path)).toEqual(['by-hook.txt'])
+  expect((await session.event('tool_call_result', 1)).data.error).toContain('not that')
+  expect(vendor.asked.at(-1)?.last).toContain('not that')
 })
 
 test('an answer that another worker takes over goes on after what clients have seen, with the conversation', async () => {

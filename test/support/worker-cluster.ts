@@ -23,6 +23,7 @@ import {
 } from '../../src/protocol/ids.js'
 import { newTask, type SessionOptions, type SessionType, type Task } from '../../src/protocol/session.js'
 import type { Gate } from '../../src/runtimes/gate.js'
+import type { ToolHooks } from '../../src/runtimes/hooks/hooks.js'
 import type { Runtime } from '../../src/runtimes/runtime.js'
 import type { Database } from '../../src/storage/database.js'
 import { Events } from '../../src/storage/events.js'
@@ -68,6 +69,7 @@ export interface TestSession {
 export interface WorkerClusterOptions {
   /** Allows everything when left out. */
   readonly gate?: Gate
+  readonly hooks?: ToolHooks
   readonly approvalTimeoutMs?: number
   /** Grants everything when left out. */
   readonly budgets?: Budgets

@@ -1,5 +1,5 @@
 /**
- * Settings of what sessions may do: the charter, and the servers whose tools they may use.
+ * Settings of what sessions may do: the charter, hooks around tools, and the servers whose tools they may use.
  */
 import { milliseconds, text } from '../kinds.js'
 import { optional, setting } from '../setting.js'
@@ -11,6 +11,14 @@ export const mcp = {
     'MCP_SERVERS_FILE',
     text,
     'External MCP servers that sessions may use (.json or .yaml, in the shape of .mcp.json); without it there are none',
+  ),
+}
+
+export const hooks = {
+  file: optional(
+    'HOOKS_FILE',
+    text,
+    'Commands that run before and after tool calls (.json or .yaml, in the shape of `hooks` in the settings of Claude Code)',
   ),
 }
 

@@ -8,6 +8,8 @@ import type {
   HookInput,
   HookJSONOutput,
   Options,
+  PostToolUseFailureHookInput,
+  PostToolUseHookInput,
   Query,
   SDKMessage,
   SDKUserMessage,
@@ -40,8 +42,8 @@ export interface Listener {
   take(message: SDKMessage): Promise<void>
   /** Before a tool runs. A sentence for the model when it must not. */
   beforeTool(use: ToolUse): Promise<string | undefined>
-  /** After a tool ran, before the model hears of it. */
-  afterTool(use: ToolUse, end: ToolEnd): Promise<void>
+  /** After a tool ran, before the model hears of it. What it is to hear besides. */
+  afterTool(use: ToolUse, end: ToolEnd): Promise<string | undefined>
   /** The process says nothing any more. */
   ended(error: unknown): void
 }
@@ -192,13 +194,10 @@ export class ClaudeProcess {
   }
 
   async #afterTool(input: HookInput): Promise<HookJSONOutput> {
-    if (input.hook_event_name === 'PostToolUse') {
-      await this.#listener?.afterTool(useOf(input), { status: 'completed', response: input.tool_response })
-    }
-    if (input.hook_event_name === 'PostToolUseFailure') {
-      await this.#listener?.afterTool(useOf(input), { status: 'failed', error: input.error })
-    }
-    return {}
+    if (input.hook_event_name !== 'PostToolUse' && input.hook_event_name !== 'PostToolUseFailure') return {}
+    const { hook_event_name: hookEventName } = input
+    const additionalContext = await this.#listener?.afterTool(useOf(input), endIn(input))
+    return additionalContext === undefined ? {} : { hookSpecificOutput: { hookEventName, additionalContext } }
   }
 }
 
@@ -214,6 +213,11 @@ function useOf({ tool_use_id, tool_name, tool_input, agent_id, agent_type }: Too
   const input = typeof tool_input === 'object' && tool_input !== null ? { ...tool_input } : {}
   return { callId: tool_use_id, name: tool_name, input, agent: agent_id === undefined ? undefined : agent_type }
 }
+
+const endIn = (input: PostToolUseHookInput | PostToolUseFailureHookInput): ToolEnd =>
+  input.hook_event_name === 'PostToolUse'
+    ? { status: 'completed', response: input.tool_response }
+    : { status: 'failed', error: input.error }
 
 /** What is said to the process, in order; at most one task at a time waits here. */
 class Input implements AsyncIterable<SDKUserMessage> {

@@ -6,6 +6,7 @@
 import type { SDKAssistantMessage, SDKMessage, SDKResultMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ToolRequest, Usage } from '../../models/model.js'
 import { ServiceError } from '../../protocol/errors.js'
+import { hookNote } from '../prompt.js'
 import type { EffectClass, ToolOutcome, Turn } from '../runtime.js'
 import type { Listener, ToolEnd, ToolUse } from './claude-process.js'
 import { failureOf } from './failure.js'
@@ -112,9 +113,15 @@ export class TurnRecorder implements Listener {
     }
   }
 
-  async afterTool(use: ToolUse, end: ToolEnd): Promise<void> {
-    if (this.#isClosed) return
-    await this.#end(use.callId, outcomeOf(end)).catch((error: unknown) => this.close(error))
+  async afterTool(use: ToolUse, end: ToolEnd): Promise<string | undefined> {
+    if (this.#isClosed) return undefined
+    try {
+      const note = (await this.#end(use.callId, outcomeOf(end)))?.note
+      return note === undefined ? undefined : hookNote(note)
+    } catch (error) {
+      this.close(error)
+      return undefined
+    }
   }
 
   async #record(message: SDKMessage): Promise<void> {
@@ -264,20 +271,21 @@ export class TurnRecorder implements Listener {
     return undefined
   }
 
-  async #end(callId: string, outcome: ToolOutcome): Promise<void> {
+  async #end(callId: string, outcome: ToolOutcome): Promise<ToolOutcome | undefined> {
     const open = this.#calls.get(callId)
-    if (!open) return
+    if (!open) return undefined
     this.#calls.delete(callId)
     const { call, startedAt } = open
     // Claude Code itself refused it: the arguments were not what the tool takes.
     if (startedAt === undefined) await this.#turn.journal.toolStarted(call, 'read', open.agent)
-    await this.#turn.journal.toolEnded(call, outcome)
+    const final = await this.#turn.journal.toolEnded(call, outcome)
     this.#options.onToolEnded(call.name, (performance.now() - (startedAt ?? performance.now())) / 1_000, outcome)
   }
 
   /** Results of calls that ended without a word of the hooks. */
   async #takeResults(content: unknown): Promise<void> {
     if (!Array.isArray(content)) return
+    return final
     for (const block of content as readonly { type?: string; tool_use_id?: string; content?: unknown }[]) {
       if (block.type !== 'tool_result' || block.tool_use_id === undefined) continue
       await this.#end(block.tool_use_id, { status: 'failed', error: textOf(block.content) || 'failed' })

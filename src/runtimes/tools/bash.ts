@@ -4,9 +4,8 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { BoundedOutput } from './bounded-output.js'
+import { type CommandEnd, type CommandPlan, runCommand, shellCommand } from './command-run.js'
 import { pathSchema } from './files.js'
-import { ProcessGroup, type ProcessOptions } from './process-group.js'
 import type { Supervisor } from './supervisor.js'
 import { defineTool, type Tool, ToolFailure } from './tool.js'
 import { locate } from './workspace-path.js'
@@ -51,62 +50,31 @@ export function bashExecute(options: BashOptions = {}): Tool {
     async run({ command, cwd, timeout }, { workspace, signal }) {
       const directory = await locate(workspace, cwd ?? '.')
       await mkdir(join(workspace, TMP_DIRECTORY), { recursive: true, mode: 0o700 })
-      const stdout = new BoundedOutput(MAX_OUTPUT_BYTES)
-      const stderr = new BoundedOutput(MAX_OUTPUT_BYTES)
-      const group = await begin(options, signal, {
-        command: commandLine(options.sandbox, command),
+      const plan = {
+        command: shellCommand(options.sandbox, command),
         cwd: directory.absolute,
         env: commandEnvironment(workspace, options.path),
-        onStdout: (chunk) => stdout.add(chunk),
-        onStderr: (chunk) => stderr.add(chunk),
-      })
-      const { code, timedOut } = await finish(group, timeout, signal)
+        timeoutMs: timeout,
+        maxOutputBytes: MAX_OUTPUT_BYTES,
+      }
+      const { code, timedOut, stdout, stderr, isCut } = await run(options, plan, signal)
       return {
-        stdout: stdout.text(),
-        stderr: stderr.text(),
+        stdout,
+        stderr,
         exitCode: timedOut ? TIMED_OUT_CODE : code,
         command,
         ...(timedOut && { timedOut: true, note: `stopped after ${timeout} ms` }),
-        ...((stdout.isCut || stderr.isCut) && { truncated: true }),
+        ...(isCut && { truncated: true }),
       }
     },
   })
 }
 
-function commandLine(sandbox: readonly string[] = [], command: string): [string, ...string[]] {
-  const [program, ...args] = [...sandbox, 'bash', '-c', command]
-  return [program ?? 'bash', ...args]
-}
-
-async function begin({ supervisor }: BashOptions, signal: AbortSignal, options: ProcessOptions): Promise<ProcessGroup> {
+async function run({ supervisor }: BashOptions, plan: CommandPlan, signal: AbortSignal): Promise<CommandEnd> {
   try {
-    const watch = await supervisor?.watch()
-    signal.throwIfAborted()
-    return new ProcessGroup({ ...options, watch })
+    return await runCommand(supervisor, plan, signal)
   } catch (thrown) {
     throw notStarted(thrown, signal)
-  }
-}
-
-/** Waits for the end, which comes by itself, by timeout or by abort; in each case nothing of the group is left. */
-async function finish(group: ProcessGroup, timeoutMs: number, signal: AbortSignal) {
-  let timedOut = false
-  const timer = setTimeout(() => {
-    timedOut = true
-    void group.end()
-  }, timeoutMs)
-  const onAbort = () => void group.end()
-  signal.addEventListener('abort', onAbort, { once: true })
-  if (signal.aborted) onAbort()
-  try {
-    const { code } = await group.ended()
-    signal.throwIfAborted()
-    return { code, timedOut }
-  } catch (thrown) {
-    throw notStarted(thrown, signal)
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', onAbort)
   }
 }
 

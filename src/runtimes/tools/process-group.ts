@@ -87,9 +87,10 @@ export class ProcessGroup {
     if (!takesInput) stdin.end()
   }
 
-  /** For a program that takes input. What one that has ended does not read is lost. */
-  write(text: string): void {
-    this.#child.stdin.write(text)
+  /** For a program that takes input, which has an end after what is `last`. What one that has ended does not read is lost. */
+  write(text: string, last?: 'last'): void {
+    if (last) this.#child.stdin.end(text)
+    else this.#child.stdin.write(text)
   }
 
   /**

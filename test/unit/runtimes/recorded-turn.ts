@@ -102,7 +102,10 @@ function journalOf(record: (entry: Entry) => void, refusal: NonNullable<TurnOpti
       record({ type: 'toolStarted', call, effect })
       return refusal(call)
     },
-    toolEnded: async (call, outcome) => record({ type: 'toolEnded', call, outcome }),
+    toolEnded: async (call, outcome) => {
+      record({ type: 'toolEnded', call, outcome })
+      return outcome
+    },
     compacted: async (compaction) => record({ type: 'compacted', compaction }),
     recalled: async (text, items) => record({ type: 'recalled', text, items }),
   }

@@ -12,6 +12,7 @@ const call = (callId: string): ToolRequest => ({ callId, name: 'deploy', input: 
 function journal(beginOnce: (place: CallPlace) => Promise<boolean>, messages: readonly ModelMessage[] = [], steps = 0) {
   const record = vi.fn(async () => undefined)
   const begin = vi.fn(beginOnce)
+  const withdraw = vi.fn()
   const made = new StepJournal({
     base: () => ({ sessionId: 's', timestamp: 't' }),
     record,
@@ -19,6 +20,7 @@ function journal(beginOnce: (place: CallPlace) => Promise<boolean>, messages: re
     openMessage: () => undefined,
     text: () => undefined,
     beginOnce: begin,
+    hooks: { withdraw, after: async () => undefined },
     saveWorkspace: async () => undefined,
     progress: { messages, steps },
     part: undefined,
@@ -28,7 +30,7 @@ function journal(beginOnce: (place: CallPlace) => Promise<boolean>, messages: re
     await made.messageEnded({ toolCalls, finishReason: 'tool_calls', usage, cost: 0 })
   }
   const places = () => begin.mock.calls.map(([{ step, position }]) => [step, position])
-  return { journal: made, record, answer, places }
+  return { journal: made, record, answer, places, withdraw }
 }
 
 test('a call that may run again asks nobody', async () => {
@@ -77,4 +79,13 @@ test('an abort while a call waits to be noted down ends the turn', async () => {
   const { journal: it, answer } = journal(async () => Promise.reject(reason))
   await answer(call('a'))
   await expect(it.toolStarted(call('a'), 'once')).rejects.toBe(reason)
+})
+
+test('a call that may have run before has no hooks after it', async () => {
+  const { journal: it, answer, withdraw } = journal(async () => false)
+  await answer(call('a'))
+
+  await it.toolStarted(call('a'), 'once')
+
+  expect(withdraw).toHaveBeenCalledWith('a')
 })
