@@ -75,6 +75,8 @@ export class Transcript {
         return magenta(`  ⇄ ${message.worker} goes on, ${duration(message.afterMs)} after the last sign of life`)
       case 'context_compacted':
         return dim(`  the first ${message.messages} messages of the conversation were summed up`)
+      case 'conversation_retold':
+        return magenta(`  ! the conversation began anew: ${shortened(message.reason, SHOWN_CHARS)}`)
       case 'task_failed':
       case 'task_cancelled':
         return this.#ended(message)

@@ -228,6 +228,15 @@ export interface MemoryRecalled extends Logged {
   readonly items: readonly string[]
 }
 
+/**
+ * Claude Code could not go on with what it had written down of the conversation: it began anew, and was told from this log
+ * what had been said and done.
+ */
+export interface ConversationRetold extends Logged {
+  readonly type: 'conversation_retold'
+  readonly reason: string
+}
+
 export type LoggedEvent =
   | SessionSpawned
   | SessionStatusUpdate
@@ -245,6 +254,7 @@ export type LoggedEvent =
   | BudgetAlerted
   | ContextCompacted
   | MemoryRecalled
+  | ConversationRetold
 export type LoggedEventType = LoggedEvent['type']
 
 /** A type without a place in this list does not compile. */
@@ -265,6 +275,7 @@ const LOGGED = {
   budget_alert: true,
   context_compacted: true,
   memory_recalled: true,
+  conversation_retold: true,
 } as const satisfies Record<LoggedEventType, true>
 export const LOGGED_EVENT_TYPES = Object.keys(LOGGED) as LoggedEventType[]
 
@@ -354,6 +365,11 @@ export type Reply =
   | (Answer & { readonly type: 'sessions_list'; readonly sessions: readonly Session[]; readonly cursor?: string })
   | (Answer & { readonly type: 'task_scheduled' } & ScheduledTask)
   | (Answer & { readonly type: 'tasks_list'; readonly tasks: readonly QueuedTask[]; readonly cursor?: string })
+  | (Answer & {
+      readonly type: 'approvals_list'
+      readonly approvals: readonly ListedApproval[]
+      readonly cursor?: string
+    })
   | (Answer & { readonly type: 'daemon_status_response'; readonly status: DaemonStatus })
   | (Answer & {
       readonly type: 'task_routed'
@@ -365,11 +381,6 @@ export type Reply =
       readonly type: 'delegation_result'
       readonly delegationId: string
       readonly result: DelegationResult
-    })
-  | (Answer & {
-      readonly type: 'approvals_list'
-      readonly approvals: readonly ListedApproval[]
-      readonly cursor?: string
     })
   | (Answer & { readonly type: 'token_refreshed'; readonly token: string; readonly expiresAt: string })
   | (Answer & { readonly type: 'health_check_response'; readonly healthy: boolean })

@@ -64,17 +64,19 @@ export interface Journal {
   compacted(compaction: Compaction): Promise<void>
   /** Adds what is remembered for the task to its message, once. */
   recalled(text: string, items: readonly string[]): Promise<void>
+  /** What a runtime kept of the conversation was of no use: it goes on from what the journal holds. */
+  retold(reason: string): Promise<void>
 }
 
 export type ToolOutcome = (
   | { readonly status: 'completed'; readonly result: Readonly<Record<string, unknown>> }
   | { readonly status: 'failed'; readonly error: string }
-
-/** Whether a call may run once more when nobody knows how far it came. */
 ) & {
   /** What hooks add for the model. */
   readonly note?: string
 }
+
+/** Whether a call may run once more when nobody knows how far it came. */
 export const isRepeatable = (effect: EffectClass): boolean => effect === 'read' || effect === 'idempotent'
 
 /** A model call that is about to be made. */

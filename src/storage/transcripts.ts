@@ -61,6 +61,18 @@ export class Transcripts {
     return head?.epoch === epoch ? 'full' : 'fenced'
   }
 
+  /** Removes all entries, for a conversation that begins anew. False when another owner has taken it up. */
+  async clear(sessionId: SessionId, epoch: number): Promise<boolean> {
+    const { rows } = await sql`
+      with head as (
+        update transcripts set bytes = 0 where session_id = ${sessionId} and epoch = ${epoch} returning session_id
+      ), gone as (
+        delete from transcript_entries using head where transcript_entries.session_id = head.session_id
+      )
+      select session_id from head`.execute(this.#database.sql)
+    return rows.length > 0
+  }
+
   /** Bodies of the entries under `path`, oldest first. */
   async load(sessionId: SessionId, path: string): Promise<string[]> {
     const rows = await this.#database.sql

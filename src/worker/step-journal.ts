@@ -168,6 +168,10 @@ export class StepJournal implements Journal {
     await this.#options.record({ type: 'memory_recalled', ...this.#base(), text, items }, false)
   }
 
+  async retold(reason: string): Promise<void> {
+    await this.#options.record({ type: 'conversation_retold', ...this.#base(), reason }, false)
+  }
+
   #base(): EventBase {
     return this.#options.base()
   }

@@ -35,6 +35,7 @@ async function startProxy(): Promise<{ readonly url: string; readonly asked: str
 const nothingKept: Transcripts = {
   claim: async () => true,
   append: async () => 'ok',
+  clear: async () => true,
   load: async () => [],
   paths: async () => [],
 }

@@ -63,6 +63,7 @@ export async function claudeCluster(
     transcripts: {
       claim: (id, epoch) => transcripts().claim(id, epoch),
       append: (id, epoch, path, entries) => transcripts().append(id, epoch, path, entries),
+      clear: (id, epoch) => transcripts().clear(id, epoch),
       load: (id, path) => transcripts().load(id, path),
       paths: (id) => transcripts().paths(id),
     },

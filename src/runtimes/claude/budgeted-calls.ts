@@ -10,6 +10,7 @@ export class BudgetedCalls {
   readonly #turn: Pick<Turn, 'reserve' | 'beforeEffect'>
   /** The last call was refused: what the turn ends with. */
   #refusal: ServiceError | undefined
+  #asked = 0
 
   constructor(turn: Pick<Turn, 'reserve' | 'beforeEffect'>) {
     this.#turn = turn
@@ -19,6 +20,11 @@ export class BudgetedCalls {
     return this.#refusal
   }
 
+  /** Calls that were asked for. */
+  get asked(): number {
+    return this.#asked
+  }
+
   /** Throws when no call may be made at this moment. */
   mayCall(): void {
     this.#turn.beforeEffect()
@@ -26,6 +32,7 @@ export class BudgetedCalls {
 
   /** @throws ServiceError `budget_exceeded`, which then is the turn's `refusal`. */
   async reserve(call: PlannedCall): Promise<Allowance> {
+    this.#asked += 1
     try {
       const allowance = await this.#turn.reserve({ ...call, lane: randomUUID() })
       this.#refusal = undefined

@@ -59,6 +59,8 @@ export interface ProcessOptions {
   readonly pass: Pass
   /** Directory of what it and its commands set down for a while. */
   readonly scratch: string
+  /** Whether it goes on with a conversation of an earlier process. */
+  readonly isResumed: boolean
   /** Nothing of it is left. */
   onGone(): void
 }
@@ -72,6 +74,7 @@ export class ClaudeProcess {
   #listener: Listener | undefined
   /** Calls that the hook has let pass and that have not begun. */
   readonly #allowed = new Set<string>()
+  #isNew = true
   #isOver = false
   #closing: Promise<void> | undefined
 
@@ -101,6 +104,15 @@ export class ClaudeProcess {
     return this.#options.scratch
   }
 
+  /** Whether it has not been given a task yet. */
+  get isNew(): boolean {
+    return this.#isNew
+  }
+
+  get isResumed(): boolean {
+    return this.#options.isResumed
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid
   }
@@ -125,6 +137,7 @@ export class ClaudeProcess {
   }
 
   say(text: string, uuid: NonNullable<SDKUserMessage['uuid']>): void {
+    this.#isNew = false
     // As it is: a path behind an @ must not bring a file along past the charter.
     this.#input.push({
       type: 'user',
@@ -201,6 +214,11 @@ export class ClaudeProcess {
   }
 }
 
+const endIn = (input: PostToolUseHookInput | PostToolUseFailureHookInput): ToolEnd =>
+  input.hook_event_name === 'PostToolUse'
+    ? { status: 'completed', response: input.tool_response }
+    : { status: 'failed', error: input.error }
+
 interface ToolHookInput {
   readonly tool_use_id: string
   readonly tool_name: string
@@ -213,11 +231,6 @@ function useOf({ tool_use_id, tool_name, tool_input, agent_id, agent_type }: Too
   const input = typeof tool_input === 'object' && tool_input !== null ? { ...tool_input } : {}
   return { callId: tool_use_id, name: tool_name, input, agent: agent_id === undefined ? undefined : agent_type }
 }
-
-const endIn = (input: PostToolUseHookInput | PostToolUseFailureHookInput): ToolEnd =>
-  input.hook_event_name === 'PostToolUse'
-    ? { status: 'completed', response: input.tool_response }
-    : { status: 'failed', error: input.error }
 
 /** What is said to the process, in order; at most one task at a time waits here. */
 class Input implements AsyncIterable<SDKUserMessage> {

@@ -23,11 +23,12 @@ import type { Supervisor } from '../tools/supervisor.js'
 import { BudgetedCalls } from './budgeted-calls.js'
 import type { ClaudeProcess } from './claude-process.js'
 import { removeHomesOfTheDead } from './environment.js'
+import { CannotResume } from './failure.js'
 import { type LiveLimits, LiveProcesses } from './live-processes.js'
 import { ModelGateway } from './model-gateway.js'
 import { pathRefusal } from './own-paths.js'
-import { promptOf } from './prompts.js'
-import { type LoadSdk, loadSdk } from './sdk.js'
+import { promptOf, storyOf } from './prompts.js'
+import { type LoadSdk, loadSdk, type Sdk } from './sdk.js'
 import { type ClaudeKind, startProcess } from './start-process.js'
 import type { Transcripts } from './transcript.js'
 import { TurnRecorder } from './turn-recorder.js'
@@ -35,6 +36,10 @@ import { TurnRecorder } from './turn-recorder.js'
 const OFFICIAL_URL = 'https://api.anthropic.com'
 /** Names that a model made up are counted as one. */
 const UNKNOWN_TOOL = 'unknown'
+/** The one that was spoiled longest ago is tried once more, and fails one task more. */
+const MAX_SPOILED = 10_000
+const SPOILED = 'the vendor did not take it any more'
+const NOTHING_KEPT = 'nothing of it was kept'
 
 export type { ClaudeKind } from './start-process.js'
 
@@ -56,10 +61,19 @@ export interface ClaudeParts {
   readonly loadSdk?: LoadSdk
 }
 
+/** What one process is to do for a turn. */
+interface Undertaking {
+  readonly recorder: TurnRecorder
+  readonly calls: BudgetedCalls
+  readonly prompt: string
+}
+
 export class ClaudeSessions {
   readonly #parts: ClaudeParts
   readonly #gateway: ModelGateway
   readonly #live: LiveProcesses
+  /** Sessions whose conversation the vendor refused as a whole: the next task begins it anew. */
+  readonly #spoiled = new Set<string>()
   #swept: Promise<void> | undefined
 
   constructor(parts: ClaudeParts) {
@@ -75,6 +89,7 @@ export class ClaudeSessions {
 
   /** Ends the process that was kept for a next task; see Runtime.forget. */
   forget(sessionId: string): void {
+    this.#spoiled.delete(sessionId)
     this.#live.forget(sessionId)
   }
 
@@ -92,20 +107,52 @@ export class ClaudeSessions {
     const sdk = await loadSdk(kind.type, this.#parts.loadSdk)
     // A directory that cannot be removed is in nobody's way.
     this.#swept ??= removeHomesOfTheDead().catch(() => undefined)
-    const start = () => startProcess({ ...this.#parts, gateway: this.#gateway, turn, kind, sdk })
+    await closeLeftovers(turn)
+    const attempt = (broken?: string) => this.#attempt(turn, kind, sdk, broken)
+    try {
+      return { output: await attempt(this.#spoiled.has(turn.sessionId) ? SPOILED : undefined) }
+    } catch (error) {
+      if (!(error instanceof CannotResume)) throw error
+      return { output: await attempt(error.message) }
+    }
+  }
+
+  /** `broken` is why the conversation begins anew, where it does. @throws CannotResume when it should have */
+  async #attempt(turn: Turn, kind: ClaudeKind, sdk: Sdk, broken: string | undefined): Promise<string> {
+    const anew = broken !== undefined
+    const start = () => startProcess({ ...this.#parts, gateway: this.#gateway, turn, kind, sdk, anew })
     const process = await this.#live.take(turn.sessionId, this.#versionOf(turn), start, turn.signal)
+    const isFirst = process.isNew
     const recorder = this.#recorder(turn, kind, process)
+    const calls = new BudgetedCalls(turn)
     let keep = false
     try {
-      const output = await this.#work(turn, process, recorder)
+      const prompt = isFirst && !process.isResumed ? await retold(turn, broken) : promptOf(turn)
+      const output = await this.#work(turn, process, { recorder, calls, prompt })
       keep = !recorder.hasLostWrites
-      return { output }
+      if (anew) this.#spoiled.delete(turn.sessionId)
+      return output
     } catch (error) {
       keep = await settle(turn, process, recorder)
+      if (turn.signal.aborted) throw error
+      if (isFirst && process.isResumed && calls.asked === 0 && isFailed(error)) throw new CannotResume(error.message)
+      if ((process.isResumed || !isFirst) && !recorder.hasAnswer && isRefusedAsWhole(error)) {
+        keep = false
+        this.#spoil(turn.sessionId)
+      }
       throw error
     } finally {
       process.silence()
       await this.#live.release(turn.sessionId, process, keep)
+    }
+  }
+
+  /** The vendor does not take this conversation: sent once more, it would fail every task from now on. */
+  #spoil(sessionId: string): void {
+    this.#spoiled.add(sessionId)
+    for (const oldest of this.#spoiled.size > MAX_SPOILED ? this.#spoiled : []) {
+      this.#spoiled.delete(oldest)
+      return
     }
   }
 
@@ -114,17 +161,15 @@ export class ClaudeSessions {
     return JSON.stringify([epoch, options])
   }
 
-  async #work(turn: Turn, process: ClaudeProcess, recorder: TurnRecorder): Promise<string> {
+  async #work(turn: Turn, process: ClaudeProcess, { recorder, calls, prompt }: Undertaking): Promise<string> {
     const { signal } = turn
-    const calls = new BudgetedCalls(turn)
     const onAbort = () => recorder.close(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      await closeLeftovers(turn)
       signal.throwIfAborted()
       turn.beforeEffect()
       process.listen(recorder, calls)
-      process.say(promptOf(turn), randomUUID())
+      process.say(prompt, randomUUID())
       const output = await recorder.done
       if (calls.refusal) throw calls.refusal
       return output
@@ -174,6 +219,20 @@ async function closeLeftovers({ progress, journal }: Turn): Promise<void> {
     await journal.toolEnded({ callId, name, input }, started ? OUTCOME_UNKNOWN : NOT_BEGUN)
   }
 }
+
+/** The prompt of a new conversation, which is told what an older one held. `broken` is why it is not gone on with. */
+async function retold(turn: Turn, broken = NOTHING_KEPT): Promise<string> {
+  const story = storyOf(turn)
+  if (story === undefined) return promptOf(turn)
+  await turn.journal.retold(broken)
+  return `${story}\n\n${promptOf(turn)}`
+}
+
+const isFailed = (error: unknown): error is ServiceError =>
+  error instanceof ServiceError && error.code === 'runtime_failed'
+
+const isRefusedAsWhole = (error: unknown): boolean =>
+  error instanceof ServiceError && error.code === 'model_invalid_request' && error.details.status === 400
 
 /** Whether the process may be kept after a turn that did not end well. */
 async function settle(turn: Turn, process: ClaudeProcess, recorder: TurnRecorder): Promise<boolean> {

@@ -6,6 +6,11 @@ import { type ErrorCode, ServiceError } from '../../protocol/errors.js'
 
 const MAX_REASON_CHARS = 500
 
+/** What was kept of the conversation is of no use: it can only begin anew. */
+export class CannotResume extends Error {
+  override readonly name = 'CannotResume'
+}
+
 /** Undefined for a turn that succeeded. */
 export function failureOf(result: SDKResultMessage): ServiceError | undefined {
   if (result.subtype !== 'success') {
@@ -20,7 +25,7 @@ export function failureOf(result: SDKResultMessage): ServiceError | undefined {
     code === 'model_auth'
       ? `the vendor refused the configured API key (HTTP ${status})`
       : result.result.slice(0, MAX_REASON_CHARS)
-  return new ServiceError(code, { provider: 'Anthropic', reason })
+  return new ServiceError(code, { provider: 'Anthropic', reason, status })
 }
 
 function codeOf(

@@ -10,6 +10,7 @@ import type { Supervisor } from '../tools/supervisor.js'
 import { type Guard, spawnGuarded } from './child.js'
 import { ClaudeProcess } from './claude-process.js'
 import { environment, openHome, type ProcessHome } from './environment.js'
+import { CannotResume } from './failure.js'
 import type { ModelGateway, Pass } from './model-gateway.js'
 import { UNATTENDED } from './prompts.js'
 import { type Sdk, withInstallHint } from './sdk.js'
@@ -37,9 +38,11 @@ export interface StartOptions {
   readonly gateway: ModelGateway
   readonly sandbox: readonly string[]
   readonly supervisor?: Pick<Supervisor, 'watch'>
+  /** Whether the conversation is to begin anew, whatever is kept of it. */
+  readonly anew: boolean
 }
 
-/** @throws ServiceError `unavailable`, `runtime_missing`; an error when nobody can watch over it */
+/** @throws CannotResume; ServiceError `unavailable`, `runtime_missing`; an error when nobody can watch over it */
 export async function startProcess(start: StartOptions): Promise<ClaudeProcess> {
   const { turn, kind, gateway } = start
   const home = await openHome()
@@ -53,12 +56,13 @@ export async function startProcess(start: StartOptions): Promise<ClaudeProcess> 
     const [address, watch, transcript] = await Promise.all([
       gateway.address(),
       start.supervisor?.watch(),
-      ownTranscript(start.transcripts, turn),
+      ownTranscript(start.transcripts, turn, start.anew),
     ])
+    if (transcript.broken !== undefined) throw new CannotResume(transcript.broken)
     return launch(start, { home, pass, onGone, address, transcript, watch })
   } catch (error) {
     onGone()
-    throw withInstallHint(kind.type, error)
+    throw error instanceof CannotResume ? error : withInstallHint(kind.type, error)
   }
 }
 
@@ -85,6 +89,7 @@ function launch({ turn, kind, sdk, model, sandbox }: StartOptions, around: Surro
   return new ClaudeProcess({
     pass,
     onGone,
+    isResumed: transcript.isBegun,
     scratch: home.scratch,
     start: (prompt, hooks, onChild) => {
       const spawnClaudeCodeProcess: Options['spawnClaudeCodeProcess'] = (wanted) => {

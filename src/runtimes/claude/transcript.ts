@@ -16,10 +16,12 @@ export interface Transcripts {
     path: string,
     entries: readonly { readonly uuid: string | undefined; readonly body: string }[],
   ): Promise<'ok' | 'fenced' | 'full'>
+  clear(sessionId: string, epoch: number): Promise<boolean>
   load(sessionId: string, path: string): Promise<readonly string[]>
   paths(sessionId: string): Promise<readonly string[]>
 }
 
+const TAKEN_OVER = 'another worker has taken the session over'
 /** Shorter than the SDK's own 60 s, after which it no longer says why. */
 const APPEND_PATIENCE_MS = 50_000
 
@@ -33,44 +35,102 @@ export interface OwnedTranscript {
   readonly store: SessionStore
   /** Whether there is a conversation to go on with. */
   readonly isBegun: boolean
+  /** Why what is there cannot be gone on with, where that shows before anybody tries. */
+  readonly broken: string | undefined
 }
 
+type Owner = { readonly sessionId: string; readonly epoch: number; readonly signal: AbortSignal }
+
 /**
- * Takes the transcript of a session up: what a former owner's process still writes is refused from here on.
+ * Takes the transcript of a session up: what a former owner's process still writes is refused from here on. `anew` begins
+ * another conversation: what is there gives way to its first entry.
  * @throws ServiceError `unavailable`
  */
 export async function ownTranscript(
   transcripts: Transcripts,
-  { sessionId, epoch, signal }: { readonly sessionId: string; readonly epoch: number; readonly signal: AbortSignal },
+  { sessionId, epoch, signal }: Owner,
+  anew: boolean,
 ): Promise<OwnedTranscript> {
   const isOurs = await throughOutage(() => transcripts.claim(sessionId, epoch), { signal })
-  if (!isOurs) throw new ServiceError('unavailable', { reason: 'another worker has taken the session over' })
-  const first = await throughOutage(() => transcripts.load(sessionId, ''), { signal })
-  return { store: storeOf(transcripts, sessionId, epoch, first), isBegun: first.length > 0 }
+  if (!isOurs) throw new ServiceError('unavailable', { reason: TAKEN_OVER })
+  const first = anew ? [] : await throughOutage(() => transcripts.load(sessionId, ''), { signal })
+  const unreadable = first.filter((body) => entryIn(body) === undefined).length
+  const broken =
+    unreadable === 0 ? undefined : `${unreadable} of the ${first.length} entries that it had kept cannot be read`
+  const store = new TranscriptStore(transcripts, { sessionId, epoch, signal }, anew ? undefined : first)
+  return { store, isBegun: first.length > 0, broken }
 }
 
-/** `first` is what the conversation holds: the SDK asks for it once, at the start. */
-function storeOf(transcripts: Transcripts, sessionId: string, epoch: number, first: readonly string[]): SessionStore {
-  let atStart: readonly string[] | undefined = first
-  const load = async (path: string): Promise<readonly string[]> => {
-    const known = path === '' ? atStart : undefined
-    if (path === '') atStart = undefined
-    return known ?? (await throughOutage(() => transcripts.load(sessionId, path)))
+class TranscriptStore implements SessionStore {
+  readonly #transcripts: Transcripts
+  readonly #owner: Owner
+  /** What the conversation holds: the SDK asks for it once, at the start. */
+  #atStart: readonly string[] | undefined
+  /** There is an older conversation, which nobody is to see. */
+  #isAnew: boolean
+  #clearing: Promise<void> | undefined
+
+  /** `first` is undefined for a conversation that begins anew. */
+  constructor(transcripts: Transcripts, owner: Owner, first: readonly string[] | undefined) {
+    this.#transcripts = transcripts
+    this.#owner = owner
+    this.#atStart = first
+    this.#isAnew = first === undefined
   }
-  return {
-    // The key's project is the path of the working directory, which differs where workers have roots of their own.
-    async append({ subpath }: SessionKey, entries: SessionStoreEntry[]) {
-      const rows = entries.map((entry) => ({ uuid: entry.uuid, body: JSON.stringify(entry) }))
-      const append = () => transcripts.append(sessionId, epoch, subpath ?? '', rows)
-      const outcome = await throughOutage(append, { patienceMs: APPEND_PATIENCE_MS })
-      if (outcome === 'full')
-        throw new Error('the conversation has grown beyond what is kept of one; spawn a new session')
-      if (outcome === 'fenced') throw new Error('another worker has taken the session over')
-    },
-    async load({ subpath }: SessionKey) {
-      const bodies = await load(subpath ?? '')
-      return bodies.length === 0 ? null : bodies.map((body) => JSON.parse(body) as SessionStoreEntry)
-    },
-    listSubkeys: async () => [...(await throughOutage(() => transcripts.paths(sessionId)))],
+
+  // The key's project is the path of the working directory, which differs where workers have roots of their own.
+  async append({ subpath }: SessionKey, entries: SessionStoreEntry[]): Promise<void> {
+    const { sessionId, epoch } = this.#owner
+    const rows = entries.map((entry) => ({ uuid: entry.uuid, body: JSON.stringify(entry) }))
+    const append = () => this.#transcripts.append(sessionId, epoch, subpath ?? '', rows)
+    await this.#giveWay()
+    const outcome = await throughOutage(append, { patienceMs: APPEND_PATIENCE_MS })
+    if (outcome === 'full')
+      throw new Error('the conversation has grown beyond what is kept of one; spawn a new session')
+    if (outcome === 'fenced') throw new Error(TAKEN_OVER)
+  }
+
+  /** Only when the new conversation has really begun: until then the old one is all that there is. */
+  async #giveWay(): Promise<void> {
+    if (!this.#isAnew) return
+    // Once: what is written meanwhile belongs to the new conversation.
+    this.#clearing ??= this.#clear().finally(() => (this.#clearing = undefined))
+    await this.#clearing
+  }
+
+  async #clear(): Promise<void> {
+    const { sessionId, epoch } = this.#owner
+    const clear = () => this.#transcripts.clear(sessionId, epoch)
+    if (!(await throughOutage(clear, { patienceMs: APPEND_PATIENCE_MS }))) throw new Error(TAKEN_OVER)
+    this.#isAnew = false
+  }
+
+  async load({ subpath }: SessionKey): Promise<SessionStoreEntry[] | null> {
+    if (this.#isAnew) return null
+    const bodies = await this.#bodies(subpath ?? '')
+    // Of an agent's: what cannot be read of it is missing to that agent alone.
+    const entries = bodies.flatMap((body) => entryIn(body) ?? [])
+    return entries.length === 0 ? null : entries
+  }
+
+  async #bodies(path: string): Promise<readonly string[]> {
+    const known = path === '' ? this.#atStart : undefined
+    if (path === '') this.#atStart = undefined
+    return known ?? (await throughOutage(() => this.#transcripts.load(this.#owner.sessionId, path)))
+  }
+
+  async listSubkeys(): Promise<string[]> {
+    return this.#isAnew ? [] : [...(await throughOutage(() => this.#transcripts.paths(this.#owner.sessionId)))]
+  }
+}
+
+/** Undefined for what is no entry. */
+function entryIn(body: string): SessionStoreEntry | undefined {
+  try {
+    const value: unknown = JSON.parse(body)
+    const isEntry = typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string'
+    return isEntry ? (value as SessionStoreEntry) : undefined
+  } catch {
+    return undefined
   }
 }

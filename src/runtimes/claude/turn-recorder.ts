@@ -84,6 +84,11 @@ export class TurnRecorder implements Listener {
     return this.#hasLostWrites
   }
 
+  /** Whether the model has begun to answer in this turn. */
+  get hasAnswer(): boolean {
+    return this.#steps > this.#turn.progress.steps
+  }
+
   /** Records nothing from here on. */
   close(reason: unknown): void {
     if (this.#isClosed) return
@@ -280,12 +285,12 @@ export class TurnRecorder implements Listener {
     if (startedAt === undefined) await this.#turn.journal.toolStarted(call, 'read', open.agent)
     const final = await this.#turn.journal.toolEnded(call, outcome)
     this.#options.onToolEnded(call.name, (performance.now() - (startedAt ?? performance.now())) / 1_000, outcome)
+    return final
   }
 
   /** Results of calls that ended without a word of the hooks. */
   async #takeResults(content: unknown): Promise<void> {
     if (!Array.isArray(content)) return
-    return final
     for (const block of content as readonly { type?: string; tool_use_id?: string; content?: unknown }[]) {
       if (block.type !== 'tool_result' || block.tool_use_id === undefined) continue
       await this.#end(block.tool_use_id, { status: 'failed', error: textOf(block.content) || 'failed' })

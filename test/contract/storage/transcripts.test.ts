@@ -52,6 +52,19 @@ eachDatabase((open) => {
     expect(await transcripts.append(id, 1, '', [entry('a')])).toBe('fenced')
   })
 
+  test('its owner clears it, and nobody else', async () => {
+    await transcripts.claim(id, 3)
+    await transcripts.append(id, 3, '', [entry('a', 'u1')])
+    await transcripts.append(id, 3, 'agent-1', [entry('b')])
+
+    expect(await transcripts.clear(id, 2)).toBe(false)
+    expect(await transcripts.load(id, '')).toEqual(bodies('a'))
+    expect(await transcripts.clear(id, 3)).toBe(true)
+    expect([await transcripts.load(id, ''), await transcripts.paths(id)]).toEqual([[], []])
+    expect(await transcripts.append(id, 3, '', [entry('new', 'u1')])).toBe('ok')
+    expect(await transcripts.load(id, '')).toEqual(bodies('new'))
+  })
+
   test('a transcript grows to its bound and not beyond', async () => {
     await transcripts.claim(id, 1)
     const half = { uuid: undefined, body: JSON.stringify('x'.repeat(MAX_TRANSCRIPT_BYTES / 2 + 1)) }

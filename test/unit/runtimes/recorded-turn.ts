@@ -25,6 +25,7 @@ export type Entry =
   | { readonly type: 'toolEnded'; readonly call: ToolRequest; readonly outcome: ToolOutcome }
   | { readonly type: 'compacted'; readonly compaction: Compaction }
   | { readonly type: 'recalled'; readonly text: string; readonly items: readonly string[] }
+  | { readonly type: 'retold'; readonly reason: string }
 
 export interface RecordedTurn {
   readonly turn: Turn
@@ -108,6 +109,7 @@ function journalOf(record: (entry: Entry) => void, refusal: NonNullable<TurnOpti
     },
     compacted: async (compaction) => record({ type: 'compacted', compaction }),
     recalled: async (text, items) => record({ type: 'recalled', text, items }),
+    retold: async (reason) => record({ type: 'retold', reason }),
   }
 }
 
@@ -135,7 +137,7 @@ export function progressOf(task: Task, entries: readonly Entry[]): Progress {
       messages = messages.map((said) =>
         said.role === 'user' ? { ...said, text: recalledTask(said.text, entry.text) } : said,
       )
-    } else {
+    } else if (entry.type === 'toolEnded') {
       calls = calls.filter((call) => call.callId !== entry.call.callId)
       messages.push(toolMessage(entry.call.callId, entry.outcome))
     }
