@@ -4,6 +4,7 @@
  *
  *   database ▶ bus ▶ membership ▶ worker ▶ coordinator ▶ edge ▶ admin server
  */
+import type { OpenCharter } from './assembly/charter-parts.js'
 import { HealthWatch } from './assembly/health-watch.js'
 import { Lifecycle } from './assembly/lifecycle.js'
 import type { OpenMemory } from './assembly/memory-parts.js'
@@ -88,6 +89,7 @@ export class Daemon {
   readonly #lifecycle: Lifecycle
   /** Known where sessions run, and where they are shown. */
   #charter: Charter | undefined
+  #openCharter: Promise<OpenCharter> | undefined
   #draining = false
   #memory: Promise<OpenMemory> | undefined
   #worker: Worker | undefined
@@ -230,19 +232,15 @@ export class Daemon {
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
   async #startWorker({ database, bus, member, view, beats, control, shardLoads }: Planes): Promise<void> {
-    const [
-      { Worker },
-      { openRuntimes, workerStorage, workspaceKeeper },
-      { openCharter, workerLimits },
-      { openBudgets, pricesOf },
-    ] = await Promise.all([
-      import('./worker/worker.js'),
-      import('./assembly/worker-parts.js'),
-      import('./assembly/charter-parts.js'),
-      import('./assembly/budget-parts.js'),
-    ])
+    const [{ Worker }, { openRuntimes, workerStorage, workspaceKeeper }, { workerLimits }, { openBudgets, pricesOf }] =
+      await Promise.all([
+        import('./worker/worker.js'),
+        import('./assembly/worker-parts.js'),
+        import('./assembly/charter-parts.js'),
+        import('./assembly/budget-parts.js'),
+      ])
     const { config, node, log } = this.#foundation
-    const charter = await openCharter(this.#foundation, this.#charter)
+    const charter = await this.#charterInForce()
     const prices = pricesOf(config)
     const { budgets, desk } = await openBudgets(this.#foundation, {
       ...{ database, view, control, prices, charter, metrics: this.#metrics.budgets },
@@ -290,6 +288,14 @@ export class Daemon {
     this.#budgets = desk
     const withinMs = config.cluster.migrationTimeoutMs + config.worker.drainTimeoutMs + config.server.shutdownTimeoutMs
     this.#lifecycle.started('worker', () => worker.stop(), withinMs)
+  }
+
+  /** With that of the organisation above it; one for all roles of this process. */
+  #charterInForce(): Promise<OpenCharter> {
+    this.#openCharter ??= import('./assembly/charter-parts.js').then(({ openCharter }) =>
+      openCharter(this.#foundation, this.#charter),
+    )
+    return this.#openCharter
   }
 
   /** One for all roles of this process. */
@@ -384,16 +390,15 @@ export class Daemon {
   }
 
   async #httpSources({ database, view, control, shardLoads }: Planes): Promise<HttpSources> {
-    const [{ httpSources }, { memory }, { defaultCharter }] = await Promise.all([
+    const [{ httpSources }, { memory }, inForce] = await Promise.all([
       import('./assembly/http-parts.js'),
       this.#openMemory(database),
-      import('./charter/default.js'),
+      this.#charterInForce(),
     ])
-    const charter = this.#charter ?? defaultCharter()
     const budgets = this.#budgets ?? (await this.#openBudgetDesk({ database, view, control }))
     const { node } = this.#foundation
     return httpSources({
-      ...{ database, node, budgets, memory, shardLoads, charter: () => charter, nodes: () => view.nodes() },
+      ...{ database, node, budgets, memory, shardLoads, charter: () => inForce.charter, nodes: () => view.nodes() },
     })
   }
 
@@ -401,7 +406,7 @@ export class Daemon {
   async #openBudgetDesk(planes: Pick<Planes, 'database' | 'view' | 'control'>): Promise<BudgetDesk> {
     const { openBudgets, pricesOf } = await import('./assembly/budget-parts.js')
     const { desk } = await openBudgets(this.#foundation, {
-      ...{ ...planes, prices: pricesOf(this.#foundation.config), charter: this.#charter },
+      ...{ ...planes, prices: pricesOf(this.#foundation.config), charter: await this.#charterInForce() },
       ...{ metrics: this.#metrics.budgets, tell: () => undefined },
     })
     return desk

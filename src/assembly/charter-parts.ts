@@ -41,14 +41,21 @@ function gateOf({ worker, database, charter: { file } }: Config, charter: Charte
 /** The charter that counts on this node, with that of its organisation above it where it has one. */
 export class OpenCharter {
   readonly gate: CharterGate
+  #charter: Charter
   #limits: CharterLimits
   readonly #log: Log
   readonly #listeners: (() => void)[] = []
 
   constructor(config: Config, charter: Charter, log: Log) {
     this.gate = gateOf(config, charter)
+    this.#charter = charter
     this.#limits = limitsOf(charter)
     this.#log = log
+  }
+
+  /** The one that counts now. */
+  get charter(): Charter {
+    return this.#charter
   }
 
   /** As they stand now. */
@@ -59,6 +66,7 @@ export class OpenCharter {
   /** From now on this charter counts. */
   adopt(charter: Charter): void {
     this.gate.adopt(charter)
+    this.#charter = charter
     this.#limits = limitsOf(charter)
     for (const listener of this.#listeners) listener()
   }
@@ -95,6 +103,8 @@ export async function openCharter(
     await sync.start()
     lifecycle.started('charter of the organisation', () => sync.stop())
   }
+  // A node without sessions is no charter's business.
+  if (config.server.role === 'edge') return charter
   charter.checkHeap()
   charter.onChanged(() => charter.checkHeap())
   return charter
