@@ -1,5 +1,6 @@
 /**
- * The listening port of an edge: WebSocket at any path, the health check, the HTTP door, and 404 for the rest.
+ * The listening port of an edge: Socket.IO at its path, WebSocket at any other, the health check, the HTTP door, and 404
+ * for the rest.
  */
 
 import uWS, { type HttpRequest, type HttpResponse, type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
@@ -7,6 +8,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Page } from '../telemetry/pages.js'
 import { answerPreflight, corsHeaders } from './cors.js'
 import type { OperatorPages } from './dependencies.js'
+import { SocketIoDoor } from './socket-io.js'
 import { type WebSocketHandlers, type WebSocketSettings, webSocketBehavior } from './websocket.js'
 
 export interface ServerSettings extends WebSocketSettings {
@@ -43,6 +45,7 @@ type Listen = (
 export class Server {
   readonly #settings: ServerSettings
   readonly #app: TemplatedApp
+  readonly #socketIo: SocketIoDoor
   #listening: us_listen_socket | undefined
   #port = 0
 
@@ -53,6 +56,8 @@ export class Server {
       this.#app.any(settings.healthPath, (res, req) => this.#answer(res, req, '200 OK', 'application/json', healthBody))
     }
     for (const path of pages?.openPaths ?? []) this.#app.any(path, (res, req) => show(pages, path, res, req))
+    this.#socketIo = new SocketIoDoor(settings, handlers)
+    this.#socketIo.attach(this.#app)
     this.#app.ws('/*', webSocketBehavior(settings, handlers))
     this.#app.any('/*', (res, req) => {
       if (!takeRequest?.(res, req)) this.#answer(res, req, '404 Not Found', 'text/plain', () => 'Not Found')
@@ -100,6 +105,7 @@ export class Server {
   /** Drops whatever is left. */
   close(): void {
     this.#listening = undefined
+    this.#socketIo.close()
     this.#app.close()
   }
 }
