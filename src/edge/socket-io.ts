@@ -70,10 +70,11 @@ export class SocketIoDoor {
     const verdict = this.#handlers.admit(credentialsOf(socket))
     if (verdict.ok) {
       socket.data = verdict.principal
-      return next()
+      next()
+    } else {
+      const { reason: code } = verdict
+      next(Object.assign(new Error(code), { data: { code, status: ERRORS[code].http } }))
     }
-    const code = verdict.reason
-    next(Object.assign(new Error(code), { data: { code, status: ERRORS[code].http } }))
   }
 
   #opened(socket: IoSocket, maxPayloadBytes: number): void {
