@@ -12,11 +12,18 @@ import type { SessionType } from '../protocol/session.js'
 /** `task` the task at hand alone · `context` all that its model is told. */
 export type Lookback = 'nothing' | 'task' | 'context'
 
-/** A load tool never looks back; Claude Code has a transcript of its own, and needs the task that it goes on with. */
-export function lookbackOf(type: SessionType | undefined): Lookback {
-  if (type === 'echo') return 'nothing'
-  return type === undefined || type === 'llm' ? 'context' : 'task'
+const LOOKBACK: Readonly<Record<SessionType, Lookback>> = {
+  // A load tool.
+  echo: 'nothing',
+  llm: 'context',
+  // Claude Code has a transcript of its own, and needs the task that it goes on with.
+  'claude-code': 'task',
+  'claude-flow': 'task',
+  ruflo: 'task',
 }
+
+/** `context` for a session that has not been announced. */
+export const lookbackOf = (type: SessionType | undefined): Lookback => (type ? LOOKBACK[type] : 'context')
 
 /** In the log. Few texts have more bytes to a token, however much JSON stands around them. */
 const BYTES_PER_TOKEN = 16
