@@ -47,7 +47,8 @@ export class Reach {
 
   /** Takes the next older event, whose JSON has so many bytes. True when no older one is needed. */
   take(event: LoggedEvent, bytes: number): boolean {
-    if (this.lookback === 'task') return event.type === 'task_executing'
+    // The task that was left unfinished is needed by every runtime.
+    if (this.lookback !== 'context') return event.type === 'task_executing'
     if (event.type === 'context_compacted') this.#meetSummary(event.kept)
     if (this.#isEndless || !isMessage(event)) return false
     this.#bytes += bytes

@@ -184,3 +184,16 @@ test('of a runtime with a transcript of its own the task at hand is read, whole'
   expect(conversation.progress(undefined)).toEqual({ ...rest, messages: messages.slice(task) })
   expect(conversation.usage(0)).toEqual(story.conversation.usage(0))
 })
+
+test('of a runtime that never looks back the unfinished task is read, and nothing before it', () => {
+  const story = new Story(seededRandom('load tool'))
+  for (let turn = 0; turn < 50; turn++) story.turn(true)
+  story.begin()
+  story.answer(1)
+
+  const { read, conversation } = story.readBack('nothing', 128_000)
+
+  expect(read).toBeLessThan(10)
+  expect(conversation.open).toEqual(story.conversation.open)
+  expect(conversation.progress(undefined).messages).toEqual([])
+})
