@@ -85,6 +85,7 @@ function edgeSettings({ server, monitoring, cluster, auth }: Config): EdgeDepend
     port: server.port,
     healthPath: monitoring.healthEnabled ? monitoring.healthPath : undefined,
     corsOrigins: auth.corsEnabled ? auth.corsOrigins : undefined,
+    dashboard: monitoring.dashboardEnabled,
     maxPayloadBytes: server.maxMessageBytes,
     heartbeatIntervalMs: server.heartbeatIntervalMs,
     shutdownTimeoutMs: server.shutdownTimeoutMs,

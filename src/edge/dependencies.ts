@@ -26,6 +26,8 @@ export interface EdgeSettings {
   readonly healthPath: string | undefined
   /** Origins whose pages may read HTTP answers; undefined: none. */
   readonly corsOrigins?: readonly string[] | undefined
+  /** Whether there is a dashboard at `/ui/`. */
+  readonly dashboard?: boolean | undefined
   /** Largest frame that a client may send, in bytes. */
   readonly maxPayloadBytes: number
   /** Time between pings to each client. */

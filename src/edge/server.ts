@@ -1,12 +1,13 @@
 /**
- * The listening port of an edge: Socket.IO at its path, WebSocket at any other, the health check, the HTTP door, and 404
- * for the rest.
+ * The listening port of an edge: Socket.IO at its path, WebSocket at any other, the health check, the dashboard, the HTTP
+ * door, and 404 for the rest.
  */
 
 import uWS, { type HttpRequest, type HttpResponse, type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
 import type { Page } from '../telemetry/pages.js'
 import { answerPreflight, corsHeaders } from './cors.js'
+import { Dashboard } from './dashboard.js'
 import type { OperatorPages } from './dependencies.js'
 import { SocketIoDoor } from './socket-io.js'
 import { type WebSocketHandlers, type WebSocketSettings, webSocketBehavior } from './websocket.js'
@@ -19,6 +20,8 @@ export interface ServerSettings extends WebSocketSettings {
   readonly healthPath: string | undefined
   /** Origins whose pages may read HTTP answers; undefined: none, and preflights are not answered. */
   readonly corsOrigins?: readonly string[] | undefined
+  /** Whether there is a dashboard at `/ui/`. */
+  readonly dashboard?: boolean | undefined
 }
 
 /** Takes a request whose path it knows; false for any other. */
@@ -58,6 +61,7 @@ export class Server {
     for (const path of pages?.openPaths ?? []) this.#app.any(path, (res, req) => show(pages, path, res, req))
     this.#socketIo = new SocketIoDoor(settings, handlers)
     this.#socketIo.attach(this.#app)
+    if (settings.dashboard) new Dashboard().register(this.#app)
     this.#app.ws('/*', webSocketBehavior(settings, handlers))
     this.#app.any('/*', (res, req) => {
       if (!takeRequest?.(res, req)) this.#answer(res, req, '404 Not Found', 'text/plain', () => 'Not Found')

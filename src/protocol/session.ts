@@ -5,14 +5,10 @@ import { z } from 'zod'
 import type { PendingApproval } from './approvals.js'
 import { newTaskId } from './ids.js'
 import { PRIORITY_ORDER, type Priority, timingShape } from './schedule.js'
+import type { SessionStatus, SessionType } from './session-words.js'
 
 export type { Priority } from './schedule.js'
-
-export const SESSION_TYPES = ['llm', 'echo', 'claude-code', 'claude-flow', 'ruflo'] as const
-export type SessionType = (typeof SESSION_TYPES)[number]
-
-export const SESSION_STATUSES = ['initializing', 'active', 'paused', 'completed', 'terminated', 'failed'] as const
-export type SessionStatus = (typeof SESSION_STATUSES)[number]
+export { isTerminal, SESSION_STATUSES, SESSION_TYPES, type SessionStatus, type SessionType } from './session-words.js'
 
 export const TASK_STATUSES = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'] as const
 export type TaskStatus = (typeof TASK_STATUSES)[number]
@@ -167,7 +163,3 @@ export interface Session {
   /** Tool calls that wait for a person, the newest; absent when there is none. */
   readonly pendingApprovals?: readonly PendingApproval[]
 }
-
-/** Terminal states are final: nothing leads out of them. */
-export const isTerminal = (status: SessionStatus): boolean =>
-  status === 'completed' || status === 'terminated' || status === 'failed'

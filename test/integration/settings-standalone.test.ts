@@ -59,6 +59,7 @@ describe('a daemon without credentials', () => {
       METRICS_PORT: String(metricsPort),
       METRICS_PATH: '/figures',
       HEALTH_CHECK_PATH: '/healthy',
+      DASHBOARD_ENABLED: 'false',
       SHARD_COUNT: '8',
       ENABLE_FEDERATION: 'false',
       OPENAI_API_KEY: 'sk-of-this-test',
@@ -129,6 +130,12 @@ describe('a daemon without credentials', () => {
     const at = async (path: string) => (await fetch(`http://${HOST}:${port}${path}`)).status
 
     expect(await Promise.all([at('/healthy'), at('/health')])).toEqual([200, 404])
+  })
+
+  effect(['DASHBOARD_ENABLED'], 'there is no dashboard, nor a word about one', async () => {
+    const answer = await fetch(`http://${HOST}:${port}/ui/`)
+
+    expect([answer.status, await answer.text()]).toEqual([404, 'Not Found'])
   })
 
   effect(['METRICS_HOST', 'METRICS_PORT', 'METRICS_PATH'], 'the page is there', async () => {

@@ -44,6 +44,7 @@ export const monitoring = {
   }),
   healthEnabled: setting('HEALTH_CHECK_ENABLED', flag, 'true', 'Answer health checks on the client port'),
   healthPath: setting('HEALTH_CHECK_PATH', urlPath, '/health', 'Path of the health check'),
+  dashboardEnabled: setting('DASHBOARD_ENABLED', flag, 'true', 'Serve the dashboard at /ui on the client port'),
   healthTimeoutMs: setting(
     'HEALTH_CHECK_TIMEOUT',
     milliseconds(1),

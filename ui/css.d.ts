@@ -1,0 +1,2 @@
+/** Style sheets are imported for their effect; the build gives them to the page. */
+declare module '*.css'
