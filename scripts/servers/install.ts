@@ -21,23 +21,24 @@ export async function installUnlessFound(find: () => Promise<Found>): Promise<vo
   await installServers()
 }
 
-const canInstall = (): boolean =>
+export const canInstall = (): boolean =>
   process.getuid?.() === 0 && existsSync('/etc/debian_version') && existsSync('/usr/bin/apt-get')
 
 /** Installs both servers with apt-get, once per process, without starting them as services. */
 function installServers(): Promise<void> {
-  installing ??= install()
+  installing ??= installPackages('redis-server', 'postgresql')
   return installing
 }
 
-async function install(): Promise<void> {
-  process.stderr.write('Installing redis-server and postgresql with apt-get, once; this takes a minute …\n')
+/** Installs packages, without starting what is in them as services. */
+export async function installPackages(...names: readonly string[]): Promise<void> {
+  process.stderr.write(`Installing ${names.join(' and ')} with apt-get, once; this takes a minute …\n`)
   const hadPolicy = existsSync(POLICY_FILE)
   // Debian asks this file before it starts a service; 101 forbids it.
   if (!hadPolicy) writeFileSync(POLICY_FILE, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
     await apt('update', '-q')
-    await apt('install', '-y', '-q', '--no-install-recommends', '--no-upgrade', 'redis-server', 'postgresql')
+    await apt('install', '-y', '-q', '--no-install-recommends', '--no-upgrade', ...names)
   } finally {
     if (!hadPolicy) rmSync(POLICY_FILE, { force: true })
   }
