@@ -114,8 +114,9 @@ local function take(shard, sid, rest, id, body)
     call('RPUSH', session .. ':' .. list, body)
   end
   if detail == '' then detail = '-' end
-  if kind ~= 'hydrate' then show(outbox, table.concat({ 'a', sid, status, detail, id }, ' ')) end
-  return table.concat({ sid, status, detail, rest }, ' ')
+  local about = sid .. ' ' .. status .. ' ' .. detail .. ' '
+  if kind ~= 'hydrate' then show(outbox, 'a ' .. about .. id) end
+  return about .. rest
 end
 
 local function isBehind(at, known)
@@ -174,6 +175,8 @@ local later = {}
 for index = start, count - 1 do tryShard(FIRST + 3 * index, later) end
 for index = 0, start - 1 do tryShard(FIRST + 3 * index, replies) end
 for i = 1, #later do replies[#replies + 1] = later[i] end
+-- Read from this server alone and begun anew behind another one: neither its file nor a replica needs it.
+redis.set_repl(redis.REPL_NONE)
 for outbox, fields in pairs(outs) do
   if #fields % 2 == 1 then fields[#fields + 1] = '' end
   call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[6], '*', unpack(fields))

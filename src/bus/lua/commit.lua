@@ -50,7 +50,7 @@ local function commit(at, first, last)
   local shard, session, epoch = base .. 'sh:' .. number, base .. 's:' .. sid, tonumber(epochText)
   local stored, state = storedEpoch(shard), ARGV[at + 1]
   local s = call('HMGET', session, 'commit', 'seq', 'older', 'waiting', 'epoch', 'part', 'inbox', 'control', 'work', 'subs',
-    'pin')
+    'pin', 'status')
   if s[1] == id then return 'ok' end
   if s[11] and s[11] ~= epochText then return pinned(stored, epoch, s[11]) .. stored end
   if not s[11] and stored ~= epoch then return (stored > epoch and 'fenced ' or 'rollback ') .. stored end
@@ -74,17 +74,18 @@ local function commit(at, first, last)
     if s[3] and call('HEXISTS', seen, ARGV[i]) == 0 then seen = session .. ':seen-before' end
     call('HSET', seen, ARGV[i], ARGV[i + 1])
   end
-  local patch = { 'seq', seq, 'commit', id, 'status', status, 'waiting', tonumber(s[4] or '0') - freed }
-  local function set(field, value) patch[#patch + 1], patch[#patch + 2] = field, value end
-  if takeInbox > 0 then set('inbox', inboxLeft) end
-  if takeControl > 0 then set('control', controlLeft) end
-  if hasEvents then set('epoch', eventEpoch) end
-  if state ~= '' then set('state', state) end
+  local patch = { 'seq', seq, 'commit', id, 'waiting', tonumber(s[4] or '0') - freed }
+  local n = #patch
+  if takeInbox > 0 then patch[n + 1], patch[n + 2], n = 'inbox', inboxLeft, n + 2 end
+  if takeControl > 0 then patch[n + 1], patch[n + 2], n = 'control', controlLeft, n + 2 end
+  if hasEvents and s[5] ~= eventEpoch then patch[n + 1], patch[n + 2], n = 'epoch', eventEpoch, n + 2 end
+  if s[12] ~= status then patch[n + 1], patch[n + 2], n = 'status', status, n + 2 end
+  if state ~= '' then patch[n + 1], patch[n + 2], n = 'state', state, n + 2 end
   if hasEvents and not s[9] then
     call('SADD', shard .. ':work', sid)
-    set('work', '1')
+    patch[n + 1], patch[n + 2], n = 'work', '1', n + 2
   end
-  call('HSET', session, unpack(patch))
+  call('HSET', session, unpack(patch, 1, n))
   if clear == '1' and s[6] then
     call('DEL', session .. ':part')
     call('HDEL', session, 'part')
@@ -107,10 +108,14 @@ while at <= #ARGV do
   replies[#replies + 1] = tried(pcall(commit, at, first, last))
   at = last + 1
 end
+-- Read from this server alone and begun anew behind another one: neither its file nor a replica needs it.
 -- An edge whose stream is gone is unsubscribed instead of revived.
 for outbox, out in pairs(outs) do
   if #out.fields % 2 == 1 then out.fields[#out.fields + 1] = '' end
-  if not call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', unpack(out.fields)) then
+  redis.set_repl(redis.REPL_NONE)
+  local shown = call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', unpack(out.fields))
+  redis.set_repl(redis.REPL_ALL)
+  if not shown then
     for _, session in ipairs(out.sessions) do
       local rest = {}
       for it in string.gmatch(call('HGET', session, 'subs') or '', '%S+') do

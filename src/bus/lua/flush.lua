@@ -55,9 +55,13 @@ end
 
 local replies = {}
 for i = 3, #ARGV, 3 do replies[#replies + 1] = tried(pcall(flush, ARGV[i], ARGV[i + 1], ARGV[i + 2])) end
+-- Read from this server alone and begun anew behind another one: neither its file nor a replica needs it.
 -- An edge whose stream is gone is unsubscribed instead of revived.
 for outbox, out in pairs(outs) do
-  if not call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', unpack(out.fields)) then
+  redis.set_repl(redis.REPL_NONE)
+  local shown = call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[2], '*', unpack(out.fields))
+  redis.set_repl(redis.REPL_ALL)
+  if not shown then
     for _, session in ipairs(out.sessions) do
       local rest = {}
       for it in string.gmatch(call('HGET', session, 'subs') or '', '%S+') do

@@ -107,6 +107,8 @@ if #waited > 0 then
   call('HINCRBY', shard, 'cold', -#waited)
   call('HINCRBY', shard, 'coldbytes', -freed)
 end
+-- Read from this server alone and begun anew behind another one: neither its file nor a replica needs it.
+redis.set_repl(redis.REPL_NONE)
 for outbox, fields in pairs(outs) do
   if #fields % 2 == 1 then fields[#fields + 1] = '' end
   call('XADD', base .. 'out:' .. outbox, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[8], '*', unpack(fields))

@@ -46,6 +46,8 @@ for number, shard in pairs(shards) do
     if shard.owner then bells[shard.owner] = (bells[shard.owner] and bells[shard.owner] .. ' ' or '') .. number end
   end
 end
+-- A bell rings on this server alone: what waits is looked for every second anyway.
+redis.set_repl(redis.REPL_NONE)
 for owner, numbers in pairs(bells) do
   call('XADD', base .. 'bell:' .. owner, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[4], '*', 'n', numbers)
 end
