@@ -15,7 +15,12 @@ describe('the configuration', () => {
   test('keeps how connections are dealt out and how edges are asked, and knows no Docker', () => {
     const config = balancerConfig(balancerTemplate(), 4000, EDGES)
 
-    for (const line of ['balance leastconn', 'http-check send meth GET uri /ready', 'timeout tunnel 1h', 'retries 3'])
+    for (const line of [
+      'balance leastconn',
+      'http-check send meth GET uri /accepting',
+      'timeout tunnel 1h',
+      'retries 3',
+    ])
       expect(config).toContain(line)
     expect(config).toContain('default-server inter 2s fastinter 500ms fall 2 rise 1')
     expect(config).toContain('bind 127.0.0.1:4000')
