@@ -8,6 +8,7 @@ config=/data/redis.conf
 if [ ! -e "$config" ]; then
   cat > "$config.new" << END
 dir /data
+save ""
 appendonly yes
 appendfsync everysec
 auto-aof-rewrite-min-size 512mb

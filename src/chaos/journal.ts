@@ -180,6 +180,7 @@ export interface EffectLine {
 export type FaultKind =
   | 'worker-kill'
   | 'edge-kill'
+  | 'edge-freeze'
   | 'leader-kill'
   | 'leader-freeze'
   | 'worker-freeze'

@@ -8,7 +8,7 @@ import { type LogLine, now, type RunLine } from './journal.js'
 import { JournalWriter, journalFiles, openHistory } from './journal-file.js'
 import type { LoadReport } from './load/plan.js'
 import { readLogs } from './log-reader.js'
-import type { ChaosStores } from './stores.js'
+import type { ReadStores } from './stores.js'
 import type { RunOutcome } from './verify.js'
 
 /** Postgres follows the logs by milliseconds, and by more after an outage. */
@@ -39,7 +39,7 @@ export async function judge({ folder, load, runner, run, stores }: RunOutcome): 
 }
 
 /** Waits until Postgres has taken what the logs hold. */
-async function projected(stores: ChaosStores): Promise<void> {
+async function projected(stores: ReadStores): Promise<void> {
   const deadline = performance.now() + PROJECTION_TIMEOUT_MS
   let last = ''
   for (let still = 0; still < STILL_LOOKS && performance.now() < deadline; ) {
@@ -50,7 +50,7 @@ async function projected(stores: ChaosStores): Promise<void> {
   }
 }
 
-async function writeLogs(folder: string, stores: ChaosStores): Promise<void> {
+async function writeLogs(folder: string, stores: ReadStores): Promise<void> {
   const journal = new JournalWriter<LogLine>(journalFiles.log(folder))
   const { databaseUrl, redisUrl, clusterName } = stores
   for await (const lines of readLogs({ databaseUrl, redis: { url: redisUrl }, cluster: clusterName })) {

@@ -29,6 +29,9 @@ export interface StoreOptions {
   readonly sentinel: boolean
 }
 
+/** What is read from when a run is judged. */
+export type ReadStores = Pick<ChaosStores, 'clusterName' | 'redisUrl' | 'databaseUrl' | 'query'>
+
 export class ChaosStores {
   readonly clusterName = `chaos_${randomBytes(4).toString('hex')}`
   /** Of the servers that we started ourselves; undefined for those of the user. */

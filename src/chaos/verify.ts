@@ -17,7 +17,7 @@ import type { LoadReport, Mix } from './load/plan.js'
 import { Nodes } from './nodes.js'
 import { seededRandom } from './seeded-random.js'
 import { temporaryFolder } from './servers/watchdog.js'
-import { ChaosStores } from './stores.js'
+import { ChaosStores, type ReadStores } from './stores.js'
 import type { Teardown } from './teardown.js'
 
 const SECOND_MS = 1_000
@@ -57,9 +57,9 @@ export interface VerifyOptions {
 export interface RunOutcome {
   readonly folder: string
   readonly load: LoadReport
-  readonly runner: FaultRunner
+  readonly runner: Pick<FaultRunner, 'records' | 'complaints'>
   readonly run: RunLine
-  readonly stores: ChaosStores
+  readonly stores: ReadStores
 }
 
 /** Runs the cluster, the load and the faults. What they did stands in the journals of `folder`. */

@@ -18,6 +18,7 @@ export interface LoadClientOptions {
   readonly urls: readonly string[]
   /** The node that stands behind an address now. */
   readonly nodeAt: (url: string) => string
+  readonly token: string | undefined
   readonly webSocket: WebSocketConstructor
   readonly recorder: ClientRecorder
   /** False: it only sends, and what the edge shows it of those sessions is of no interest. */
@@ -51,12 +52,13 @@ export class LoadClient {
     const webSocket = class extends options.webSocket {
       constructor(url: string) {
         super(url)
-        client.#url = url.replace(/\/$/, '')
+        // Without the token, which stands behind the address.
+        client.#url = url.replace(/\/?(\?.*)?$/, '')
         client.#socket = this
       }
     }
     this.#link = new ReconnectingLink(
-      { urls: options.urls, token: undefined, webSocket },
+      { urls: options.urls, token: options.token, webSocket },
       {
         onOpen: () => this.#opened(),
         onFrame: (text) => this.#receive(text),

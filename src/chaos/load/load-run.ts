@@ -180,7 +180,7 @@ export class LoadRun {
       urls,
       nodeAt: (url) => this.#edges.get(url) ?? url,
       webSocket: this.#webSocket,
-      ...{ recorder, watches },
+      ...{ recorder, watches, token: this.#plan.token },
       listener: this.#books,
     })
   }

@@ -30,6 +30,8 @@ export interface LoadPlan {
   readonly rate: number
   /** Of a hundred quick commands, so many are sent over every other edge as well. */
   readonly duplicatesPercent: number
+  /** What every client shows at the door; undefined where none is asked for. */
+  readonly token?: string
 }
 
 /** Whom a fault hits: the sessions of some shards, which another owner must go on with, an edge, or everybody. */
