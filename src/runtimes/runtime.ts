@@ -130,6 +130,8 @@ export interface Turn extends MemoryHolder {
    * @throws ServiceError `budget_exceeded`
    */
   reserve(call: PlannedCall): Promise<Allowance>
+  /** What was said and done in this session before this turn, read back from the log: where a runtime has lost its own record. */
+  past(): Promise<readonly ModelMessage[]>
   /** What names a call of this turn's last answer for ever: the same after a takeover. */
   keyOf(callId: string): string
   /** Throws when this process may no longer start effects. Call it directly before each model call and tool call. */

@@ -9,6 +9,7 @@ import type { NewEvent, TaskUsage } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Progress, Stopping, Turn } from '../runtimes/runtime.js'
 import { throughOutage } from '../storage/outage.js'
+import { pastOf } from './past.js'
 import { Permission, type PermissionOptions } from './permission.js'
 import type { SessionServices } from './session-services.js'
 import type { SessionWriter } from './session-writer.js'
@@ -169,6 +170,7 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
       signal,
       reserve: (call) => budget.reserve(call),
       permit: (...asked) => permission.permit(...asked),
+      past: () => pastOf(host.id, host.writer.state.turn, services, signal),
       keyOf: (callId) => keyOf(host, journal.placeOf(callId)),
       beforeEffect: () => {
         signal.throwIfAborted()

@@ -222,7 +222,7 @@ async function closeLeftovers({ progress, journal }: Turn): Promise<void> {
 
 /** The prompt of a new conversation, which is told what an older one held. `broken` is why it is not gone on with. */
 async function retold(turn: Turn, broken = NOTHING_KEPT): Promise<string> {
-  const story = storyOf(turn)
+  const story = storyOf(turn, await turn.past())
   if (story === undefined) return promptOf(turn)
   await turn.journal.retold(broken)
   return `${story}\n\n${promptOf(turn)}`

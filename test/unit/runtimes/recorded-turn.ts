@@ -79,6 +79,7 @@ export async function recordedTurn(options: TurnOptions): Promise<RecordedTurn> 
     signal: abort.signal,
     permit: async (...asked) => options.permit?.(...asked),
     reserve: options.reserve ?? (async ({ maxTokens }) => ({ maxTokens, settle: async () => undefined })),
+    past: async () => [],
     keyOf: (callId) => `session_000_test:1:${callId}`,
     beforeEffect() {
       effects++
