@@ -60,7 +60,12 @@ export function workerStorage(database: Database, node: NodeId, episodicDays = 0
   const dormant = new DormantSessions(database)
   return {
     assigned: async () =>
-      (await assignments.ownedBy(node)).map((row) => ({ ...row, previousOwner: row.previousOwner ?? undefined })),
+      (await assignments.ownedBy(node)).map(({ shard, epoch, state, previousOwner }) => ({
+        shard,
+        epoch,
+        state,
+        previousOwner: previousOwner ?? undefined,
+      })),
     release: (shards) => assignments.release(shards, node),
     raise: (shard, toEpoch) => assignments.raise(shard, node, toEpoch),
     ownerOf: async (shard) => (await assignments.find(shard))?.owner ?? undefined,

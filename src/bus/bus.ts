@@ -89,9 +89,15 @@ export interface CommandStream {
   submit(submission: Submission): Promise<Submitted>
   /**
    * Watches the shards of `owner`, which must have claimed them under this name. `onLost` tells that the connection was
-   * lost and is back: the store may have changed meanwhile.
+   * lost and is back: the store may have changed meanwhile. `placeOf` says where the owner knows a shard to stand, as
+   * "epoch cursor": a shard that stands elsewhere is told of too.
    */
-  openBell(owner: NodeId, onWaiting: (shard: number) => void, onLost: () => void): CommandBell
+  openBell(
+    owner: NodeId,
+    onWaiting: (shard: number) => void,
+    onLost: () => void,
+    placeOf?: (shard: number) => string | undefined,
+  ): CommandBell
   /**
    * Takes the commands that wait in a shard's stream, at most a batch: moves them into the inboxes of their sessions and
    * the shard's cursor behind them, in one step, and tells the submitting edges. A fresh spawn creates its session and
@@ -334,6 +340,11 @@ export interface DueTimers {
   readonly timers: readonly Timer[]
 }
 
+export interface ShardTimers {
+  readonly claim: Claim
+  readonly reply: DueTimers | Refused
+}
+
 /**
  * Timers that outlive their owner. One that has gone off stays, and is told again, until it is set anew or cleared: clear it
  * when what it was for is recorded.
@@ -342,8 +353,11 @@ export interface Timers {
   /** To go off `inMs` from now, by the store's clock; in place of an earlier one of the same name. */
   set(claim: Claim, timer: Timer, inMs: number): Promise<{ readonly status: 'ok' } | Refused>
   clear(claim: Claim, name: TimerName): Promise<{ readonly status: 'ok' } | Refused>
-  /** A bounded number of a shard's timers that have gone off, the longest overdue first. */
-  due(claim: Claim): Promise<DueTimers | Refused>
+  /**
+   * Of these shards, those of which there is something to say: a bounded number of timers that have gone off, the longest
+   * overdue first, or a refusal.
+   */
+  due(claims: readonly Claim[]): Promise<readonly ShardTimers[]>
 }
 
 export interface Projected {

@@ -7,6 +7,7 @@
 import type { NodeId } from '../protocol/ids.js'
 import { BlockingRead, type StreamBatch } from '../redis/blocking-read.js'
 import type { RedisClient } from '../redis/connect.js'
+import { Script } from '../redis/script.js'
 import type { CommandBell } from './bus.js'
 import type { Lanes } from './lanes.js'
 
@@ -17,6 +18,10 @@ const EXPIRY_MS = 30_000
 /** How long a lost ring delays its commands. */
 const LOOK_AT_ALL_MS = 1_000
 const RINGS_PER_READ = 200
+/** A shard where nothing waits costs 2 µs of the server. */
+const SHARDS_PER_CALL = 64
+/** No shard's: it is told of. */
+const UNKNOWN_PLACE = '-'
 
 interface BellOptions {
   readonly owner: NodeId
@@ -24,6 +29,7 @@ interface BellOptions {
   readonly lanes: Lanes
   readonly connect: () => Promise<RedisClient>
   readonly onWaiting: (shard: number) => void
+  readonly placeOf: (shard: number) => string | undefined
   readonly onLost: () => void
 }
 
@@ -33,6 +39,7 @@ export class RedisCommandBell implements CommandBell {
   /** Lanes that are read, or about to be. */
   readonly #lanes = new Map<number, Promise<BlockingRead | undefined>>()
   readonly #cursors = new Map<string, string>()
+  readonly #unread = new Script(new URL('./lua/unread.lua', import.meta.url))
   readonly #timer: NodeJS.Timeout
   #stopped = false
 
@@ -120,9 +127,24 @@ export class RedisCommandBell implements CommandBell {
   }
 
   #lookAtAll(): void {
-    for (const shard of this.#shards) this.#tell(shard)
+    const { lanes } = this.#options
+    for (const shards of lanes.calls([...this.#shards], (shard) => shard, SHARDS_PER_CALL)) void this.#lookAt(shards)
     // When Redis is away, the blocking read notices too.
     for (const lane of this.#lanes.keys()) this.#hang(lane).catch(() => undefined)
+  }
+
+  /** Asks of shards of one lane, which mostly have nothing to say. Where the store cannot tell, each is asked by itself. */
+  async #lookAt(shards: readonly number[]): Promise<void> {
+    const { redis, lanes, placeOf } = this.#options
+    const [first = 0] = shards
+    const keys = lanes.ofShard(first)
+    const known = shards.flatMap((shard) => [shard, placeOf(shard) ?? UNKNOWN_PLACE])
+    try {
+      for (const shard of await this.#unread.run(redis, keys.shard(first), keys.base, ...known))
+        this.#tell(Number(shard))
+    } catch {
+      for (const shard of shards) this.#tell(shard)
+    }
   }
 
   /** The store may be another one, whose ids are behind ours: it is read from its start. */

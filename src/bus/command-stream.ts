@@ -70,9 +70,14 @@ export class RedisCommandStream implements CommandStream {
     return reply[0] === 'ok' ? { status: 'ok' } : { status: 'busy', retryAfterMs: LIMITS.busyRetryMs }
   }
 
-  openBell(owner: NodeId, onWaiting: (shard: number) => void, onLost: () => void): CommandBell {
+  openBell(
+    owner: NodeId,
+    onWaiting: (shard: number) => void,
+    onLost: () => void,
+    placeOf: (shard: number) => string | undefined = () => undefined,
+  ): CommandBell {
     const { redis, lanes, connectReader } = this
-    return new RedisCommandBell({ owner, redis, lanes, connect: connectReader, onWaiting, onLost })
+    return new RedisCommandBell({ owner, redis, lanes, connect: connectReader, onWaiting, onLost, placeOf })
   }
 
   async accept({ shard, epoch }: Claim, cursor = UNKNOWN_CURSOR): Promise<Accepted | Refused> {

@@ -30,6 +30,23 @@ export class Lanes {
     return this.lane(this.laneOfShard(shard))
   }
 
+  /** Splits what belongs to shards into calls: each of one lane, and of at most `most`. */
+  calls<T>(items: readonly T[], shardOf: (item: T) => number, most: number): T[][] {
+    const open = new Map<number, T[]>()
+    const calls: T[][] = []
+    for (const item of items) {
+      const lane = this.laneOfShard(shardOf(item))
+      const call = open.get(lane)
+      if (call && call.length < most) call.push(item)
+      else {
+        const next = [item]
+        open.set(lane, next)
+        calls.push(next)
+      }
+    }
+    return calls
+  }
+
   /** @throws RangeError for a text that is no session id; callers have checked it before. */
   locate(id: SessionId): { readonly shard: number; readonly keys: LaneKeys } {
     const shard = shardOfSession(id)

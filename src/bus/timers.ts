@@ -4,7 +4,7 @@
 import type { RedisClient } from '../redis/connect.js'
 import { Script } from '../redis/script.js'
 import { ScriptBatch } from '../redis/script-batch.js'
-import { type Claim, type DueTimers, LIMITS, type Refused, type Timer, type TimerName, type Timers } from './bus.js'
+import { type Claim, LIMITS, type Refused, type ShardTimers, type Timer, type TimerName, type Timers } from './bus.js'
 import type { Lanes } from './lanes.js'
 import { refusal, refused, words } from './replies.js'
 
@@ -18,20 +18,15 @@ const TIMER_VALUES = 2
 
 export class RedisTimers implements Timers {
   readonly #set: ScriptBatch
-  readonly #due: ScriptBatch
+  readonly #due = new Script(new URL('./lua/due-timers.lua', import.meta.url))
 
   constructor(
-    redis: RedisClient,
+    private readonly redis: RedisClient,
     private readonly lanes: Lanes,
   ) {
     const set = new Script(new URL('./lua/set-timers.lua', import.meta.url))
-    const due = new Script(new URL('./lua/due-timers.lua', import.meta.url))
     const options = { chars: CHARS_PER_CALL, refused }
     this.#set = new ScriptBatch(redis, set, { ...options, items: TIMERS_PER_CALL, head: (base) => [base] })
-    this.#due = new ScriptBatch(redis, due, {
-      ...{ ...options, items: SHARDS_PER_CALL, head: (base) => [base, LIMITS.dueTimers] },
-      following: (line) => (line.startsWith('ok ') ? TIMER_VALUES * Number(line.split(' ')[1]) : 0),
-    })
   }
 
   set(claim: Claim, timer: Timer, inMs: number): Promise<{ readonly status: 'ok' } | Refused> {
@@ -42,17 +37,19 @@ export class RedisTimers implements Timers {
     return this.#change(claim, name, '-', '')
   }
 
-  async due({ shard, epoch }: Claim): Promise<DueTimers | Refused> {
-    const keys = this.lanes.ofShard(shard)
-    const reply = await this.#due.run(keys.base, keys.shard(shard), [shard, epoch])
-    const refused = refusal(words(reply))
-    if (refused) return refused
-    const timers: Timer[] = []
-    for (let at = 1; at < reply.length; at += TIMER_VALUES) {
-      const [sessionId = '', name = ''] = (reply[at] ?? '').split(' ')
-      timers.push({ sessionId, name, note: reply[at + 1] ?? '' })
-    }
-    return { status: 'ok', timers }
+  async due(claims: readonly Claim[]): Promise<readonly ShardTimers[]> {
+    const calls = this.lanes.calls(claims, ({ shard }) => shard, SHARDS_PER_CALL)
+    return (await Promise.all(calls.map((some) => this.#dueOf(some)))).flat()
+  }
+
+  /** Asks for shards of one lane. */
+  async #dueOf(claims: readonly Claim[]): Promise<ShardTimers[]> {
+    const [first] = claims
+    if (!first) return []
+    const keys = this.lanes.ofShard(first.shard)
+    const shards = claims.flatMap(({ shard, epoch }) => [shard, epoch])
+    const reply = await this.#due.run(this.redis, keys.shard(first.shard), keys.base, LIMITS.dueTimers, ...shards)
+    return shardTimers(reply as readonly string[], claims)
   }
 
   async #change({ shard, epoch }: Claim, { sessionId, name }: TimerName, ms: string, note: string) {
@@ -61,4 +58,28 @@ export class RedisTimers implements Timers {
     const reply = await this.#set.run(keys.base, keys.shard(shard), args)
     return refusal(words(reply)) ?? ({ status: 'ok' } as const)
   }
+}
+
+/** What `due-timers.lua` says, by the place of each shard among those that were asked for. */
+function shardTimers(reply: readonly string[], claims: readonly Claim[]): ShardTimers[] {
+  const told: ShardTimers[] = []
+  for (let at = 0; at < reply.length; ) {
+    const [status = '', place, number] = (reply[at] ?? '').split(' ')
+    const claim = claims[Number(place)]
+    if (!claim) throw new Error(`due-timers.lua answered ${reply[at]}`)
+    const next = at + 1 + (status === 'ok' ? TIMER_VALUES * Number(number) : 0)
+    const refused = refusal([status, number])
+    told.push({ claim, reply: refused ?? { status: 'ok', timers: timersOf(reply.slice(at + 1, next)) } })
+    at = next
+  }
+  return told
+}
+
+function timersOf(values: readonly string[]): Timer[] {
+  const timers: Timer[] = []
+  for (let at = 0; at < values.length; at += TIMER_VALUES) {
+    const [sessionId = '', name = ''] = (values[at] ?? '').split(' ')
+    timers.push({ sessionId, name, note: values[at + 1] ?? '' })
+  }
+  return timers
 }

@@ -12,7 +12,7 @@ const REFRESH_MS = 1_000
 
 export interface NodeDirectoryOptions {
   readonly beats: Pick<Beats, 'read'>
-  readonly assignments: Pick<ShardAssignments, 'list'>
+  readonly assignments: Pick<ShardAssignments, 'owners'>
   readonly shardCount: number
   readonly log: ControlLog
 }
@@ -77,8 +77,7 @@ export class NodeDirectory implements ClusterView {
   }
 
   async #readOwners(): Promise<void> {
-    const assignments = await this.options.assignments.list()
-    this.#owners = new Map(assignments.flatMap(({ shard, owner }) => (owner === null ? [] : [[shard, owner]])))
+    this.#owners = await this.options.assignments.owners()
   }
 
   /** Logs the first failure of a row, and its end. */

@@ -54,6 +54,12 @@ export class CommandReader {
     this.#cursors.set(shard, cursor)
   }
 
+  /** Where a shard stands as far as we know: under which epoch, and its cursor. */
+  placeOf(shard: number): string | undefined {
+    const [claim, cursor] = [this.#options.claimOf(shard), this.#cursors.get(shard)]
+    return claim && cursor !== undefined ? `${claim.epoch} ${cursor}` : undefined
+  }
+
   /** Resolves when nothing is being accepted any more. */
   async stop(): Promise<void> {
     this.#stopped = true

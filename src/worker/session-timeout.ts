@@ -86,8 +86,8 @@ export class SessionTimeout {
   async #fireAll(): Promise<void> {
     const { owned, timers } = this.#options
     const claims = [...owned().values()]
-    const replies = await Promise.all(claims.map(async (claim) => ({ claim, due: await timers.due(claim) })))
-    const due = replies.flatMap(({ claim, due }) => ours(due).map((timer) => ({ claim, timer })))
+    const replies = await timers.due(claims)
+    const due = replies.flatMap(({ claim, reply }) => ours(reply).map((timer) => ({ claim, timer })))
     // What is left over stands in the next answer.
     await Promise.all(due.slice(0, AT_ONCE).map(({ claim, timer }) => this.#tryFire(claim, timer)))
   }

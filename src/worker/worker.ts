@@ -158,6 +158,7 @@ export class Worker {
       member.id,
       (shard) => this.#reader.read(shard),
       () => this.#owner.reinstallAll(),
+      (shard) => this.#reader.placeOf(shard),
     )
     this.#owner = this.#openOwner(release)
   }

@@ -1,7 +1,7 @@
 /**
  * Durable timers of the in-process bus: those of a shard are set by its owner alone, and kept with everything else.
  */
-import { type Claim, type DueTimers, LIMITS, type Refused, type Timer, type TimerName, type Timers } from '../bus.js'
+import { type Claim, LIMITS, type Refused, type ShardTimers, type Timer, type TimerName, type Timers } from '../bus.js'
 import type { Durability } from './durability.js'
 import type { MemoryShards } from './memory-shards.js'
 import type { MemoryTimers } from './memory-timers.js'
@@ -21,9 +21,14 @@ export class MemoryTimerStore implements Timers {
     return this.#change(claim, (timers, group) => timers.clear(name, group))
   }
 
-  async due(claim: Claim): Promise<DueTimers | Refused> {
-    const shard = this.shards.get(claim.shard)
-    return shard.refusal(claim) ?? { status: 'ok', timers: shard.timers.due(LIMITS.dueTimers) }
+  async due(claims: readonly Claim[]): Promise<readonly ShardTimers[]> {
+    return claims.flatMap((claim): ShardTimers[] => {
+      const shard = this.shards.get(claim.shard)
+      const refused = shard.refusal(claim)
+      if (refused) return [{ claim, reply: refused }]
+      const timers = shard.timers.due(LIMITS.dueTimers)
+      return timers.length > 0 ? [{ claim, reply: { status: 'ok', timers } }] : []
+    })
   }
 
   async #change(claim: Claim, change: (timers: MemoryTimers, group: WriteGroup) => void) {

@@ -1,6 +1,7 @@
 /**
  * A bell tells of the shards that it was given, when commands wait there, and of no others.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Bus, CommandBell } from '../../../src/bus/bus.js'
 import { newNodeId, newSessionId } from '../../../src/protocol/ids.js'
@@ -169,6 +170,36 @@ eachBus((fixture) => {
     await addAll(bell, told, bus, FIRST)
     await ring(bus, FIRST)
     await expect.poll(() => told, AT_ONCE).toContain(FIRST)
+    await bell.stop()
+  })
+
+  test.runIf(fixture.isRedis)('a shard at rest is left alone, and one that stands elsewhere is told of', async () => {
+    const { bus } = await fixture.open()
+    const owner = newNodeId('worker')
+    for (const shard of [FIRST, SECOND]) await bus.log.claim({ shard, owner, epoch: 1 })
+    const places = new Map<number, string>([
+      [FIRST, '1 0-0'],
+      [SECOND, '1 0-0'],
+    ])
+    const told: number[] = []
+    const bell = bus.commands.openBell(
+      owner,
+      (shard) => void told.push(shard),
+      () => undefined,
+      (shard) => places.get(shard),
+    )
+    bell.add(FIRST)
+    bell.add(SECOND)
+    await expect.poll(() => new Set(told), ARRIVAL).toEqual(new Set([FIRST, SECOND]))
+    await sleep(500)
+    told.length = 0
+
+    await sleep(2_500)
+    expect(told).toEqual([])
+    places.set(FIRST, '1 7-0')
+    await bus.log.claim({ shard: SECOND, owner: newNodeId('worker'), epoch: 2 })
+
+    await expect.poll(() => new Set(told), { timeout: 3_000, interval: 5 }).toEqual(new Set([FIRST, SECOND]))
     await bell.stop()
   })
 

@@ -260,7 +260,9 @@ eachDatabase((open) => {
 
     const next = await begin()
 
-    expect(await next.bus.timers.due(next.owner.claimed)).toEqual({ status: 'ok', timers: [timer] })
+    expect(await next.bus.timers.due([next.owner.claimed])).toMatchObject([
+      { reply: { status: 'ok', timers: [timer] } },
+    ])
     await next.bus.stop()
   })
 })

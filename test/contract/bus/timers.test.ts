@@ -2,6 +2,7 @@
  * Durable timers: whoever owns the shard is told of them, until they are cleared.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { expect, test, vi } from 'vitest'
 import { type Claim, LIMITS, type Timer } from '../../../src/bus/bus.js'
 import { newNodeId, newSessionId } from '../../../src/protocol/ids.js'
@@ -10,6 +11,13 @@ import { eachBus } from '../../support/bus-fixtures.js'
 
 const PATIENCE = { timeout: 5_000, interval: 10 } as const
 const HOUR = 3_600_000
+
+/** More than are asked for in one call, over all lanes. */
+const SHARDS = 150
+
+const byName = (one: Timer, other: Timer): number => one.name.localeCompare(other.name)
+const sameTimers = (wanted: readonly Timer[]) => (timers: readonly Timer[]) =>
+  isDeepStrictEqual(timers.toSorted(byName), wanted.toSorted(byName))
 
 /** A shard of its own for each test: a journal keeps the timers of the one before. */
 let shard = 0
@@ -21,9 +29,9 @@ eachBus((fixture) => {
     const { claimed: claim } = await TestOwner.claim(bus, shard)
     const sessionId = newSessionId(shard)
     const due = async (of: Claim = claim): Promise<readonly Timer[]> => {
-      const reply = await bus.timers.due(of)
-      if (reply.status !== 'ok') throw new Error(`refused: ${reply.status}`)
-      return reply.timers
+      const [told] = await bus.timers.due([of])
+      if (told && told.reply.status !== 'ok') throw new Error(`refused: ${told.reply.status}`)
+      return told?.reply.status === 'ok' ? told.reply.timers : []
     }
     return { bus, claim, sessionId, due, timer: { sessionId, name: 'timeout', note: 'a note: {"of": 1}' } }
   }
@@ -83,7 +91,7 @@ eachBus((fixture) => {
     await bus.log.claim(next)
 
     const refused = { status: 'fenced', epoch: next.epoch }
-    expect(await bus.timers.due(claim)).toEqual(refused)
+    expect(await bus.timers.due([claim])).toEqual([{ claim, reply: refused }])
     expect(await bus.timers.clear(claim, timer)).toEqual(refused)
     expect(await bus.timers.set(claim, timer, HOUR)).toEqual(refused)
     expect(await due(next)).toEqual([timer])
@@ -94,6 +102,36 @@ eachBus((fixture) => {
     const ahead = { ...claim, epoch: claim.epoch + 1 }
     const refused = { status: 'rollback', epoch: claim.epoch }
     expect(await bus.timers.set(ahead, timer, 0)).toEqual(refused)
-    expect(await bus.timers.due(ahead)).toEqual(refused)
+    expect(await bus.timers.due([ahead])).toEqual([{ claim: ahead, reply: refused }])
+  })
+
+  test('of many shards only those are told of that have something to say', async () => {
+    const { bus } = await fixture.open()
+    const first = shard + 1
+    shard += SHARDS
+    const owners = await Promise.all(Array.from({ length: SHARDS }, (_, n) => TestOwner.claim(bus, first + n)))
+    const claims = owners.map(({ claimed }) => claimed)
+    const timerOf = (claim: Claim, name: string) => ({ sessionId: newSessionId(claim.shard), name, note: name })
+    const chosen = claims.filter((_, n) => n % 50 === 7)
+    const timers = await Promise.all(
+      chosen.map(async (claim) => {
+        const pair = [timerOf(claim, 'one'), timerOf(claim, 'other')]
+        for (const timer of pair) await bus.timers.set(claim, timer, 0)
+        return { claim, pair }
+      }),
+    )
+    const lost = claims.at(-1) as Claim
+    await bus.log.claim({ ...lost, owner: newNodeId('worker'), epoch: 2 })
+
+    const told = await bus.timers.due(claims)
+
+    expect(new Map(told.map(({ claim, reply }) => [claim, reply]))).toEqual(
+      new Map<Claim, unknown>([
+        ...timers.map(
+          ({ claim, pair }) => [claim, { status: 'ok', timers: expect.toSatisfy(sameTimers(pair)) }] as const,
+        ),
+        [lost, { status: 'fenced', epoch: 2 }],
+      ]),
+    )
   })
 })

@@ -63,11 +63,11 @@ test('the last picture stands while the database is away, and is refreshed when 
   await plane.assignments.ensureShards(4)
   await plane.assignments.assign([{ shard: 0, expectedEpoch: 0, owner: a.id }], undefined)
   let away = false
-  const list = async () => {
+  const owners = async () => {
     if (away) throw new Error('the database is away')
-    return plane.assignments.list()
+    return plane.assignments.owners()
   }
-  const view = await directory(plane, { assignments: { list } })
+  const view = await directory(plane, { assignments: { owners } })
 
   away = true
   await plane.assignments.assign([{ shard: 1, expectedEpoch: 0, owner: a.id }], undefined)

@@ -103,6 +103,38 @@ eachDatabase((open) => {
     expect(await assignments.assign([{ shard: 0, expectedEpoch: 0, owner: 'a@1' }], leader)).toEqual([])
   })
 
+  test('who owns what is told in the order of the shards, whatever their epochs, and without what nobody had', async () => {
+    const [a, b] = [
+      [5, 1, 4],
+      [2, 3],
+    ]
+    const give = (shards: readonly number[] = [], owner: string, expectedEpoch = 0) =>
+      assignments.assign(
+        shards.map((shard) => ({ shard, expectedEpoch, owner })),
+        undefined,
+      )
+    await give(a, 'a@1')
+    await give(b, 'b@1')
+    await give([4], 'b@1', 1)
+    await give([4], 'a@1', 2)
+    await assignments.release([{ shard: 3, epoch: 1 }], 'b@1')
+
+    expect(await assignments.ownedBy('a@1')).toEqual([
+      { shard: 1, owner: 'a@1', epoch: 1, state: 'assigned', previousOwner: null },
+      { shard: 4, owner: 'a@1', epoch: 3, state: 'assigned', previousOwner: 'b@1' },
+      { shard: 5, owner: 'a@1', epoch: 1, state: 'assigned', previousOwner: null },
+    ])
+    expect((await assignments.ownedBy('b@1')).map(({ shard }) => shard)).toEqual([2])
+    const owners = await assignments.owners()
+    expect([...owners].sort(([one], [other]) => one - other)).toEqual([
+      [1, 'a@1'],
+      [2, 'b@1'],
+      [3, 'b@1'],
+      [4, 'a@1'],
+      [5, 'a@1'],
+    ])
+  })
+
   test('a planned move goes through releasing and released to the next owner', async () => {
     await assignments.assign([{ shard: 5, expectedEpoch: 0, owner: 'a@1' }], undefined)
     await assignments.requestRelease([{ shard: 5, epoch: 1 }], undefined)

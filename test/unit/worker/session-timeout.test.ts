@@ -28,7 +28,7 @@ function fixture(
   const wake = vi.fn(async () => undefined)
   const logger = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() }
   const timeout = new SessionTimeout({
-    timers: { set, clear, due: async () => ({ status: 'ok', timers: due.splice(0) }) },
+    timers: { set, clear, due: async () => [{ claim, reply: { status: 'ok', timers: due.splice(0) } }] },
     host: { idleFor: () => options.idleMs, complete },
     owned: () => new Map([[1, claim]]),
     isPinned: () => options.pinned === true,
