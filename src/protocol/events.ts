@@ -290,7 +290,8 @@ export interface StreamChunk {
     readonly chunk: string
     readonly messageId: string
     readonly offset: number
-    readonly metadata: { readonly tokens: number }
+    /** `gatheredMs`: for how long its first piece was held back to be sent with more; left out where it was not. */
+    readonly metadata: { readonly tokens: number; readonly gatheredMs?: number }
   }
 }
 

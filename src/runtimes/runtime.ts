@@ -42,7 +42,7 @@ export interface Journal {
    */
   messageStarted(model: string, agent?: string): Promise<string>
   /**
-   * Text of the current message; sent within 20 ms, durable soon after. In a recovered turn the current message is
+   * Text of the current message; sent within 20 ms, under load within 100 ms, and kept before it is shown. In a recovered turn the current message is
    * `progress.openMessage`, without a new `messageStarted`: text continues after what is recorded.
    */
   text(chunk: string): void

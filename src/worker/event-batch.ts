@@ -12,13 +12,11 @@ import type { Claim, Committed, Flushed, Part, SessionLog } from '../bus/bus.js'
 import type { StreamChunk } from '../protocol/events.js'
 import { newWriterId } from '../protocol/ids.js'
 import { ChangeBuilder, type Entry, type WrittenEvents } from './change-builder.js'
+import type { FlushInterval } from './flush-interval.js'
 import { untilStoreAnswers } from './store-patience.js'
+import { type GatheredText, TEXT_CHARS, TextBuffer } from './text-buffer.js'
 import { WriterLost } from './writer-lost.js'
 
-/** Text is shown at most this much later than it came; a first piece after a pause goes out at once. */
-const TEXT_INTERVAL_MS = 20
-/** One flush; longer text goes out in several. */
-const TEXT_CHARS = 32_768
 /** A store may fail over again while it is being restored; one that still lacks what we wrote has lost it for good. */
 const MAX_RESTORES = 3
 
@@ -34,6 +32,8 @@ export interface EventBatchOptions {
   readonly part: Part | undefined
   /** Id of the last commit, '' before the first. */
   readonly lastCommit: string
+  /** For how long text is gathered; told how late it is kept. */
+  readonly interval: Pick<FlushInterval, 'ms' | 'kept'>
   /** The store has lost writes of ours. Resolves once they are back; false when that is not to be. */
   readonly restore: () => Promise<boolean>
   /** Told of events after they are durable. */
@@ -49,11 +49,9 @@ interface PendingCommit {
   readonly failed: (error: Error) => void
 }
 
-interface PendingText {
+interface PendingText extends GatheredText {
   readonly kind: 'text'
   readonly messageId: string
-  readonly text: string
-  readonly pieces: number
 }
 
 export class EventBatch {
@@ -69,14 +67,12 @@ export class EventBatch {
   #lost: WriterLost | undefined
   #messageId: string | undefined
   #offset: number
-  /** Text not yet in the queue, and how many pieces of the model's stream it is made of. */
-  #buffered = ''
-  #pieces = 0
-  #textTimer: NodeJS.Timeout | undefined
-  #lastTextAt = 0
+  /** Text not yet in the queue. */
+  readonly #buffer: TextBuffer
 
   constructor(options: EventBatchOptions) {
     this.#options = options
+    this.#buffer = new TextBuffer(options.interval, () => this.#queueText(false))
     this.#seq = options.headSeq
     this.#lastCommit = options.lastCommit
     this.#messageId = options.part?.messageId
@@ -109,12 +105,7 @@ export class EventBatch {
 
   /** Adds text to the open message. */
   text(chunk: string): void {
-    if (this.#lost || chunk === '') return
-    this.#buffered += chunk
-    this.#pieces += 1
-    const wait = this.#lastTextAt + TEXT_INTERVAL_MS - performance.now()
-    if (wait <= 0 || this.#buffered.length >= TEXT_CHARS) this.#queueText(false)
-    else this.#textTimer ??= setTimeout(() => this.#queueText(false), wait)
+    if (!this.#lost && chunk !== '') this.#buffer.add(chunk)
   }
 
   /** Ends writing: what waits fails. Used when ownership goes elsewhere. */
@@ -122,17 +113,12 @@ export class EventBatch {
     this.#lose(new WriterLost(reason))
   }
 
-  /** Moves buffered text to the queue; half a surrogate pair waits for its other half, except at the end. */
+  /** Moves gathered text to the queue. */
   #queueText(atEnd: boolean): void {
-    clearTimeout(this.#textTimer)
-    this.#textTimer = undefined
-    const cut = !atEnd && isHighSurrogate(this.#buffered) ? -1 : this.#buffered.length
-    const text = this.#buffered.slice(0, cut)
-    if (text === '' || this.#messageId === undefined) return
-    this.#buffered = this.#buffered.slice(text.length)
-    this.#queue.push({ kind: 'text', messageId: this.#messageId, text, pieces: this.#pieces })
-    this.#pieces = 0
-    this.#lastTextAt = performance.now()
+    if (this.#messageId === undefined) return
+    const gathered = this.#buffer.take(atEnd)
+    if (gathered === undefined) return
+    this.#queue.push({ kind: 'text', messageId: this.#messageId, ...gathered })
     this.#pump()
   }
 
@@ -168,17 +154,22 @@ export class EventBatch {
     return { ...taken, text, pieces }
   }
 
-  async #writeText({ messageId, text, pieces }: PendingText): Promise<void> {
-    const { log, claim, sessionId } = this.#options
+  async #writeText({ messageId, text, pieces, dueAt, gatheredMs }: PendingText): Promise<void> {
+    const { log, claim, sessionId, interval } = this.#options
     const offset = this.#offset
+    const held = Math.floor(gatheredMs)
     const chunk: StreamChunk = {
       type: 'stream_chunk',
-      data: { sessionId, chunk: text, messageId, offset, metadata: { tokens: pieces } },
+      data: {
+        ...{ sessionId, chunk: text, messageId, offset },
+        metadata: { tokens: pieces, ...(held > 0 && { gatheredMs: held }) },
+      },
     }
     const flush = { sessionId, messageId, offset, text, headSeq: this.#seq, json: JSON.stringify(chunk) }
     const reply = await this.#persist(() => log.flush(claim, flush))
     if (reply.status !== 'ok') throw new WriterLost(reply.status)
     this.#offset = offset + Buffer.byteLength(text)
+    interval.kept(performance.now() - dueAt)
   }
 
   async #writeCommits(): Promise<void> {
@@ -222,14 +213,9 @@ export class EventBatch {
   #lose(error: WriterLost): void {
     if (this.#lost) return
     this.#lost = error
-    clearTimeout(this.#textTimer)
+    this.#buffer.close()
     for (const it of this.#queue) if (it.kind === 'commit') it.failed(error)
     this.#queue = []
     this.#options.onLost(error)
   }
-}
-
-const isHighSurrogate = (text: string): boolean => {
-  const last = text.charCodeAt(text.length - 1)
-  return last >= 0xd800 && last <= 0xdbff
 }

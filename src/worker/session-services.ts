@@ -12,6 +12,7 @@ import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
 import type { SessionMeter } from '../telemetry/metrics.js'
 import type { WrittenEvents } from './change-builder.js'
 import type { WriterLog } from './event-batch.js'
+import type { FlushInterval } from './flush-interval.js'
 import type { Lookback } from './lookback.js'
 import type { CallPlace } from './step-journal.js'
 import type { Suspects } from './suspects.js'
@@ -105,6 +106,8 @@ export interface Audited {
 
 export interface SessionServices {
   readonly log: WriterLog
+  /** One for all sessions: they share what is busy. */
+  readonly flushInterval: Pick<FlushInterval, 'ms' | 'kept'>
   /** Reads a session whole, as far as all that was written of it can be found. */
   loadSession(claim: Claim, sessionId: string): Promise<LoadedSession | undefined>
   readonly slots: TurnSlots

@@ -57,6 +57,7 @@ export class SessionWriter {
       headSeq: parseEventId(record.head)?.seq ?? 0,
       part: record.part,
       lastCommit: record.lastCommit,
+      interval: services.flushInterval,
       restore: () => services.restoreStore(claim, sessionId),
       onWritten: (written) => services.onWritten(claim, sessionId, written),
       onLost,

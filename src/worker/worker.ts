@@ -20,6 +20,7 @@ import { ApprovalWatch } from './approval-watch.js'
 import { tellBudget } from './budget-news.js'
 import { ColdSessions } from './cold-sessions.js'
 import { CommandReader } from './command-reader.js'
+import { FlushInterval } from './flush-interval.js'
 import { ForgottenSpawns } from './forgotten-spawns.js'
 import { FormerClaims, type FormerClaimsOptions } from './former-claims.js'
 import { FormerOwners } from './former-owners.js'
@@ -48,6 +49,8 @@ import { WriterLost } from './writer-lost.js'
 
 /** A session that failed here is loaded anew after a pause, so that a bug does not spin. */
 const RELOAD_MS = 1_000
+const MS_PER_SECOND = 1_000
+
 export class Worker {
   readonly #options: WorkerOptions
   readonly #host: SessionHost
@@ -72,6 +75,7 @@ export class Worker {
   readonly #loadReport: LoadReport
   readonly #forgotten: ForgottenSpawns
   readonly #goneEdges: GoneEdges
+  readonly #flushInterval = new FlushInterval()
   #stopped = false
 
   constructor(options: WorkerOptions) {
@@ -171,6 +175,7 @@ export class Worker {
       load: () => this.#host.load.busy / this.#slots.capacity,
       shards: () => this.#owner.owned.size,
       unprojected: () => this.#projector.waiting,
+      flushIntervalMs: () => this.#flushInterval.ms,
     })
     this.#options.metrics.watchApprovals(() => this.#approvals.waiting)
     this.#approvals.start()
@@ -267,6 +272,7 @@ export class Worker {
     const { maxContextTokens } = this.#options
     return {
       log,
+      flushInterval: this.#countedFlushes(),
       loadSession: (claim, id) => this.#loader.load(claim, id),
       restoreStore: (claim, id) => this.#restoreStore(claim, id),
       slots: this.#slots,
@@ -300,6 +306,20 @@ export class Worker {
       onTurnBegan: (waitedSeconds) => metrics.turnBegan(waitedSeconds),
       onTurnEnded: (outcome, seconds) => metrics.turnEnded(outcome, seconds),
       onTakeover: (seconds) => metrics.takeover(seconds),
+    }
+  }
+
+  #countedFlushes(): SessionServices['flushInterval'] {
+    const { metrics } = this.#options
+    const interval = this.#flushInterval
+    return {
+      get ms() {
+        return interval.ms
+      },
+      kept: (lateMs) => {
+        interval.kept(lateMs)
+        metrics.flushed(lateMs / MS_PER_SECOND)
+      },
     }
   }
 

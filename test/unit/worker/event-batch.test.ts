@@ -37,8 +37,9 @@ function recordingLog() {
 function open(log: SessionLog, part?: { messageId: string; text: string }) {
   const onLost = vi.fn<(error: WriterLost) => void>()
   const restore = vi.fn(async () => true)
-  const place = { log, claim, sessionId, headSeq: 10, part, lastCommit: 'w-9' }
-  return { batch: new EventBatch({ ...place, restore, onWritten: () => undefined, onLost }), onLost, restore }
+  const interval = { ms: 20, kept: vi.fn<(lateMs: number) => void>() }
+  const place = { log, claim, interval, sessionId, headSeq: 10, part, lastCommit: 'w-9' }
+  return { batch: new EventBatch({ ...place, restore, onWritten: () => undefined, onLost }), onLost, restore, interval }
 }
 
 const entry = (text: string, more = {}) => ({
@@ -133,6 +134,42 @@ test('half of a character waits for its other half', async () => {
 
   expect(flushes.map(({ text }) => text).join('')).toBe('a😀b')
   expect(flushes.filter(({ text }) => Buffer.from(text).toString() !== text)).toEqual([])
+})
+
+test('how late text is kept is told with every flush, its gathering not counted', async () => {
+  const { log, flushes } = recordingLog()
+  const slow: SessionLog = {
+    ...log,
+    flush: async (...about) => {
+      await sleep(30)
+      return log.flush(...about)
+    },
+  }
+  const { batch, interval } = open(slow)
+  batch.openMessage('m')
+
+  batch.text('a')
+  await sleep(40)
+  batch.text('b')
+  batch.text('c')
+  await batch.append(entry('end', { clearPart: true }))
+
+  expect(interval.kept).toHaveBeenCalledTimes(flushes.length)
+  for (const [lateMs] of interval.kept.mock.calls) expect(lateMs).toBeGreaterThanOrEqual(29)
+})
+
+test('a piece that was held back says for how long', async () => {
+  const { log, flushes } = recordingLog()
+  const { batch } = open(log)
+  batch.openMessage('m')
+
+  batch.text('a')
+  batch.text('b')
+  await expect.poll(() => flushes.length).toBe(2)
+
+  const said = flushes.map(({ json }) => JSON.parse(json).data.metadata)
+  expect(said[0]).toEqual({ tokens: 1 })
+  expect(said[1]).toEqual({ tokens: 1, gatheredMs: expect.toSatisfy((ms: number) => ms >= 1 && ms <= 20) })
 })
 
 test('each commit names the one before it', async () => {
