@@ -8,6 +8,10 @@ export interface Counts {
   completed: number
   /** Requests that the server declined, by error code. They are answered, but they are not done. */
   readonly refused: Record<string, number>
+  /** Requests whose outcome the server did not know, and that were done after all. They count as refused too. */
+  doneLater: number
+  /** Requests that the server refused for another reason, and did all the same. */
+  doneThough: number
   /** Answers to requests that were answered before. */
   doubled: number
   /** Answers that overtook the answer of an earlier request. */
@@ -19,7 +23,17 @@ export interface Counts {
 }
 
 export const noCounts = (): Counts => ({
-  ...{ sent: 0, completed: 0, refused: {}, doubled: 0, reordered: 0, unknown: 0, eventGaps: 0 },
+  ...{
+    sent: 0,
+    completed: 0,
+    refused: {},
+    doneLater: 0,
+    doneThough: 0,
+    doubled: 0,
+    reordered: 0,
+    unknown: 0,
+    eventGaps: 0,
+  },
 })
 
 interface Pending {
@@ -28,10 +42,17 @@ interface Pending {
   readonly at: number
 }
 
+/** No refusal: nobody had accepted the request within 30 s, and somebody may yet. */
+const UNKNOWN_OUTCOME = 'outcome_unknown'
+/** Refused requests of a session that are remembered: more than it may have in flight while a server stalls. */
+const MAX_REFUSED = 1_024
+
 export class Ledger {
   readonly #counts: Counts
   /** Oldest first; as short as the requests that one session may have in flight. */
   readonly #pending: Pending[] = []
+  /** Refused requests with their code, oldest first, until they are done all the same. */
+  readonly #refused = new Map<number, string>()
   #lastRequest = -1
   #lastEvent: number | undefined
 
@@ -63,6 +84,7 @@ export class Ledger {
 
   /** When the request was meant to be sent, or undefined for an answer that nobody waits for. */
   completed(request: number): number | undefined {
+    if (this.#doneAfterRefusal(request)) return undefined
     const index = this.#find(request)
     if (index === undefined) return undefined
     if (index > 0) this.#counts.reordered++
@@ -76,6 +98,20 @@ export class Ledger {
     if (index === undefined) return
     this.#take(index)
     this.#counts.refused[code] = (this.#counts.refused[code] ?? 0) + 1
+    this.#refused.set(request, code)
+    for (const oldest of this.#refused.keys()) {
+      if (this.#refused.size <= MAX_REFUSED) return
+      this.#refused.delete(oldest)
+    }
+  }
+
+  #doneAfterRefusal(request: number): boolean {
+    const code = this.#refused.get(request)
+    if (code === undefined) return false
+    this.#refused.delete(request)
+    if (code === UNKNOWN_OUTCOME) this.#counts.doneLater++
+    else this.#counts.doneThough++
+    return true
   }
 
   event(number: number): void {
@@ -101,6 +137,8 @@ export function faultsOf(counts: Counts, unanswered: number): string[] {
   const refused = Object.entries(counts.refused).map(([code, count]) => `${count} requests refused as ${code}`)
   const wrong: readonly (readonly [number, string])[] = [
     [unanswered, 'requests without an answer'],
+    [counts.doneLater, 'requests of unknown outcome were done later'],
+    [counts.doneThough, 'requests were refused and done all the same'],
     [counts.doubled, 'answers came twice'],
     [counts.reordered, 'answers came out of order'],
     [counts.unknown, 'answers to requests that were never sent'],

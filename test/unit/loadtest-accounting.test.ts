@@ -118,6 +118,26 @@ describe('the books of a session', () => {
 
     expect(faultsAfter(3, frames)).toEqual(['1 requests refused as busy'])
   })
+
+  const refusal = (code: string, request: number): string =>
+    `{"type":"error","error":"…","code":"${code}","retryable":true,"requestId":"${request}"}`
+
+  test('tell a request whose outcome was not known, and that was done later, from one that was answered twice', () => {
+    expect(faultsAfter(2, [refusal('outcome_unknown', 1), ...story(2)])).toEqual([
+      '1 requests refused as outcome_unknown',
+      '1 requests of unknown outcome were done later',
+    ])
+    expect(faultsAfter(2, [refusal('outcome_unknown', 1), ...story(2), event('task_completed', 5, 1)])).toContain(
+      '1 answers came twice',
+    )
+  })
+
+  test('show a request that was refused and done all the same', () => {
+    expect(faultsAfter(2, [refusal('busy', 1), ...story(2)])).toEqual([
+      '1 requests refused as busy',
+      '1 requests were refused and done all the same',
+    ])
+  })
 })
 
 test('a request that was never answered counts as late as it is, and one outside the measured time not at all', () => {
