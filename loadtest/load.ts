@@ -19,10 +19,11 @@ import { smoke } from './scenarios/smoke.js'
 import { soak } from './scenarios/soak.js'
 import { storm } from './scenarios/storm.js'
 import { stream } from './scenarios/stream.js'
+import { streams } from './scenarios/streams.js'
 import { tenThousand } from './scenarios/ten-thousand.js'
 
 const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = {
-  ...{ smoke, stream, storm, soak, peak, idle, sessions, moves, cancel, rest, cost, agents, recall },
+  ...{ smoke, stream, storm, soak, peak, idle, sessions, moves, cancel, rest, cost, agents, streams, recall },
   ...{ '10k': tenThousand, table: publishedTable },
 }
 

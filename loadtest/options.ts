@@ -17,6 +17,7 @@ export const SCENARIOS = [
   'rest',
   'cost',
   'agents',
+  'streams',
   'recall',
   'table',
 ] as const
@@ -47,13 +48,14 @@ export const USAGE = `npm run load -- <scenario> [options]     starts a cluster,
   cost       CPU of all processes for one message, on clusters of 2, 4 and 8 workers that get the same load
   table      the published daemon's table of performance, measured
   agents     first text of sessions of Claude Code, new and warm; memory of a session of each type that streams
+  streams    llm sessions that stream 20 tokens/s each: how many, until text comes more than 15 ms late?
 
 smoke, 10k, stream, storm and soak are k6's where it can be had; else the same scripts run in Node.
 
 npm run bench [-- options]               the same load on the bare parts, on this service, and on Socket.IO
 
   --seconds <n>       measured time of one run
-  --connections <n>   each with a session of its own
+  --connections <n>   each with a session of its own; streams: the number of sessions to begin with
   --rate <n>          10k, soak, bench, moves, cost: commands a second over all connections
   --edges <n>         default 1; smoke, 10k, stream, storm, soak: 2, behind a load balancer
   --workers <n>       default 1; smoke, 10k, stream, storm, soak: 2

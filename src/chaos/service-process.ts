@@ -83,6 +83,11 @@ export class ServiceProcess {
     return this.#ready?.metricsPort ?? 0
   }
 
+  /** Where Prometheus reads; known when it is ready. */
+  get metricsUrl(): string {
+    return `http://127.0.0.1:${this.#ready?.metricsPort ?? 0}/metrics`
+  }
+
   get running(): boolean {
     return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
   }
