@@ -53,6 +53,18 @@ export interface LoadCluster {
   readonly members: Members
 }
 
+/** What clients need to know of a service. */
+export type LoadService = Pick<LoadCluster, 'edges' | 'targets' | 'tokens'>
+
+/** One process that does everything, with its built-in database: nothing else is installed. */
+export async function startStandalone(teardown: Teardown): Promise<LoadService> {
+  const secret = newSecret()
+  const nodes = new Nodes(teardown, { ...LIMITS, DAEMON_JWT_SECRET: secret })
+  const node = nodes.start('all', 'standalone')
+  await node.ready()
+  return { edges: [node], targets: targetsOf([node]), tokens: mintTokens(secret) }
+}
+
 /** @throws Error when a process is not ready or the shards have no owners in time. `env` goes to every process. */
 export async function startCluster(
   teardown: Teardown,
@@ -75,7 +87,7 @@ export async function startCluster(
   const pids = (processes: readonly ServiceProcess[]): number[] => processes.map(({ pid }) => pid)
   return {
     ...{ stores, edges, workers, balancer, tokens: mintTokens(secret) },
-    targets: (balancer ? [balancer] : edges).map(({ port }) => ({ host: '127.0.0.1', port })),
+    targets: targetsOf(balancer ? [balancer] : edges),
     members: {
       ...{ ...stores.members, worker: pids(workers), edge: pids(edges), coordinator: [coordinator.pid] },
       ...(balancer && { balancer: [balancer.pid] }),
@@ -86,6 +98,9 @@ export async function startCluster(
 /** The same for those who speak in addresses. */
 export const urlsOf = ({ targets }: Pick<LoadCluster, 'targets'>): string[] =>
   targets.map(({ host, port }) => `ws://${host}:${port}`)
+
+const targetsOf = (servers: readonly { readonly port: number }[]): Target[] =>
+  servers.map(({ port }) => ({ host: '127.0.0.1', port }))
 
 const numbered = <T>(count: number, make: (n: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index + 1))

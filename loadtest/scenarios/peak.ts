@@ -1,7 +1,7 @@
 /**
  * The peak: every connection has one request under way, always.
  */
-import { type ClusterSize, type LoadCluster, startCluster } from '../cluster/cluster.js'
+import { type ClusterSize, type LoadCluster, type LoadService, startCluster } from '../cluster/cluster.js'
 import type { Plan } from '../generator/plan.js'
 import { type LoadFigures, measureCluster } from '../measure/load-figures.js'
 import { loadTable } from '../measure/tables.js'
@@ -41,7 +41,7 @@ export async function ready(
   return cluster
 }
 
-export const planFor = ({ targets, tokens }: LoadCluster, connections: number, seconds: number): Plan => ({
+export const planFor = ({ targets, tokens }: LoadService, connections: number, seconds: number): Plan => ({
   ...{ targets, tokens, connections, seconds, dialect: 'service', warmupSeconds: WARMUP_SECONDS },
 })
 

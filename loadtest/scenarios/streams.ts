@@ -3,11 +3,12 @@
  * narrowed down between the last that was well served and the first that was not.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type LoadCluster, startCluster } from '../cluster/cluster.js'
+import type { LoadCluster } from '../cluster/cluster.js'
 import { cpuTimes, type Members, residentByName } from '../measure/processes.js'
 import { PIECES_PER_SECOND } from '../streams/piece.js'
 import { StreamClients, startModel } from '../streams/processes.js'
 import type { StreamReport } from '../streams/stream-meter.js'
+import { nodesOf, ready } from './peak.js'
 import type { Outcome, Stage, Table } from './scenario.js'
 
 const FIRST = 100
@@ -33,10 +34,9 @@ const INTERVAL = /^orchestrator_text_flush_interval_seconds (\S+)$/m
 export async function streams(stage: Stage): Promise<Outcome> {
   const model = await startModel(stage.teardown)
   const env = { OPENAI_BASE_URL: model.url, OPENAI_API_KEY: 'none', OPENAI_MODEL: 'load' }
-  const { edges, workers, seconds = SECONDS, connections: first = FIRST } = stage.options
-  const cluster = await startCluster(stage.teardown, { edges, workers }, env)
+  const { seconds = SECONDS, connections: first = FIRST } = stage.options
+  const cluster = await ready(stage, undefined, env)
   const clients = await StreamClients.start(stage.teardown, cluster)
-  stage.say(`Redis, PostgreSQL, 1 coordinator, ${workers} worker, ${edges} edge, a model: ready.`)
   const members = { ...cluster.members, model: [model.pid], clients: [clients.pid] }
   const steps: Step[] = []
   const refusals: string[] = []
@@ -55,7 +55,7 @@ export async function streams(stage: Stage): Promise<Outcome> {
       return false
     }
   })
-  return outcome(steps, refusals, cluster, stage)
+  return outcome(steps, refusals, cluster)
 }
 
 /** Asks for numbers of sessions until the largest that goes well is known to a tenth. */
@@ -128,18 +128,13 @@ function sentence(step: Step): string {
   return `${step.sessions} sessions: added p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${came}: ${verdict}`
 }
 
-function outcome(
-  steps: readonly Step[],
-  refusals: readonly string[],
-  { stores }: LoadCluster,
-  { options }: Stage,
-): Outcome {
+function outcome(steps: readonly Step[], refusals: readonly string[], cluster: LoadCluster): Outcome {
   const sorted = steps.toSorted((a, b) => a.sessions - b.sessions)
   const best = sorted.filter(isWell).at(-1)
   const largest = best ? `${best.sessions} sessions` : 'No number of sessions that was tried'
   return {
-    summary: `${largest} of type llm, each streaming ${PIECES_PER_SECOND} tokens/s, with an added p99 of at most ${AIM_MS} ms per flush; ${options.workers} worker, ${options.edges} edge.`,
-    versions: stores.versions,
+    summary: `${largest} of type llm, each streaming ${PIECES_PER_SECOND} tokens/s, with an added p99 of at most ${AIM_MS} ms per flush; ${nodesOf(cluster)}.`,
+    versions: cluster.stores.versions,
     tables: [latencyTable(sorted), costTable(sorted)],
     notes: [
       'Added: from when the first piece of a flush left the model until the client had it, less the time for which the worker held that piece back to send it with more, which it says in the chunk. Shown: the same with that time. The lateness of a timer, of the store and of the client’s own loop all count as added.',
