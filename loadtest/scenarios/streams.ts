@@ -131,9 +131,9 @@ function sentence(step: Step): string {
 function outcome(steps: readonly Step[], refusals: readonly string[], cluster: LoadCluster): Outcome {
   const sorted = steps.toSorted((a, b) => a.sessions - b.sessions)
   const best = sorted.filter(isWell).at(-1)
-  const largest = best ? `${best.sessions} sessions` : 'No number of sessions that was tried'
+  const largest = best ? `${best.sessions}` : 'None of the numbers that were tried of'
   return {
-    summary: `${largest} of type llm, each streaming ${PIECES_PER_SECOND} tokens/s, with an added p99 of at most ${AIM_MS} ms per flush; ${nodesOf(cluster)}.`,
+    summary: `${largest} llm sessions, each streaming ${PIECES_PER_SECOND} tokens/s, with an added p99 of at most ${AIM_MS} ms per flush; ${nodesOf(cluster)}.`,
     versions: cluster.stores.versions,
     tables: [latencyTable(sorted), costTable(sorted)],
     notes: [
