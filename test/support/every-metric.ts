@@ -53,6 +53,7 @@ function worker({ worker: it }: All): void {
   for (const outcome of ['completed', 'failed', 'cancelled', 'quarantined'] as const) it.turnEnded(outcome, 1)
   it.takeover(3)
   it.turnBegan(0.1)
+  it.flushed(0.002)
   it.verdict('allow')
   it.approval('approved', 10)
   it.watchApprovals(() => 1)
@@ -63,6 +64,7 @@ function worker({ worker: it }: All): void {
     load: () => 0.5,
     shards: () => 4,
     unprojected: () => 1,
+    flushIntervalMs: () => 20,
   })
 }
 
