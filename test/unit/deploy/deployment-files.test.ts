@@ -147,6 +147,16 @@ test('every program that holds the environment in the image is closed to its own
   expect(file).toContain("sed -i '1s|.*|#!/usr/local/bin/node --disable-sigusr1|' dist/main.js")
 })
 
+test('the stage that builds the program gets everything that is built', () => {
+  const [, stage = ''] = readText('deploy/Dockerfile').match(/ AS build\n([\s\S]*?)npm run build/) ?? []
+  const context = readText('.dockerignore')
+
+  for (const path of ['src', 'ui', 'scripts/copy-assets.mjs']) {
+    expect(stage, path).toMatch(new RegExp(`^COPY ${path} `, 'm'))
+    expect(context, path).toContain(`\n!${path}\n`)
+  }
+})
+
 test('the ports are those of the settings everywhere', () => {
   const balancer = readText('deploy/haproxy.cfg')
   const [, service] = services().find(([name]) => name === 'balancer') ?? []
