@@ -37,11 +37,21 @@ export interface FusedHit {
  * anything of it, it is the other way round; where it is half, both weights are halved.
  */
 export function fuseByCoverage(words: WordRanking, meanings: Ranking): readonly FusedHit[] {
-  const covering = words.hits.map(({ id, validFrom, coverage: counts }) => ({ id, validFrom, counts }))
+  const covering = countingByCoverage(words.hits)
   return fuse([
     { hits: covering, weight: words.weight },
     { ...meanings, weight: meanings.weight * (1 - mostOf(covering)) },
   ])
+}
+
+/** Each counts by the most that it or a hit behind it covers: so words alone keep the order that they gave. */
+function countingByCoverage(hits: WordRanking['hits']): readonly RankedHit[] {
+  let counts = 0
+  const fromTheEnd = hits.toReversed().map(({ id, validFrom, coverage }) => {
+    counts = Math.min(1, Math.max(counts, coverage))
+    return { id, validFrom, counts }
+  })
+  return fromTheEnd.reverse()
 }
 
 /** Best first; the newer one first where two are equal. */
@@ -60,5 +70,4 @@ export function fuse(rankings: readonly Ranking[]): readonly FusedHit[] {
     .map(([id, { score }]) => ({ id, score: Math.min(score, 1) }))
 }
 
-const mostOf = (hits: readonly RankedHit[]): number =>
-  hits.reduce((most, { counts = 1 }) => Math.min(1, Math.max(most, counts)), 0)
+const mostOf = (hits: readonly RankedHit[]): number => hits.reduce((most, { counts = 1 }) => Math.max(most, counts), 0)

@@ -20,6 +20,14 @@ test('where a text has all of the question, the order is that of the words, what
   expect(fused(words, 1, [...words.toReversed(), 'm'])).toEqual([...words, 'm'])
 })
 
+test('a longer text behind the answer that has more of the question does not take its place', () => {
+  const words = [...many('w', 9), 'answer', ...many('longer', 5)]
+  const covering = words.map((id) => ({ id, validFrom: new Date(0), coverage: id.startsWith('longer') ? 1 : 0.9 }))
+  const order = fuseByCoverage({ hits: covering, weight: 0.6 }, { hits: hits(['longer0', 'm']), weight: 0.4 })
+
+  expect(order.slice(0, 10).map(({ id }) => id)).toEqual(words.slice(0, 10))
+})
+
 test('where no text has anything of the question, the order is that of the meanings', () => {
   expect(fused([], 0, ['a', 'b'])).toEqual(['a', 'b'])
   expect(fused(['w'], 0, ['a', 'b'])).toEqual(['a', 'b', 'w'])
