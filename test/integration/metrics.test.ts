@@ -133,6 +133,7 @@ beforeAll(async () => {
     return answer
   }, PATIENCE)
   await fetch(`http://127.0.0.1:${daemon.metricsPort}/live`)
+  await fetch(`http://127.0.0.1:${daemon.port}/api/openapi.json`)
   page = await readMetrics(daemon.metricsPort)
 })
 
@@ -162,6 +163,8 @@ const DRIVEN: Readonly<Record<string, Expected>> = {
   orchestrator_disk_size_bytes: ['gauge', '{folder="workspaces"}', 'positive'],
   orchestrator_errors_total: ['counter', `{error_type="model_auth",${orch}}`, 1],
   orchestrator_charter_verdicts_total: ['counter', '{decision="allow"}', 'positive'],
+  orchestrator_http_request_duration_seconds: ['histogram', '_count{endpoint="/api/openapi.json"}', 1],
+  orchestrator_http_requests_total: ['counter', '{endpoint="/api/openapi.json",method="GET",status="200"}', 1],
   orchestrator_message_latency_seconds: ['histogram', `_count{${orch}}`, 5],
   orchestrator_node_load: ['gauge', '{node_id="node-1"}', 0],
   orchestrator_part_up: ['gauge', '{part="database"}', 1],

@@ -45,6 +45,7 @@ function edge({ edge: it }: All): void {
   it.submitted()
   it.accepted(0.1)
   it.busy()
+  for (const status of [200, 404, 503]) it.served('GET', '/api/sessions', status, 0.01)
   it.watch({ subscriptions: () => 1, waiting: () => 1 })
 }
 
