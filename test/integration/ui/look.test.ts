@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type ScriptedModel, startScriptedModel } from '../../../scripts/demo/scripted-model.js'
 import { connect } from '../../../src/client/client.js'
 import { type RunningDaemon, settingsFolder } from '../../support/settings-fixture.js'
@@ -44,18 +44,30 @@ describe.skipIf(!hasBrowser)('the look of the dashboard', () => {
     folder.remove()
   })
 
-  async function show(view: string, options: Parameters<typeof openPage>[1] = {}): Promise<Page> {
-    const { page } = await openPage(`${dashboardOf(running)}#/${view}`, options)
-    await page.getByRole('main').getByRole('heading').first().waitFor()
-    await page.waitForFunction(() => document.querySelector('.loading') === null)
+  /** One page for all views: another browser for each would take most of the time. */
+  async function open(options: Parameters<typeof openPage>[1] = {}): Promise<Page> {
+    const { page } = await openPage(dashboardOf(running), options)
+    await page.getByRole('heading', { level: 1, name: 'Cluster' }).waitFor()
     return page
   }
 
-  const pages = (): readonly string[] => [...VIEWS, `sessions/${session}`]
+  async function visit(page: Page, view: string): Promise<void> {
+    const title = new RegExp(`^${view.split('/')[0]}`, 'i')
+    await page.evaluate((hash) => {
+      location.hash = hash
+    }, `#/${view}`)
+    await vi.waitUntil(async () => title.test(await page.title()), { timeout: 20_000, interval: 20 })
+    await page.getByRole('main').getByRole('heading').first().waitFor()
+    await page.waitForFunction(() => document.querySelector('.loading') === null)
+  }
+
+  const views = (): readonly string[] => [...VIEWS, `sessions/${session}`]
+  const nameOf = (view: string): string => (view.includes('/') ? 'session' : view)
 
   test('every view has its landmarks, one first heading, and a name for everything that can be used', async () => {
-    for (const view of pages()) {
-      const page = await show(view)
+    const page = await open()
+    for (const view of views()) {
+      await visit(page, view)
       for (const landmark of ['banner', 'navigation', 'main'] as const) {
         expect(await page.getByRole(landmark).count(), `${landmark} of ${view}`).toBe(1)
       }
@@ -72,8 +84,9 @@ describe.skipIf(!hasBrowser)('the look of the dashboard', () => {
   })
 
   test.each(SCHEMES)('text can be read in the %s scheme', async (colorScheme) => {
-    for (const view of pages()) {
-      const page = await show(view, { colorScheme })
+    const page = await open({ colorScheme })
+    for (const view of views()) {
+      await visit(page, view)
       const { texts, faint } = await contrasts(page, MIN_CONTRAST)
       expect(texts, view).toBeGreaterThan(10)
       expect(faint, view).toEqual([])
@@ -81,11 +94,13 @@ describe.skipIf(!hasBrowser)('the look of the dashboard', () => {
   })
 
   test('light and dark are different pictures, and neither is empty', async () => {
-    for (const view of pages()) {
+    const page = await open()
+    for (const view of views()) {
+      await visit(page, view)
       const pictures: Buffer[] = []
       for (const colorScheme of SCHEMES) {
-        const page = await show(view, { colorScheme })
-        pictures.push(await picture(page, `${view.split('/')[0]}${view.includes('/') ? '-open' : ''}-${colorScheme}`))
+        await page.emulateMedia({ colorScheme })
+        pictures.push(await picture(page, `${nameOf(view)}-${colorScheme}`))
       }
       const [light, dark] = pictures
       expect(light?.equals(dark ?? Buffer.alloc(0)), view).toBe(false)
@@ -95,7 +110,7 @@ describe.skipIf(!hasBrowser)('the look of the dashboard', () => {
   })
 
   test('a chosen scheme wins over that of the system, and stays', async () => {
-    const page = await show('charter', { colorScheme: 'light' })
+    const page = await open({ colorScheme: 'light' })
     const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)
     const before = await ground()
 
@@ -108,9 +123,10 @@ describe.skipIf(!hasBrowser)('the look of the dashboard', () => {
   })
 
   test('nothing is wider than a small screen', async () => {
-    for (const view of pages()) {
-      const page = await show(view, { viewport: { width: 390, height: 780 } })
-      await picture(page, `${view.split('/')[0]}${view.includes('/') ? '-open' : ''}-small`)
+    const page = await open({ viewport: { width: 390, height: 780 } })
+    for (const view of views()) {
+      await visit(page, view)
+      await picture(page, `${nameOf(view)}-small`)
       const { width, screen } = await page.evaluate(() => ({
         width: document.documentElement.scrollWidth,
         screen: document.documentElement.clientWidth,
