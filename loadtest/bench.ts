@@ -4,19 +4,21 @@
 import { parseOptions, USAGE } from './options.js'
 import { EXIT, perform } from './performance.js'
 import { bench } from './scenarios/bench.js'
+import { benchPings } from './scenarios/bench-pings.js'
 
 async function main(args: readonly string[]): Promise<number> {
   const parsed = parseOptions(args)
-  if (typeof parsed === 'string' || parsed.words.length > 0) {
-    const problem = typeof parsed === 'string' ? parsed : `bench takes options only, not ${parsed.words.join(' ')}`
+  const [word, ...more] = typeof parsed === 'string' ? [] : parsed.words
+  if (typeof parsed === 'string' || more.length > 0 || (word !== undefined && word !== 'ping')) {
+    const problem = typeof parsed === 'string' ? parsed : `bench takes options and ping, not ${parsed.words.join(' ')}`
     process.stderr.write(`${problem}\n\n${USAGE}`)
     return EXIT.usage
   }
   return perform(
-    'bench',
+    word === 'ping' ? 'bench ping' : 'bench',
     ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' '),
     parsed.options,
-    bench,
+    word === 'ping' ? benchPings : bench,
   )
 }
 

@@ -53,6 +53,7 @@ export const USAGE = `npm run load -- <scenario> [options]     starts a cluster,
 smoke, 10k, stream, storm and soak are k6's where it can be had; else the same scripts run in Node.
 
 npm run bench [-- options]               the same load on the bare parts, on this service, and on Socket.IO
+npm run bench -- ping [options]          only ping, on this service and on the published daemon
 
   --seconds <n>       measured time of one run
   --connections <n>   each with a session of its own; streams: the number of sessions to begin with

@@ -53,9 +53,13 @@ async function install(folder: string): Promise<void> {
   const wanted = `${PACKAGE}@${PUBLISHED_VERSION}`
   const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', wanted]
   await promisify(execFile)('npm', args, { cwd: folder, timeout: INSTALL_TIMEOUT_MS }).catch((error: Error) => {
-    throw new Error(`npm could not install ${wanted}: ${error.message.slice(0, SHOWN_CHARS)}`, { cause: error })
+    throw new Error(`npm could not install ${wanted}: ${reasonIn(error.message)}`, { cause: error })
   })
 }
+
+/** What npm says first of all that went wrong, without the code; its command line and advice are left out. */
+const reasonIn = (output: string): string =>
+  (/npm error (?:\w+ )?((?!code )\S+ \S+ .*)/.exec(output)?.[1] ?? 'no reason given').slice(0, SHOWN_CHARS)
 
 /** Any answer will do. */
 const answers = (port: number): Promise<boolean> =>

@@ -35,6 +35,7 @@ export function svgOf(plot: Plot): string {
   }
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" font-family="sans-serif" font-size="11">`,
+    `<title>${escaped(`${plot.title}, ${plot.unit}, over ${plot.over}`)}</title>`,
     '<style>text{fill:#333}.grid{stroke:#8886}@media(prefers-color-scheme:dark){text{fill:#ddd}}</style>',
     text(MARGIN.left, 18, `${plot.title} (${plot.unit})`, 'font-size="13"'),
     ...axes(scale, maxX, maxY, plot.over),
@@ -74,7 +75,9 @@ function line(scale: Scale, { name, points }: Series, index: number): string[] {
 }
 
 const text = (x: number, y: number, value: string, more = ''): string =>
-  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${value.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</text>`
+  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${escaped(value)}</text>`
+
+const escaped = (value: string): string => value.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
 /** The next of 1, 2, 2.5, 5 and 10 times a power of ten. */
 function roundUp(value: number): number {

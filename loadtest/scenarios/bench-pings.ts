@@ -2,20 +2,38 @@
  * The one message that the published daemon answers under load as this service does: `ping`, side by side in one run.
  */
 import { Teardown } from '../../src/chaos/teardown.js'
-import { startPublishedDaemon } from '../baselines/published-daemon.js'
+import { PUBLISHED_VERSION, startPublishedDaemon } from '../baselines/published-daemon.js'
 import { startCluster } from '../cluster/cluster.js'
 import type { Plan } from '../generator/plan.js'
-import type { SubjectFigures } from '../measure/bench-table.js'
+import { pingTable, type SubjectFigures } from '../measure/bench-table.js'
 import { type LoadFigures, measureLoad } from '../measure/load-figures.js'
 import type { Members } from '../measure/processes.js'
-import { type Stage, sizeOf } from './scenario.js'
+import { type Outcome, type Stage, sizeOf } from './scenario.js'
 
 const WARMUP_SECONDS = 5
+/** Its name in the tables. */
+const SERVICE = 'this service'
 
 export interface Pings {
   readonly subjects: readonly SubjectFigures[]
   /** Why the published daemon is missing. */
   readonly note: string | undefined
+}
+
+const DEFAULTS = { connections: 200, seconds: 10 }
+
+/** Nothing but the pings. */
+export async function benchPings(stage: Stage): Promise<Outcome> {
+  const { connections = DEFAULTS.connections, seconds = DEFAULTS.seconds } = stage.options
+  const { subjects, note } = await measurePings(stage, { connections, seconds })
+  return {
+    summary: `\`ping\` over ${connections} connections that each wait for their answer, ${seconds} s.`,
+    versions: note === undefined ? { 'published daemon': PUBLISHED_VERSION } : {},
+    tables: [pingTable(subjects)],
+    notes: note === undefined ? [] : [note],
+    figures: subjects,
+    faults: subjects.flatMap(({ name, closed }) => (name === SERVICE ? closed.flatMap(({ faults }) => faults) : [])),
+  }
 }
 
 type Subject = Pick<Plan, 'targets' | 'tokens'> & { readonly members: Members }
@@ -25,7 +43,7 @@ export async function measurePings(
   load: { readonly connections: number; readonly seconds: number },
 ): Promise<Pings> {
   const plan = { ...load, dialect: 'ping', warmupSeconds: WARMUP_SECONDS } as const
-  const service = await measure(stage, 'this service', plan, async (teardown) => {
+  const service = await measure(stage, SERVICE, plan, async (teardown) => {
     const { targets, tokens, members } = await startCluster(teardown, sizeOf(stage.options))
     return { targets, tokens, members }
   })
