@@ -171,6 +171,8 @@ const DRIVEN: Readonly<Record<string, Expected>> = {
   orchestrator_sessions_active: ['gauge', echoes, 0],
   orchestrator_shards_owned: ['gauge', '', 4],
   orchestrator_takeover_seconds: ['histogram', '_count', 1],
+  orchestrator_text_flush_interval_seconds: ['gauge', '', 'positive'],
+  orchestrator_text_flush_seconds: ['histogram', '_count', 'positive'],
   orchestrator_tokens_used_total: ['counter', byModel, () => used.prompt + used.completion],
   orchestrator_tool_invocations_total: ['counter', `{${orch},status="error",tool_name="file_write"}`, 1],
   orchestrator_turn_seconds: ['histogram', '_count{outcome="failed"}', 2],
