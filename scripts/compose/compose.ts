@@ -103,12 +103,13 @@ function report({ verdict, complaints, load, ok }: Judgement): void {
 
 async function tryVariant(name: string, image: string, variant: string): Promise<void> {
   const folder = temporaryFolder()
+  // Added first, so removed last: the files that the project is removed by stand there.
+  teardown.add('a temporary folder', () => folder.remove())
   const project = new Project(name, join(folder.path, 'project'), image, variant)
   await project.prepare()
   await timed(`${FILE} with deploy/compose.${variant}.yml healthy`, project.start(teardown))
   note(await timed('a session through the balancer', firstSession(project)))
   await timed('down --volumes', project.remove())
-  folder.remove()
 }
 
 function note(fault: string | undefined): void {
