@@ -136,8 +136,6 @@ test('a summary that does not say what it kept is counted from the beginning', (
   story.begin()
   story.sumUp(false)
   story.answer(1)
-  story.sumUp(true)
-  story.answer(1)
 
   const { read, conversation } = story.readBack('context', 1)
 
