@@ -5,11 +5,11 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { Requester } from '../contract/http/http-fixture.js'
+import { SECRET, token } from '../contract/wire/edge-fixture.js'
 import { createServerDatabase } from '../support/databases.js'
 import { EventSourceReader, type ServerSentEvent } from '../support/event-source.js'
 import { seededRandom } from '../support/random.js'
 import { PATIENCE, type RunningDaemon, settingsFolder, startWith } from '../support/settings-fixture.js'
-import { SECRET, token } from '../contract/wire/edge-fixture.js'
 
 const folder = settingsFolder()
 const nodes: RunningDaemon[] = []
@@ -89,9 +89,9 @@ test('a stream that is cut again and again, at either edge, misses nothing and s
   expect(ids.map((each) => Number(each.split('-')[1]))).toEqual(ids.map((_each, index) => index + 1))
   const said = seen.filter(({ event }) => event === 'stream_chunk').map(({ data }) => data.data.chunk)
   expect(said.join('')).toBe(seen.find(({ event }) => event === 'stream_end')?.data.text)
-  expect((await two().get(`/api/sessions/${id}/events?limit=500`)).body.events.map((it: { eventId: string }) => it.eventId)).toEqual(
-    expect.arrayContaining(ids),
-  )
+  expect(
+    (await two().get(`/api/sessions/${id}/events?limit=500`)).body.events.map((it: { eventId: string }) => it.eventId),
+  ).toEqual(expect.arrayContaining(ids))
 })
 
 test('every edge tells the same of the cluster, and of what is used', async () => {

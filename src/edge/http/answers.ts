@@ -3,6 +3,7 @@
  */
 import type { EdgeDependencies } from '../dependencies.js'
 import type { SessionDirectory } from '../session-directory.js'
+import { APPROVAL_ANSWERS } from './approval-answers.js'
 import { bridgeAnswers } from './bridge-answers.js'
 import { cleanUp } from './clean-up.js'
 import { governanceAnswers } from './governance-answers.js'
@@ -24,6 +25,7 @@ export function handlersOf({ deps, directory, traffic, connections }: HandlerPar
   const { settings, bus, events, view, http: sources } = deps
   return {
     ...SESSION_ANSWERS,
+    ...APPROVAL_ANSWERS,
     cleanUpSessions: cleanUp(sources),
     ...historyAnswers({ directory, history: new History({ log: bus.log, rows: events }), sources }),
     ...governanceAnswers({ directory, sources, now: Date.now }),

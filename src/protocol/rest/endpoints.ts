@@ -1,6 +1,7 @@
 /**
  * Every endpoint of the HTTP door, by its name.
  */
+import { APPROVAL_ENDPOINTS } from './approvals.js'
 import { BRIDGE_ENDPOINTS } from './bridge.js'
 import type { Endpoint } from './endpoint.js'
 import { GOVERNANCE_ENDPOINTS } from './governance.js'
@@ -9,6 +10,7 @@ import { SESSION_ENDPOINTS } from './sessions.js'
 
 export const ENDPOINTS = {
   ...SESSION_ENDPOINTS,
+  ...APPROVAL_ENDPOINTS,
   ...GOVERNANCE_ENDPOINTS,
   ...SERVICE_ENDPOINTS,
   ...BRIDGE_ENDPOINTS,

@@ -165,6 +165,23 @@ export const artifactShape = z
   })
   .meta({ id: 'Artifact', description: 'A file that a session has written.' })
 
+export const approvalShape = z
+  .object({
+    approvalId: id,
+    sessionId: id,
+    toolName: z.string(),
+    toolInput: z.record(z.string(), z.unknown()),
+    reason: z.string(),
+    level: z.enum(['confirm', 'escalate']),
+    state: z.enum(['pending', 'approved', 'rejected', 'expired', 'cancelled']),
+    requestedAt: time,
+    expiresAt: time,
+    decidedAt: time.optional(),
+    decidedBy: z.string().optional(),
+    comment: z.string().optional(),
+  })
+  .meta({ id: 'Approval', description: 'A tool call that the charter leaves to a person.' })
+
 const period = z.enum(['hourly', 'daily', 'weekly', 'monthly', 'session'])
 
 export const budgetUseShape = z

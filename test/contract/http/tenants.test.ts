@@ -2,9 +2,10 @@
  * Tenants and owners over HTTP: for every endpoint, what belongs to others cannot be told from what does not exist.
  */
 import { beforeAll, describe, expect, test, vi } from 'vitest'
-import { newScheduleId, newSessionId } from '../../../src/protocol/ids.js'
+import { newApprovalId, newScheduleId, newSessionId } from '../../../src/protocol/ids.js'
 import type { Endpoint } from '../../../src/protocol/rest/endpoint.js'
 import { ENDPOINT_NAMES, ENDPOINTS, type EndpointName } from '../../../src/protocol/rest/endpoints.js'
+import { Approvals } from '../../../src/storage/approvals.js'
 import { MemoryItems } from '../../../src/storage/memory-items.js'
 import { Workspaces } from '../../../src/storage/workspaces.js'
 import { type House, openHouse, type Requester } from './http-fixture.js'
@@ -41,20 +42,28 @@ beforeAll(async () => {
       ...{ orchestratorId, validFrom: new Date() },
     },
   ])
-  theirs = { sessionId, scheduleId: later.body.scheduleId, approvalId: 'approval_none' }
+  const approvalId = newApprovalId()
+  await new Approvals(house.database).request({
+    ...{ id: approvalId, tenant: 'acme', sessionId, commandId: 'c', callId: 'c', tool: SECRET_WORD, requestHash: 'h' },
+    ...{ input: '{}', reason: SECRET_WORD, rule: 'r', level: 'confirm', timeoutMs: 3_600_000 },
+  })
+  theirs = { sessionId, scheduleId: later.body.scheduleId, approvalId }
   await vi.waitFor(
     async () => expect((await owner.get(`/api/sessions/${sessionId}/turns`)).body.turns).toHaveLength(1),
     PATIENCE,
   )
 })
 
-const missing = (): Things => ({ sessionId: newSessionId(0), scheduleId: newScheduleId(), approvalId: 'approval_none' })
+const missing = (): Things => ({
+  ...{ sessionId: newSessionId(0), scheduleId: newScheduleId(), approvalId: newApprovalId() },
+})
 
 /** Ones without which an endpoint refuses before it looks. */
 const QUERIES: Partial<Record<EndpointName, string>> = { searchMemory: `q=${SECRET_WORD}` }
 const BODIES: Partial<Record<EndpointName, object>> = {
   spawnSession: { task: 'mine', sessionType: 'echo' },
   executeTask: { task: 'mine' },
+  decideApproval: { decision: 'approve' },
 }
 
 function addressOf(name: EndpointName, { sessionId, scheduleId, approvalId }: Things): string {
@@ -78,7 +87,7 @@ async function answerTo(asker: Requester, name: EndpointName, things: Things): P
   )
   const text = `${status} ${JSON.stringify(body)}`
   const ids = text.replaceAll(things.sessionId, 'SESSION').replaceAll(things.scheduleId, 'SCHEDULE')
-  return ids.replace(/cmd_\w+/g, 'COMMAND')
+  return ids.replaceAll(things.approvalId, 'APPROVAL').replace(/cmd_\w+/g, 'COMMAND')
 }
 
 /** These answer with the moment, or with figures of the machine. */
@@ -113,6 +122,7 @@ test('after all of that the owner finds everything as it was', async () => {
 
   expect(body).toMatchObject({ status: 'active', orchestratorId: SECRET_WORD })
   expect((await owner.get(`/api/sessions/${theirs.sessionId}/tasks`)).body.tasks).toMatchObject([{ state: 'waiting' }])
+  expect((await owner.get(`/api/approvals/${theirs.approvalId}`)).body).toMatchObject({ state: 'pending' })
   expect((await owner.get('/api/memory?tier=semantic')).body.memories).toMatchObject([{ content: SECRET_WORD }])
   expect((await owner.get(`/api/sessions/${theirs.sessionId}/turns`)).body.turns).toHaveLength(1)
 })
