@@ -107,7 +107,7 @@ export const BRIDGE_ENDPOINTS = {
     action: 'spawn_session',
     takesKey: true,
     answers: { 201: agentShape },
-    errors: ['session_not_found', 'max_sessions', 'busy', 'outcome_unknown'],
+    errors: ['session_not_found', 'session_not_running', 'max_sessions', 'busy', 'outcome_unknown'],
   },
   readTraffic: { ...traffic, summary: 'How messages are spread over orchestrators; this service has none to spread.' },
   steerTraffic: {

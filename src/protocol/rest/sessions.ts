@@ -40,6 +40,17 @@ export const streamPosition = z
   .max(256)
   .regex(/^\d{1,15}-\d{1,15}(\/[\w-]{1,128}\/\d{1,15})?$/, 'a position looks like 7-42, or 7-42/<message>/<bytes>')
 
+/** Of a task that is to wait. */
+const SCHEDULE_ERRORS = [
+  'schedule_invalid',
+  'schedule_limit',
+  'dependency_unknown',
+  'dependency_cycle',
+  'dependency_failed',
+  'task_exists',
+  'idempotency_conflict',
+] as const
+
 const verb = (path: string, summary: string) =>
   ({
     method: 'POST',
@@ -87,7 +98,7 @@ export const SESSION_ENDPOINTS = {
     body: spawnPayloadSchema,
     takesKey: true,
     answers: { 201: sessionShape, 202: scheduledTaskShape },
-    errors: ['max_sessions', 'idempotency_conflict', 'busy', 'outcome_unknown', 'schedule_invalid', 'schedule_limit'],
+    errors: ['max_sessions', 'idempotency_conflict', 'busy', 'outcome_unknown', ...SCHEDULE_ERRORS],
   },
   cleanUpSessions: {
     method: 'POST',
@@ -141,6 +152,7 @@ export const SESSION_ENDPOINTS = {
     tag: 'Tasks',
     action: 'execute_task',
     body: executePayloadSchema.omit({ sessionId: true }),
+    errors: ['session_not_found', 'session_not_running', 'busy', 'outcome_unknown', ...SCHEDULE_ERRORS],
     answers: { 202: z.union([taskAcceptedShape, scheduledTaskShape]) },
   },
   listSessionTasks: {
