@@ -60,7 +60,11 @@ test.each([
     const { stdout } = await inProcess(
       patches,
       `const { runCalls } = await import('file://' + process.env.DIST + 'runtimes/tool-round.js')
-     const journal = { toolStarted: async () => undefined, toolEnded: async (_call, { status }) => console.log(status) }
+     const toolEnded = async (_call, outcome) => {
+       console.log(outcome.status)
+       return outcome
+     }
+     const journal = { toolStarted: async () => undefined, toolEnded }
      const tools = { effectOf: () => 'once', run: async () => ({ status: 'completed', result: {} }) }
      const turn = { journal, signal: new AbortController().signal, beforeEffect: () => undefined, permit: async () => undefined }
      await runCalls(turn, tools, [{ callId: 'x', name: 'bash', input: {}, started: true }])`,
