@@ -56,7 +56,7 @@ export class FormerClaims {
   }
 
   async #putBackAll(shard: number, below: number): Promise<boolean> {
-    let whole = true
+    let whole = !this.options.tail.forsook(shard, below)
     for (const claim of this.options.tail.claimsOf(shard)) {
       if (claim.epoch < below) whole = (await this.#putBackOne(claim)) && whole
     }

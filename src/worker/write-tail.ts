@@ -41,6 +41,8 @@ interface ClaimTail {
 
 export class WriteTail {
   readonly #claims = new Map<string, ClaimTail>()
+  /** Epochs of claims of which the store has lost something for good, by shard. */
+  readonly #forsaken = new Map<number, number>()
   #chars = 0
   #dropped = 0
 
@@ -128,8 +130,15 @@ export class WriteTail {
 
   /** What was written under this claim has no place in the store any more. */
   forget(claim: Claim): void {
+    this.#forsaken.set(claim.shard, claim.epoch)
     const tail = this.#claims.get(keyOf(claim))
     if (tail) this.#cut(tail, Number.POSITIVE_INFINITY)
+  }
+
+  /** Whether what this worker wrote below an epoch was given up: Postgres may have some of it, and the store has not. */
+  forsook(shard: number, below: number): boolean {
+    const epoch = this.#forsaken.get(shard)
+    return epoch !== undefined && epoch < below
   }
 
   #of(claim: Claim): ClaimTail {

@@ -47,7 +47,7 @@ function fixture() {
     body: '{}',
   })
   tail.committed(claim, change)
-  return { former, inStore, store }
+  return { former, inStore, store, tail }
 }
 
 test('while nobody else has the shard, its commands are put back for a session that still has to write', async () => {
@@ -66,4 +66,12 @@ test('once another has claimed the shard, a session that is not pinned has lost 
   expect(await former.restore(claim, sessionId)).toBe(false)
 
   expect(store.restore).not.toHaveBeenCalled()
+})
+
+test('of a claim that was given up the next owner hears that not everything is back', async () => {
+  const { former, tail } = fixture()
+  tail.forget(claim)
+
+  expect(await former.putBack(SHARD, claim.epoch + 1)).toBe(false)
+  expect(await former.putBack(SHARD, claim.epoch)).toBe(true)
 })
