@@ -4,7 +4,8 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import type { Credentials } from './auth.js'
 
-const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip']
+/** A proxy that sets one of them speaks for somebody else. */
+export const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip']
 
 /** Read at once: a request is gone when its handler has returned. */
 export function credentialsOf(res: HttpResponse, req: HttpRequest): Credentials {

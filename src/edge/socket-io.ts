@@ -6,19 +6,17 @@
  *   emit(type, payload?, envelope?, ack?)     envelope: `requestId`, `commandId`, `auth`; ack: told the answer
  */
 import type { TemplatedApp } from 'uWebSockets.js'
+import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import { type Socket as IoSocket, Server as SocketServer } from 'socket.io'
 import type { RequestId } from '../protocol/commands.js'
 import { ERRORS, ServiceError } from '../protocol/errors.js'
 import type { Credentials, Principal } from './auth.js'
 import type { Connection, Socket } from './connection.js'
-import type { WebSocketHandlers, WebSocketSettings } from './websocket.js'
+import { FORWARDING_HEADERS } from './credentials.js'
+import { MAX_BACKPRESSURE_BYTES, OVERSIZE_FACTOR, type WebSocketHandlers, type WebSocketSettings } from './websocket.js'
 
 const PATH = '/socket.io/'
-/** A frame this much larger than allowed is still read, as at the raw WebSocket, so that the client can be told. */
-const OVERSIZE_FACTOR = 4
-/** Our own accounting stops far below. */
-const MAX_BACKPRESSURE_BYTES = 16 * 1024 * 1024
 /** The transport does not say when the kernel has taken something: it is asked this often while something waits. */
 const DRAIN_POLL_MS = 50
 /** Answers that clients wait for by acknowledgement, on one connection. */
@@ -93,6 +91,8 @@ class IoLink implements Socket {
   readonly #socket: IoSocket
   /** Acknowledgements by the request id that was minted for them. */
   readonly #acks = new Map<RequestId, Acknowledge>()
+  /** Request ids stand in the log: another client's must not be taken for one of ours. */
+  readonly #mint = randomUUID()
   #requests = 0
   #connection: Connection | undefined
   #poll: NodeJS.Timeout | undefined
@@ -173,7 +173,7 @@ class IoLink implements Socket {
     const message = { ...(isRecord(envelope) ? envelope : {}), type, ...(payload !== undefined && { payload }) }
     if (!ack) return JSON.stringify(message)
     if (this.#acks.size >= MAX_ACKS) return undefined
-    const requestId = `ack:${++this.#requests}`
+    const requestId = `${this.#mint}:${++this.#requests}`
     this.#acks.set(requestId, ack)
     return JSON.stringify({ ...message, requestId })
   }
@@ -184,8 +184,6 @@ interface EngineConnection {
   readonly transport: { readonly socket?: { getBufferedAmount?(): number } }
   readonly writeBuffer: readonly { readonly data?: { readonly length: number } }[]
 }
-
-const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip']
 
 /** A credential may stand in `auth`, which pages can set, before the places that the raw WebSocket knows. */
 function credentialsOf({ handshake }: IoSocket): Credentials {

@@ -30,9 +30,9 @@ interface UserData {
 }
 
 /** A frame this much larger than allowed is still read, so that the client can be told what was wrong. */
-const OVERSIZE_FACTOR = 4
+export const OVERSIZE_FACTOR = 4
 /** Our own accounting stops far below; reaching this is a bug, and the frame that was dropped must not go unnoticed. */
-const MAX_BACKPRESSURE_BYTES = 16 * 1024 * 1024
+export const MAX_BACKPRESSURE_BYTES = 16 * 1024 * 1024
 /** Longer than a slow client may stall: its answers to pings wait behind what it does not read. */
 const MIN_IDLE_SECONDS = 68
 /** The transport's own upper bound. */

@@ -108,6 +108,20 @@ test('an acknowledgement carries the answer, and the error of a message that can
   expect(told.filter(({ type }) => type === 'error')).toEqual([])
 })
 
+test("an acknowledgement is not taken by what another client's request brings about in the same session", async () => {
+  const { url, worker } = await startEdge()
+  const [first, second] = [connect(url), connect(url)]
+  const { sessionId } = await first.socket.emitWithAck('spawn_session', { task: TASK })
+  await second.socket.emitWithAck('subscribe', { sessionId })
+  worker.paused = true
+  const started = first.socket.emitWithAck('execute_task', { sessionId, task: { ...TASK, id: 't-2' } })
+  const status = second.socket.emitWithAck('execute_task', { sessionId, task: { ...TASK, id: 't-3' } })
+  worker.paused = false
+
+  expect(await started).toMatchObject({ type: 'task_executing', taskId: 't-2' })
+  expect(await status).toMatchObject({ type: 'task_executing', taskId: 't-3' })
+})
+
 test('a wrong credential is refused with its code, a client whose right ends is told and sent away', async () => {
   const { url } = await locked()
   const refused = connect(url, { auth: { token: 'no-token' } })
