@@ -64,6 +64,8 @@ const LEAVING_MS = 50
 export class ShardOwner {
   readonly #claims = new Map<number, Claim>()
   readonly #claiming = new Set<number>()
+  /** Who had the shards of claims that wait for what the store lacks. */
+  readonly #untaken = new WeakMap<Claim, FormerOwner>()
   /** Shards that are being let go of. */
   readonly #leaving = new Set<number>()
   #timer: NodeJS.Timeout | undefined
@@ -141,7 +143,8 @@ export class ShardOwner {
       try {
         const claimed = await (isRestored ? this.options.log.claim(claim) : this.options.claimAgain(claim))
         if (!claimed) return this.options.onStoreLost(claim)
-        return await this.#install(claim, claimed, undefined, () => this.#claims.get(shard) === claim, isRestored)
+        const formerOwner = this.#untaken.get(claim)
+        return await this.#install(claim, claimed, formerOwner, () => this.#claims.get(shard) === claim, isRestored)
       } catch {
         // Redis is away, which its connection has logged.
         await sleep(RETRY_MS)
@@ -245,6 +248,7 @@ export class ShardOwner {
     if (claimed.storeChanged && !isRestored && this.#hasWrittenUnder(claim)) {
       if (!isWanted()) return
       this.#claims.set(claim.shard, claim)
+      if (formerOwner) this.#untaken.set(claim, formerOwner)
       this.options.onStoreLost(claim)
       return
     }
@@ -261,6 +265,7 @@ export class ShardOwner {
     const { host, projector, bell, pins, logger, onInstalled } = this.options
     onInstalled(claim, claimed, this.#claims.get(claim.shard) !== claim)
     this.#claims.set(claim.shard, claim)
+    this.#untaken.delete(claim)
     logger.debug({ shard: claim.shard, epoch: claim.epoch }, 'a shard is read here')
     pins.track(claim, claimed.pins)
     projector.adopt(claim, claimed.unprojected)

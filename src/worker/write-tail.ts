@@ -87,9 +87,10 @@ export class WriteTail {
     return claims.filter((claim) => claim.shard === shard).sort((a, b) => a.epoch - b.epoch)
   }
 
-  /** Whether anything that was written under this claim is remembered. */
+  /** Whether anything that was written under this claim is remembered. Who wrote before it is no write. */
   remembers(claim: Claim): boolean {
-    return this.#claims.has(keyOf(claim))
+    const tail = this.#claims.get(keyOf(claim))
+    return tail !== undefined && tail.commands.length + tail.writes.length > 0
   }
 
   /** Accepted commands, in the order of their acceptance. */

@@ -165,6 +165,23 @@ test('a shard that is granted again under its epoch, in a store that has lost wr
   expect(reader.add).toHaveBeenCalledExactlyOnceWith(3)
 })
 
+test('unfinished sessions of a shard whose writes had to be put back first still learn who had them', async () => {
+  const { owner, rows, claim, remembers, recover } = fixture()
+  const session = newSessionId(3)
+  const another = { active: [session], unprojected: [], pins: [], cold: [], cursor: '0-0', storeChanged: true }
+  claim.mockResolvedValue({ status: 'ok', ...another })
+  remembers.mockReturnValue(true)
+  rows.push({ ...row(3), previousOwner: 'w@0' })
+
+  await owner.poll()
+  expect(recover).not.toHaveBeenCalled()
+  await owner.reinstall(3, true)
+
+  const [, sessions, told] = recover.mock.lastCall ?? []
+  expect(sessions).toEqual([session])
+  expect(await told).toMatchObject({ fromWorker: 'w@0' })
+})
+
 test('a shard that is asked for before it was claimed here goes at the next round', async () => {
   const { owner, rows, release, giveBack } = fixture()
   rows.push({ ...row(3), state: 'releasing' })

@@ -104,6 +104,16 @@ test('what was written under a former claim stays apart, in the order of the cla
   expect([tail.formersOf(later), tail.formersOf(claim(1))]).toEqual([new Set(['former@1']), new Set()])
 })
 
+test('who wrote before a claim is not taken for a write of its own', () => {
+  const { tail } = fixture()
+  tail.follows(claim(1), 'former@1')
+  expect(tail.remembers(claim(1))).toBe(false)
+  expect(tail.formersOf(claim(1))).toEqual(new Set(['former@1']))
+
+  tail.committed(claim(1), change(newSessionId(1), 0))
+  expect(tail.remembers(claim(1))).toBe(true)
+})
+
 test('what has no place in the store any more is forgotten', () => {
   const { tail } = fixture()
   tail.committed(claim(1), change(newSessionId(1), 0))
