@@ -106,7 +106,10 @@ export class MemoryItems {
       select ${COLUMNS} from memory_items
       where id in (select n.id from named n) and tenant = ${scope.tenant} and owner = ${scope.owner}
         and tier = 'episodic' and ${UNEXPIRED}
-      order by valid_from, id`.execute(this.#database.sql)
+      -- What happened within one millisecond stands in the order of the log.
+      order by valid_from, (select min(s.seq) from memory_sources s where s.item_id = memory_items.id), id`.execute(
+      this.#database.sql,
+    )
     return rows
   }
 

@@ -2,6 +2,7 @@
  * Server-sent events: what a WebSocket would get as frames, as the body of one answer that has no end. A connection stands
  * behind it as behind every WebSocket, with the same buffer, heartbeat and end; this is only how its frames are written.
  */
+import type { Position } from '../../protocol/commands.js'
 import type { ErrorReply } from '../../protocol/events.js'
 import type { Connection, Socket } from '../connection.js'
 import type { Header } from './answer.js'
@@ -21,7 +22,7 @@ export class EventStream implements Socket {
   /** Told when the client has read. */
   connection: Connection | undefined
   readonly #exchange: Exchange
-  readonly #position = new StreamPosition()
+  readonly #position: StreamPosition
   /** What the transport was not given yet. */
   readonly #waiting: string[] = []
   #waitingChars = 0
@@ -29,8 +30,9 @@ export class EventStream implements Socket {
   #stuckChars = 0
   #ending = false
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, from: Position | undefined) {
     this.#exchange = exchange
+    this.#position = new StreamPosition(from)
   }
 
   /** The first frame decides about the status: an error before anything else is a refusal. */

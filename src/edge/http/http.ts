@@ -181,11 +181,11 @@ export class HttpDoor {
     const { sessionId } = checked(params, head.params)
     const given = head.lastEventId === '' ? head.query : { ...head.query, after: head.lastEventId }
     const { after } = checked(query, given)
-    const stream = new EventStream(exchange)
+    const from = after === undefined ? undefined : positionOf(after)
+    const stream = new EventStream(exchange, from)
     const connection = this.#parts.onOpen(stream, principal)
     stream.connection = connection
     exchange.onEnd(() => this.#parts.onClose(connection))
-    const from = after === undefined ? undefined : positionOf(after)
     const message: ClientMessage = { type: 'subscribe', payload: { sessionId, ...(from && { from }) } }
     connection.receive(JSON.stringify(message))
   }

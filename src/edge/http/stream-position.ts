@@ -12,6 +12,7 @@ interface Message {
   readonly type: string
   readonly eventId?: string
   readonly messageId?: string
+  readonly reset?: boolean
 }
 
 /** Whatever ends a message, or the task that it belonged to. */
@@ -21,6 +22,12 @@ export class StreamPosition {
   #eventId: string | undefined
   #text: { readonly messageId: string; readonly offset: number } | undefined
 
+  /** `from` is where the reader said that it is. */
+  constructor(from: Position | undefined) {
+    const { messageId, offset } = from ?? {}
+    if (messageId !== undefined && offset !== undefined) this.#text = { messageId, offset }
+  }
+
   /** Undefined before the first position is known, and for what is no part of the story. */
   after(message: Message): string | undefined {
     if (message.type === 'stream_chunk') {
@@ -29,7 +36,7 @@ export class StreamPosition {
     } else if (message.eventId === undefined) return undefined
     else {
       this.#eventId = message.eventId
-      if (message.type === 'subscribed' || ENDS.has(message.type)) this.#text = undefined
+      if (message.reset || ENDS.has(message.type)) this.#text = undefined
     }
     if (this.#eventId === undefined || !this.#text) return this.#eventId
     return `${this.#eventId}/${this.#text.messageId}/${this.#text.offset}`
