@@ -28,6 +28,8 @@ const MIN_VERSION = 8
 const CANDIDATES = [200, 1_000, 5_000]
 /** Of the index: how many candidates it keeps while it looks. */
 const EF_SEARCH = 100
+/** A holder with no more vectors is searched whole: exactly, and about as fast as by an index that also has all others'. */
+const EXACT_UP_TO = 3_000
 
 export class MemoryVectors {
   readonly #database: Database
@@ -103,15 +105,21 @@ export class MemoryVectors {
   async #among(scope: MemoryScope, vector: readonly number[], filter: MemoryFilter, candidates: number) {
     const type = typeOf(this.#space)
     const distance = sql`embedding::${type} <=> ${JSON.stringify(vector)}::${type}`
+    const theirs = sql`model = ${this.#space.model} and tenant = ${scope.tenant} and owner = ${scope.owner}`
     return this.#database.sql.transaction().execute(async (transaction) => {
       await sql`set local hnsw.iterative_scan = strict_order`.execute(transaction)
       await sql`set local hnsw.ef_search = ${sql.lit(EF_SEARCH)}`.execute(transaction)
+      const { rows: counted } = await sql<{ readonly many: number }>`
+        select count(*)::int as many from (
+          select from memory_vectors where ${theirs} limit ${EXACT_UP_TO + 1}) few`.execute(transaction)
+      // Behind `offset 0` no index puts anything in order.
+      const fence = (counted[0]?.many ?? 0) > EXACT_UP_TO ? sql`` : sql`offset 0`
       // The nearest are found by themselves, whatever a planner without statistics thinks of the join.
       const { rows } = await sql<MemoryHit & { passes: boolean }>`
         with nearest as materialized (
-          select item_id, ${distance} as distance from memory_vectors
-          where model = ${sql.lit(this.#space.model)} and tenant = ${scope.tenant} and owner = ${scope.owner}
-          order by ${distance} limit ${candidates})
+          select item_id, distance from (
+            select item_id, ${distance} as distance from memory_vectors where ${theirs} ${fence}) all_of_them
+          order by distance limit ${candidates})
         select n.item_id as id, i.valid_from as "validFrom", 1 - n.distance as score, i.id is not null as passes
         from nearest n left join lateral (
           select id, valid_from from memory_items

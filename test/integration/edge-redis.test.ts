@@ -129,10 +129,11 @@ test('cut connections to Redis delay commands, and run none of them twice', asyn
   const heard = listen(session)
   await vi.waitFor(() => expect(heard.messages.length).toBeGreaterThan(0))
 
-  // The worker of this test gives up when its own write is cut, so commands are held back until Redis is reached again.
-  cluster.worker.paused = true
+  // The worker of this test gives up when its own write is cut: commands are held back until Redis is reached again.
+  await cluster.worker.pause()
   const work = session.execute('stream after the cut')
   proxy.cutAll()
+  await vi.waitFor(() => cluster.bus.log.load(session.id))
   cluster.worker.paused = false
   const end = await work
   await session.stop()

@@ -32,6 +32,7 @@ export class ScriptedWorker {
   /** One shard after the other, so that the order of acceptance is the order in `accepted`. */
   #working: Promise<void> = Promise.resolve()
   #commits = 0
+  #isAtWork = false
 
   constructor(bus: Bus) {
     this.#bus = bus
@@ -62,11 +63,19 @@ export class ScriptedWorker {
     await this.#working
   }
 
+  /** From now on commands stay in the stream. Resolves when none is in the middle of its work. */
+  async pause(): Promise<void> {
+    this.paused = true
+    while (this.#isAtWork) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+
   async #acceptAll(shard: number): Promise<void> {
     while (this.paused) await new Promise((resolve) => setTimeout(resolve, 5))
+    this.#isAtWork = true
     const result = await this.#bus.commands.accept(this.#claimOf(shard))
     if (result.status !== 'ok') throw new Error(`accept: ${result.status}`)
     for (const it of result.commands) await this.#carryOut(it)
+    this.#isAtWork = false
     if (result.more) await this.#acceptAll(shard)
   }
 
