@@ -5,7 +5,13 @@ import type { Bus } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
 import { MAX_CONNECTIONS_PER_EDGE } from '../edge/connection-limit.js'
-import type { EdgeDependencies, SessionRows, TaskFederation, TaskScheduling } from '../edge/dependencies.js'
+import type {
+  AuthSettings,
+  EdgeDependencies,
+  SessionRows,
+  TaskFederation,
+  TaskScheduling,
+} from '../edge/dependencies.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
 import { Approvals } from '../storage/approvals.js'
@@ -90,20 +96,52 @@ function edgeSettings({ server, monitoring, cluster, auth }: Config): EdgeDepend
     heartbeatIntervalMs: server.heartbeatIntervalMs,
     shutdownTimeoutMs: server.shutdownTimeoutMs,
     placement: cluster.strategy,
-    auth: {
-      secret: auth.jwtSecret,
-      apiKeys: auth.apiKeys,
-      mode: auth.mode,
-      allowLoopback: auth.allowLoopback,
-      issuer: auth.issuer,
-      audience: auth.audience,
-      tokenLifetimeMs: auth.jwtExpirationSeconds * MS_PER_SECOND,
-    },
-    limits: {
-      messages: auth.rateLimitEnabled ? { max: auth.rateLimitMax, windowMs: auth.rateLimitWindowMs } : undefined,
-      connections: { perPrincipal: auth.maxConnections, perEdge: MAX_CONNECTIONS_PER_EDGE },
-    },
+    certificate: certificateOf(server),
+    auth: authSettings(auth),
+    limits: clientLimits({ auth }),
+    proxies: { trusted: auth.trustedProxies, proxyProtocol: auth.proxyProtocol },
   }
+}
+
+/** How much each client may ask for. */
+export function clientLimits({ auth }: Pick<Config, 'auth'>): EdgeDependencies['settings']['limits'] {
+  return {
+    messages: auth.rateLimitEnabled ? { max: auth.rateLimitMax, windowMs: auth.rateLimitWindowMs } : undefined,
+    connections: { perPrincipal: auth.maxConnections, perEdge: MAX_CONNECTIONS_PER_EDGE },
+    perAddress: { connections: auth.maxConnectionsPerAddress, messages: ratePerAddress(auth) },
+  }
+}
+
+/** What of the settings decides who may come in. */
+export function authSettings(auth: Config['auth']): AuthSettings {
+  return {
+    secret: auth.jwtSecret,
+    previousSecrets: auth.jwtPreviousSecrets,
+    remote: remoteIssuer(auth),
+    apiKeys: auth.apiKeys,
+    mode: auth.mode,
+    allowLoopback: auth.allowLoopback,
+    issuer: auth.issuer,
+    audience: auth.audience,
+    tokenLifetimeMs: auth.jwtExpirationSeconds * MS_PER_SECOND,
+  }
+}
+
+function certificateOf({ tlsCertFile: certFile, tlsKeyFile: keyFile, tlsKeyPassphrase: passphrase }: Config['server']) {
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, passphrase }
+}
+
+function remoteIssuer({ jwksUrl: url, jwksAlgorithms: algorithms, ...auth }: Config['auth']): AuthSettings['remote'] {
+  if (url === undefined) return undefined
+  return { url, algorithms, issuer: auth.jwksIssuer ?? auth.issuer, audience: auth.jwksAudience ?? auth.audience }
+}
+
+function ratePerAddress({
+  rateLimitEnabled,
+  rateLimitMaxPerAddress: max,
+  rateLimitWindowMs: windowMs,
+}: Config['auth']) {
+  return rateLimitEnabled && max !== undefined ? { max, windowMs } : undefined
 }
 
 function sessionRows(database: Database): SessionRows {

@@ -4,7 +4,7 @@
 import type { SharedLimits } from '../edge/dependencies.js'
 import { connectCommands, disconnect } from '../redis/connect.js'
 import { ConnectionCounts } from '../redis/connection-counts.js'
-import { rateLimitPrefix } from '../redis/keys.js'
+import { MessageCounts } from '../redis/message-counts.js'
 import { type Foundation, redisConfig, usesRedis } from './planes.js'
 
 /** Undefined without Redis: one process counts in its memory. The connection ends after the edge. */
@@ -15,5 +15,5 @@ export async function sharedLimits({ config, log, lifecycle }: Foundation): Prom
   const client = await connectCommands(redisConfig(config), onError)
   lifecycle.started('limits connection', async () => disconnect(client))
   const { name } = config.cluster
-  return { messages: { client, prefix: rateLimitPrefix(name) }, connections: new ConnectionCounts(client, name) }
+  return { messages: new MessageCounts(client, name), connections: new ConnectionCounts(client, name) }
 }

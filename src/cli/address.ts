@@ -52,8 +52,10 @@ export function addressOf(flags: ConnectionFlags, env: NodeJS.ProcessEnv, settin
 
 function urlOf({ url, host, port }: ConnectionFlags, settings: () => Config): URL {
   if (url !== undefined) return parseUrl(url)
-  const fallback = host === undefined || port === undefined ? settings().server : { host, port }
-  return new URL(`ws://${reachable(host ?? fallback.host)}:${port ?? fallback.port}`)
+  if (host !== undefined && port !== undefined) return new URL(`ws://${reachable(host)}:${port}`)
+  const { server } = settings()
+  const scheme = server.tlsCertFile === undefined ? 'ws' : 'wss'
+  return new URL(`${scheme}://${reachable(host ?? server.host)}:${port ?? server.port}`)
 }
 
 /** Where a daemon that listens on `host` can be reached from this machine, as a part of a URL. */

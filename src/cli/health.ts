@@ -43,7 +43,8 @@ function pageOf(flags: HealthFlags): string {
   const { server, monitoring } = settingsOf(flags)
   const { host = server.host, port = server.port } = flags
   const ofClients = (server.role === 'all' || server.role === 'edge') && monitoring.healthEnabled
-  if (ofClients || flags.port !== undefined) return `http://${reachable(host)}:${port}${monitoring.healthPath}`
+  const scheme = server.tlsCertFile === undefined ? 'http' : 'https'
+  if (ofClients || flags.port !== undefined) return `${scheme}://${reachable(host)}:${port}${monitoring.healthPath}`
   return `http://${reachable(monitoring.metricsHost)}:${monitoring.metricsPort}${ADMIN_HEALTH_PATH}`
 }
 

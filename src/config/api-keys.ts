@@ -2,7 +2,7 @@
  * The list of keys with which programs come in: `[{"key":"…","clientId":"ci","scopes":["*"],"role":"user"}]`.
  */
 import { z } from 'zod'
-import type { Kind } from './kinds.js'
+import { type Kind, parsedJson } from './kinds.js'
 
 export const API_KEY_ROLES = ['admin', 'user', 'readonly'] as const
 export type ApiKeyRole = (typeof API_KEY_ROLES)[number]
@@ -33,19 +33,10 @@ const apiKey = z.strictObject({
 })
 
 export const apiKeys: Kind<readonly ApiKey[]> = {
-  type: z.string().transform(parseJson).pipe(z.array(apiKey).max(MAX_KEYS).refine(differ)),
+  type: z.string().transform(parsedJson).pipe(z.array(apiKey).max(MAX_KEYS).refine(differ)),
   expected:
     `a JSON list such as [{"key":"…","clientId":"ci","role":"user"}] with keys of at least ${MIN_KEY_CHARACTERS} ` +
     `characters, all different, and roles out of ${API_KEY_ROLES.join(', ')}`,
-}
-
-function parseJson(value: string): unknown {
-  try {
-    return JSON.parse(value)
-  } catch {
-    // What is no JSON is no list either, and is answered as such; the text itself is a secret.
-    return undefined
-  }
 }
 
 function differ(keys: readonly ApiKey[]): boolean {

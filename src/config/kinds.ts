@@ -2,6 +2,7 @@
  * The kinds of values settings have. Every value arrives as text, from the environment, a file or a flag, and each kind
  * says in words what it expects, so that a mistake can be answered with one plain sentence.
  */
+import { isIP } from 'node:net'
 import { z } from 'zod'
 
 export interface Kind<T> {
@@ -109,6 +110,34 @@ export const secret = (minLength: number): Kind<string> => ({
   expected: `a text of at least ${minLength} characters`,
 })
 
+/** `["…","…"]`, of which none is printed. */
+export const secrets = (minLength: number, most: number): Kind<readonly string[]> => ({
+  type: z
+    .string()
+    .transform(parsedJson)
+    .pipe(z.array(z.string().min(minLength).max(MAX_TEXT)).max(most)),
+  expected: `a JSON list of at most ${most} texts of at least ${minLength} characters each`,
+})
+
+/** What is no JSON is no list either; the text itself is a secret. */
+export function parsedJson(value: string): unknown {
+  try {
+    return JSON.parse(value)
+  } catch {
+    return undefined
+  }
+}
+
+/** Some of the words, with commas between them. */
+export const listOf = <const T extends string>(words: readonly [T, ...T[]]): Kind<readonly T[]> => ({
+  type: z
+    .string()
+    .max(MAX_TEXT)
+    .transform((value) => value.split(',').map((word) => word.trim()))
+    .pipe(z.array(z.enum(words)).min(1)),
+  expected: `one or more of ${words.join(', ')}, with commas between them`,
+})
+
 /** A name or an address of another server, without port. */
 export const host: Kind<string> = {
   type: z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._:-]{1,253})$/),
@@ -122,6 +151,23 @@ export const addresses: Kind<readonly string[]> = {
     .transform((value) => value.split(',').map((address) => address.trim()))
     .refine((list) => list.every((address) => /^[^\s:,]+:\d{1,5}$/.test(address))),
   expected: 'a list such as host1:6379,host2:6379',
+}
+
+/** `10.0.0.0/8,192.0.2.7,2001:db8::/32`; an empty text is none. */
+export const networks: Kind<readonly string[]> = {
+  type: z
+    .string()
+    .max(MAX_TEXT)
+    .transform((value) => value.split(',').flatMap((network) => network.trim() || []))
+    .refine((list) => list.every(isNetwork)),
+  expected: 'a list of addresses and networks such as 10.0.0.0/8,192.0.2.7',
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix = '0', ...rest] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0 || address.includes('%')) return false
+  return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128)
 }
 
 /** A part of Redis keys or of a node id, so the alphabet is closed. */

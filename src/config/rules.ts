@@ -9,6 +9,7 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/
 export function* brokenRules(values: Values): Generator<string> {
   yield* missingStores(values)
   yield* openDoors(values)
+  yield* halfCertificates(values)
   yield* contradictions(values)
   yield* shrinkingBudgets(values)
 }
@@ -22,10 +23,19 @@ function* missingStores({ server, redis, database }: Values): Generator<string> 
 
 function* openDoors({ server, auth }: Values): Generator<string> {
   const listens = server.role === 'all' || server.role === 'edge'
-  const locked = auth.jwtSecret !== undefined || auth.apiKeys.length > 0
+  const locked = auth.jwtSecret !== undefined || auth.jwksUrl !== undefined || auth.apiKeys.length > 0
   if (!listens || locked || LOOPBACK.test(server.host)) return
   const keys = 'without it or DAEMON_AUTH_API_KEYS'
   yield `DAEMON_JWT_SECRET is missing: ${keys} the daemon listens on loopback only, not on ${server.host}`
+}
+
+function* halfCertificates({ server }: Values): Generator<string> {
+  const { tlsCertFile: cert, tlsKeyFile: key, tlsKeyPassphrase: passphrase } = server
+  if (cert !== undefined && key === undefined)
+    yield 'DAEMON_TLS_KEY_FILE is missing: DAEMON_TLS_CERT_FILE needs its key'
+  if (cert === undefined && (key ?? passphrase) !== undefined) {
+    yield 'DAEMON_TLS_CERT_FILE is missing: a key is of no use without its certificate'
+  }
 }
 
 function* contradictions({ redis, auth }: Values): Generator<string> {
@@ -36,9 +46,21 @@ function* contradictions({ redis, auth }: Values): Generator<string> {
   if (auth.mode === 'api-key' && auth.apiKeys.length === 0) {
     yield 'DAEMON_AUTH_API_KEYS is missing: with DAEMON_AUTH_MODE=api-key nobody could come in without it'
   }
-  if (auth.mode === 'jwt' && auth.jwtSecret === undefined && auth.apiKeys.length > 0) {
+  const hasTokens = auth.jwtSecret !== undefined || auth.jwksUrl !== undefined
+  if (auth.mode === 'jwt' && !hasTokens && auth.apiKeys.length > 0) {
     yield 'DAEMON_JWT_SECRET is missing: with DAEMON_AUTH_MODE=jwt nobody could come in, and API keys count for nothing'
   }
+  yield* weakKeys(auth)
+}
+
+function* weakKeys({ jwtSecret, jwtPreviousSecrets, jwksUrl }: Values['auth']): Generator<string> {
+  if (jwtPreviousSecrets.length > 0 && jwtSecret === undefined) {
+    yield 'DAEMON_JWT_SECRET is missing: DAEMON_JWT_PREVIOUS_SECRETS holds those from before it'
+  }
+  if (jwksUrl === undefined) return
+  const { protocol, hostname } = new URL(jwksUrl)
+  if (protocol === 'https:' || LOOPBACK.test(hostname)) return
+  yield `DAEMON_JWKS_URL must start with https://: whoever can change an answer of ${hostname} could let anybody in`
 }
 
 function* shrinkingBudgets({ budget }: Values): Generator<string> {

@@ -35,6 +35,11 @@ export class ApiKeys {
     return this.#keys.length
   }
 
+  /** Everybody who has a key. */
+  holders(): readonly KeyHolder[] {
+    return this.#keys.map(({ holder }) => holder)
+  }
+
   /**
    * Whose key this is. Digests of equal length are compared, and always all of them: how long it takes tells neither how
    * much of a key was right nor which one it is near.

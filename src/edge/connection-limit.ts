@@ -58,9 +58,18 @@ export class ConnectionLimit {
   #ticker: NodeJS.Timeout | undefined
   #isAway = false
   #stopped = false
+  #settings: ConnectionLimitSettings
 
   constructor(deps: ConnectionLimitDependencies) {
     this.#deps = deps
+    this.#settings = deps.settings
+  }
+
+  /** From now on these count, for connections to come; those that are there stay. */
+  adopt(settings: ConnectionLimitSettings): void {
+    this.#settings = settings
+    // Who was full may have room now; each edge says within a tick who still is.
+    this.#full.clear()
   }
 
   start(): void {
@@ -74,7 +83,7 @@ export class ConnectionLimit {
 
   /** Whether this edge can hold no more, whoever comes. */
   get isFull(): boolean {
-    return this.#total >= this.#deps.settings.perEdge
+    return this.#total >= this.#settings.perEdge
   }
 
   /** Whether a principal may have one more connection, as far as it is known here. */
@@ -82,7 +91,7 @@ export class ConnectionLimit {
     const tally = this.#tallies.get(principal)
     const remote = tally && performance.now() - tally.heardAt < REMOTE_HOLDS_MS ? tally.remote : 0
     const known = (tally?.open.size ?? 0) + remote
-    return known < this.#deps.settings.perPrincipal && !this.#full.has(principal)
+    return known < this.#settings.perPrincipal && !this.#full.has(principal)
   }
 
   /** Counts a connection; without a principal it counts for the edge alone. */
@@ -136,13 +145,13 @@ export class ConnectionLimit {
   }
 
   #heard(tally: Tally, all: ReadonlyMap<NodeId, number>, asked: readonly Counted[]): void {
-    const { edge, isLive, settings } = this.#deps
+    const { edge, isLive } = this.#deps
     let remote = 0
     for (const [node, count] of all) if (node !== edge && isLive(node)) remote += count
     tally.remote = remote
     tally.heardAt = performance.now()
     this.#isAway = false
-    const excess = tally.open.size - tally.unconfirmed.length + remote - settings.perPrincipal
+    const excess = tally.open.size - tally.unconfirmed.length + remote - this.#settings.perPrincipal
     if (excess <= 0) return
     for (const connection of asked.filter((it) => tally.open.has(it)).slice(-excess)) connection.exceed()
   }
@@ -173,7 +182,7 @@ export class ConnectionLimit {
   #fullHere(): string[] {
     const full: string[] = []
     for (const tally of this.#tallies.values()) {
-      if (tally.open.size + tally.remote < this.#deps.settings.perPrincipal) continue
+      if (tally.open.size + tally.remote < this.#settings.perPrincipal) continue
       full.push(tally.principal)
       // Asks again what the others have: they may have fewer by now.
       if (tally.remote > 0) this.#write(tally)

@@ -3,6 +3,7 @@
  */
 import { errorReply } from '../protocol/codec.js'
 import { ServiceError } from '../protocol/errors.js'
+import type { Principal } from './auth.js'
 import type { Connection } from './connection.js'
 import type { EdgeMetrics } from './dependencies.js'
 
@@ -10,6 +11,7 @@ const SWEEP_MS = 1_000
 /** The longest that a timer can wait; a later end is looked at again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 const CLOSE_TOKEN_EXPIRED = 4001
+const CLOSE_POLICY = 1008
 /** "Service restart": clients come back by themselves. */
 const CLOSE_RESTART = 1012
 /** Clients are sent away in this many waves, so that the other edges do not meet all of them at once. */
@@ -80,6 +82,11 @@ export class Connections {
     }, wait)
   }
 
+  /** Ends those whose right is gone; when they come again, they hear why. */
+  endUnless(isGood: (principal: Principal) => boolean): void {
+    for (const connection of [...this.#members.keys()]) if (!isGood(connection.principal)) revoke(connection)
+  }
+
   /** Sends every client away within about `withinMs`; they resume at another edge. */
   async drain(withinMs: number): Promise<void> {
     const all = [...this.#members.keys()]
@@ -106,6 +113,14 @@ export class Connections {
 function expire(connection: Connection): void {
   connection.push(JSON.stringify(errorReply(new ServiceError('token_expired'))))
   connection.end(CLOSE_TOKEN_EXPIRED, 'Token expired')
+}
+
+function revoke(connection: Connection): void {
+  const error = new ServiceError(
+    connection.principal.method === 'api-key' ? 'api_key_invalid' : 'jwt_signature_invalid',
+  )
+  connection.push(JSON.stringify(errorReply(error)))
+  connection.end(CLOSE_POLICY, error.code)
 }
 
 /** The hint goes ahead in a frame of its own; the reason stays the text that clients know. */

@@ -13,7 +13,10 @@ import type { PlacementStrategy } from '../shards/placement.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
 import type { Pages } from '../telemetry/pages.js'
 import type { ApiKey } from './api-keys.js'
+import type { CertificateSettings } from './certificate.js'
+import type { ProxySettings } from './client-address.js'
 import type { HttpSources } from './http/sources.js'
+import type { PublicKeyAlgorithm } from './signature.js'
 
 export interface EdgeSettings {
   /** Name of the service, shown by `daemon_status`. */
@@ -28,6 +31,8 @@ export interface EdgeSettings {
   readonly corsOrigins?: readonly string[] | undefined
   /** Whether there is a dashboard at `/ui/`. */
   readonly dashboard?: boolean | undefined
+  /** With it the port speaks TLS and nothing else. */
+  readonly certificate?: CertificateSettings | undefined
   /** Largest frame that a client may send, in bytes. */
   readonly maxPayloadBytes: number
   /** Time between pings to each client. */
@@ -37,19 +42,20 @@ export interface EdgeSettings {
   readonly placement: PlacementStrategy
   readonly auth: AuthSettings
   readonly limits: LimitSettings
+  /** Who may say for whom it speaks; undefined: nobody. */
+  readonly proxies?: ProxySettings | undefined
 }
 
 export interface RateLimitSettings {
-  /** Messages per window and principal. */
+  /** Messages in any time as long as the window. */
   readonly max: number
-  /** Counted from a principal's first message; rounded up to whole seconds. */
   readonly windowMs: number
 }
 
 export interface ConnectionLimitSettings {
-  /** Per principal, wherever they are. */
+  /** Per principal, or whatever else connections are counted by, wherever they are. */
   readonly perPrincipal: number
-  /** Of all principals together, at this edge. */
+  /** Of all together, at this edge. */
   readonly perEdge: number
 }
 
@@ -57,11 +63,25 @@ export interface LimitSettings {
   /** Undefined: clients may send as much as they like. */
   readonly messages: RateLimitSettings | undefined
   readonly connections: ConnectionLimitSettings
+  /** Of all who come from one address; what is left out is not limited. */
+  readonly perAddress?:
+    | { readonly connections?: number | undefined; readonly messages?: RateLimitSettings | undefined }
+    | undefined
+}
+
+/** Where the public keys of another issuer are, and what of them is used. */
+export interface RemoteKeySettings {
+  readonly url: string
+  readonly algorithms: readonly PublicKeyAlgorithm[]
 }
 
 export interface AuthSettings {
-  /** HS256 key of the tokens. Without it and without API keys, only this machine may connect. */
+  /** HS256 key of the tokens. Without it, another issuer and API keys, only this machine may connect. */
   readonly secret: string | undefined
+  /** Their tokens are still good. */
+  readonly previousSecrets?: readonly string[] | undefined
+  /** Another issuer of tokens, and what they must name. */
+  readonly remote?: (RemoteKeySettings & { readonly issuer: string; readonly audience: string }) | undefined
   readonly apiKeys: readonly ApiKey[]
   /** Which kind of credential opens the door. */
   readonly mode: 'jwt' | 'api-key' | 'both'
@@ -212,11 +232,24 @@ export interface EdgeLog {
   error(fields: object, text: string): void
 }
 
-export interface RateLimitStore {
-  /** A connection to Redis, opaque here: only the limiter's library speaks to it. */
-  readonly client: unknown
-  /** What the names of all counters begin with. */
-  readonly prefix: string
+/** So many points within `slices` slices of time, of which the present one is the last. */
+export interface SlidingLimit {
+  readonly points: number
+  readonly sliceMs: number
+  readonly slices: number
+}
+
+/** What was taken of a limit. */
+export interface Taken {
+  readonly granted: number
+  /** Until some of what was taken no longer counts. */
+  readonly nextInMs: number
+}
+
+/** Messages of all edges, by the name under which they count. */
+export interface MessageCounts {
+  /** Takes as many of the points that are wanted as are left. */
+  take(name: string, wanted: number, limit: SlidingLimit): Promise<Taken>
 }
 
 /** Connections of all edges, by principal. */
@@ -229,7 +262,7 @@ export interface ConnectionCounts {
 
 /** Where edges count together. */
 export interface SharedLimits {
-  readonly messages: RateLimitStore
+  readonly messages: MessageCounts
   readonly connections: ConnectionCounts
 }
 

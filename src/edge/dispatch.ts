@@ -100,7 +100,7 @@ export class Dispatch {
       case 'daemon_status':
         return this.#answer(client, this.#deps.queries.daemonStatus(requestId))
       case 'token_refresh':
-        return this.#refreshToken(client, requestId)
+        return this.#refreshToken(client, message)
       case 'route_task':
         return this.#deps.routing.carryOut(client, message)
       case 'health_check':
@@ -189,12 +189,18 @@ export class Dispatch {
     reply(client, { type: 'unsubscribed', sessionId, ...echo(requestIdOf(message)) })
   }
 
-  async #refreshToken(client: Client, requestId: RequestId | undefined): Promise<void> {
-    const { token, expiresAt } = await this.#deps.authenticator.issueToken(client.principal)
-    client.principal = { ...client.principal, expiresAt }
-    this.#deps.onRenewed(client)
-    const end = new Date(expiresAt).toISOString()
-    reply(client, { type: 'token_refreshed', token, expiresAt: end, ...echo(requestId) })
+  /** With a new token in the message, that one counts from now on; else one of ours is signed. */
+  async #refreshToken(client: Client, message: Message<'token_refresh'>): Promise<void> {
+    const { authenticator, onRenewed } = this.#deps
+    const given = message.auth?.token
+    const { token, ...right } =
+      given === undefined
+        ? await authenticator.issueToken(client.principal)
+        : { token: given, ...authenticator.extend(client.principal, given) }
+    client.principal = { ...client.principal, ...right }
+    onRenewed(client)
+    const end = new Date(right.expiresAt).toISOString()
+    reply(client, { type: 'token_refreshed', token, expiresAt: end, ...echo(requestIdOf(message)) })
   }
 
   /** A message may bring a credential of its own: it must be good, but it does not change who the client is. */

@@ -1,17 +1,21 @@
 /**
- * The door for those who come over the network: is there room, who is it, may they have one more connection. Behind it,
- * each client is counted and gets the allowance that it shares with its other connections.
+ * The door for those who come over the network: is there room, may anybody come from there, who is it, may they have one
+ * more connection. Behind it, each client is counted under its own name and under its address, and gets the allowances
+ * that it shares with others of the same.
  */
 import { LIMITS } from '../bus/bus.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
+import { Allowances, jointAllowance, type Shared } from './allowances.js'
 import type { Authenticator, Credentials, Principal } from './auth.js'
+import { type ClientAddresses, networkOf } from './client-address.js'
 import type { Connection } from './connection.js'
 import type { ConnectionLimit } from './connection-limit.js'
+import type { LimitSettings } from './dependencies.js'
 import type { Admission, Allowance, RateLimit } from './rate-limit.js'
 
 export type DoorVerdict =
   | { readonly ok: true; readonly principal: Principal }
-  | { readonly ok: false; readonly reason: ErrorCode }
+  | { readonly ok: false; readonly reason: ErrorCode; readonly retryAfterMs?: number | undefined }
 
 /** A request that has no answer yet. */
 export interface Visit {
@@ -20,111 +24,140 @@ export interface Visit {
   leave(): void
 }
 
-interface Shared {
-  readonly allowance: Allowance | undefined
-  connections: number
-  requests: number
+export interface DoorParts {
+  readonly authenticator: Authenticator
+  readonly addresses: ClientAddresses
+  /** Connections of a principal, and of the edge. */
+  readonly connections: ConnectionLimit
+  /** Messages of a principal. */
+  readonly rates: RateLimit
+  /** Connections from an address, whoever has them. Undefined: they are not counted. */
+  readonly addressConnections: ConnectionLimit | undefined
+  /** What comes from an address: messages, requests, upgrades, and credentials that are refused. Undefined as well. */
+  readonly addressRates: RateLimit | undefined
 }
 
 /** Requests of one principal that have no answer yet, at this edge. */
 const MAX_REQUESTS = 256
-/** Somebody who comes again within this time finds what was leased for it: most requests come after one another. */
-const KEEP_MS = 60_000
-/** Allowances that are kept for those who are not there. */
-const MAX_KEPT = 10_000
 
 export class Door {
-  readonly #authenticator: Authenticator
-  readonly #limit: ConnectionLimit
-  readonly #rates: RateLimit | undefined
-  readonly #shared = new Map<string, Shared>()
-  /** Since when nobody of this name is here, oldest first. */
-  readonly #left = new Map<string, number>()
+  readonly #parts: DoorParts
+  readonly #principals: Allowances
+  /** Undefined: what comes from an address is not counted. */
+  readonly #addresses: Allowances | undefined
 
-  /** Without rates, everybody may send as much as they like. */
-  constructor(authenticator: Authenticator, limit: ConnectionLimit, rates: RateLimit | undefined) {
-    this.#authenticator = authenticator
-    this.#limit = limit
-    this.#rates = rates
+  constructor(parts: DoorParts) {
+    this.#parts = parts
+    this.#principals = new Allowances(parts.rates)
+    this.#addresses = parts.addressRates && new Allowances(parts.addressRates)
   }
 
+  start(): void {
+    this.#parts.connections.start()
+    this.#parts.addressConnections?.start()
+  }
+
+  /** From now on so much may be asked for. What is counted by address at all is decided at the start. */
+  adopt({ messages, connections, perAddress = {} }: LimitSettings): void {
+    this.#parts.rates.adopt(messages)
+    this.#parts.connections.adopt(connections)
+    this.#parts.addressRates?.adopt(perAddress.messages)
+  }
+
+  stop(): void {
+    this.#parts.connections.stop()
+    this.#parts.addressConnections?.stop()
+  }
+
+  /** Whoever wants to stay. */
   admit(credentials: Credentials): DoorVerdict {
     // First, because it costs nothing and says nothing about anybody.
-    if (this.#limit.isFull) return { ok: false, reason: 'edge_full' }
-    const verdict = this.#authenticator.authenticate(credentials)
+    if (this.#parts.connections.isFull) return { ok: false, reason: 'edge_full' }
+    const verdict = this.identify(credentials)
     if (!verdict.ok) return verdict
-    const name = nameOf(verdict.principal)
-    const hasRoom = name === undefined || this.#limit.hasRoomFor(name)
+    const { name, origin } = namesOf(verdict.principal)
+    if (origin !== undefined) this.#addresses?.charge(origin)
+    const hasRoom =
+      (name === undefined || this.#parts.connections.hasRoomFor(name)) &&
+      (origin === undefined || this.#parts.addressConnections?.hasRoomFor(origin) !== false)
     return hasRoom ? verdict : { ok: false, reason: 'connection_limit_exceeded' }
   }
 
-  /** Who sends a request; whether it may have one more connection is not asked. */
+  /** Who sends a request; whether it may have one more connection is not asked. Guessing credentials counts too. */
   identify(credentials: Credentials): DoorVerdict {
-    return this.#authenticator.authenticate(credentials)
+    const { authenticator } = this.#parts
+    const address = this.#parts.addresses.of(credentials)
+    // Whoever sits at this machine is not counted where nobody else may come.
+    const origin = authenticator.localOnly ? undefined : originOf(address)
+    const retryAfterMs = origin === undefined ? undefined : this.#addresses?.refusedForMs(origin)
+    if (retryAfterMs !== undefined) return { ok: false, reason: 'rate_limit_exceeded', retryAfterMs }
+    const verdict = authenticator.authenticate(credentials)
+    if (verdict.ok) return { ok: true, principal: { ...verdict.principal, address } }
+    if (origin !== undefined) this.#addresses?.charge(origin)
+    return verdict
   }
 
   /** Begins a request. @throws ServiceError `busy` when too many of this principal have no answer yet */
   enter(principal: Principal): Visit {
-    const name = nameOf(principal)
+    const { name } = namesOf(principal)
     if (name === undefined) return UNCOUNTED
-    const shared = this.#share(name)
-    if (shared.requests >= MAX_REQUESTS) throw new ServiceError('busy', { retryAfterMs: LIMITS.busyRetryMs })
-    shared.requests += 1
-    return {
-      take: () => shared.allowance?.take(),
-      leave: () => {
-        shared.requests -= 1
-        this.#release(name, shared)
-      },
+    const { own, joint } = this.#hold(principal)
+    const leave = (): void => {
+      own.requests -= 1
+      this.#release(principal)
     }
+    own.requests += 1
+    if (own.requests <= MAX_REQUESTS) return { take: () => joint.take(), leave }
+    leave()
+    throw new ServiceError('busy', { retryAfterMs: LIMITS.busyRetryMs })
   }
 
-  /** What a connection of this principal may send; give it back with `closed`. */
-  allowanceOf(principal: Principal): Allowance | undefined {
-    const name = nameOf(principal)
-    if (name === undefined || !this.#rates) return undefined
-    const shared = this.#share(name)
-    shared.connections += 1
-    return shared.allowance
+  /** What a connection of this principal may send; given back with `closed`. */
+  allowanceOf(principal: Principal): Pick<Allowance, 'take'> | undefined {
+    return namesOf(principal).name === undefined ? undefined : this.#hold(principal).joint
   }
 
   opened(connection: Connection): void {
-    this.#limit.opened(connection, nameOf(connection.principal))
+    const { name, origin } = namesOf(connection.principal)
+    this.#parts.connections.opened(connection, name)
+    this.#parts.addressConnections?.opened(connection, origin)
   }
 
   closed(connection: Connection): void {
-    const name = nameOf(connection.principal)
-    this.#limit.closed(connection, name)
-    const shared = name === undefined ? undefined : this.#shared.get(name)
-    if (!shared || name === undefined || shared.connections === 0) return
-    shared.connections -= 1
-    this.#release(name, shared)
+    const { name, origin } = namesOf(connection.principal)
+    this.#parts.connections.closed(connection, name)
+    this.#parts.addressConnections?.closed(connection, origin)
+    if (name !== undefined) this.#release(connection.principal)
   }
 
-  #share(name: string): Shared {
-    const shared = this.#shared.get(name) ?? { allowance: this.#rates?.allowance(name), connections: 0, requests: 0 }
-    this.#shared.set(name, shared)
-    this.#left.delete(name)
-    return shared
+  #hold(principal: Principal): { readonly own: Shared; readonly joint: Pick<Allowance, 'take'> } {
+    const { name = '', origin } = namesOf(principal)
+    const own = this.#principals.hold(name)
+    const fromThere = origin === undefined ? undefined : this.#addresses?.hold(origin)
+    return { own, joint: jointAllowance(fromThere?.allowance, own.allowance) }
   }
 
-  /** The count itself is kept by the limiter: of those who do not come again only what was leased and not spent is lost. */
-  #release(name: string, { connections, requests }: Shared): void {
-    if (connections + requests > 0) return
-    const now = performance.now()
-    this.#left.delete(name)
-    this.#left.set(name, now)
-    for (const [oldest, since] of this.#left) {
-      if (now - since < KEEP_MS && this.#left.size <= MAX_KEPT) break
-      this.#left.delete(oldest)
-      this.#shared.delete(oldest)
-    }
+  #release(principal: Principal): void {
+    const { name = '', origin } = namesOf(principal)
+    this.#principals.release(name)
+    if (origin !== undefined) this.#addresses?.release(origin)
   }
 }
 
 /** Of somebody at this machine, where nobody else may come. */
 const UNCOUNTED: Visit = { take: () => undefined, leave: () => undefined }
 
-/** Under which a principal is counted; undefined for one that is not. A tenant holds no colon. */
-const nameOf = ({ tenant, subject, unlimited }: Principal): string | undefined =>
-  unlimited ? undefined : `${tenant}:${subject}`
+/**
+ * Under which a principal is counted, and under which its address is; undefined for what is not. A tenant holds no colon
+ * and no @, so that no name is another's.
+ */
+function namesOf({ tenant, subject, unlimited, address = '' }: Principal): {
+  readonly name: string | undefined
+  readonly origin: string | undefined
+} {
+  return unlimited
+    ? { name: undefined, origin: undefined }
+    : { name: `${tenant}:${subject}`, origin: originOf(address) }
+}
+
+const originOf = (address: string): string | undefined => (address === '' ? undefined : `@${networkOf(address)}`)

@@ -10,17 +10,16 @@ import { HYDRATE, type Outbox, type Submission } from '../bus/command.js'
 import type { SessionId } from '../protocol/ids.js'
 import { Authenticator, type Credentials, type Principal } from './auth.js'
 import { Connection, type ConnectionHandlers, type Socket } from './connection.js'
-import { ConnectionLimit } from './connection-limit.js'
 import { Connections } from './connections.js'
-import type { EdgeDependencies } from './dependencies.js'
+import type { AuthSettings, EdgeDependencies, LimitSettings } from './dependencies.js'
 import { Dispatch } from './dispatch.js'
-import { Door, type DoorVerdict } from './door.js'
+import type { Door, DoorVerdict } from './door.js'
+import { doorOf } from './door-parts.js'
 import { EventReader } from './event-reader.js'
 import { handlersOf } from './http/answers.js'
 import { HttpDoor } from './http/http.js'
 import { TrafficMeter } from './http/traffic-meter.js'
 import { Queries } from './queries.js'
-import { RateLimit } from './rate-limit.js'
 import { Routing } from './routing.js'
 import { Server } from './server.js'
 import { SessionDirectory } from './session-directory.js'
@@ -36,7 +35,6 @@ export class Edge {
   readonly #deps: EdgeDependencies
   readonly #authenticator: Authenticator
   readonly #connections: Connections
-  readonly #connectionLimit: ConnectionLimit
   readonly #door: Door
   readonly #routing: Routing
   readonly #subscriptions: Subscriptions
@@ -48,6 +46,7 @@ export class Edge {
   readonly #inside = new Set<Receiver>()
   /** One object for all connections: an idle one must cost little. */
   readonly #handlers: ConnectionHandlers
+  #reloading: Promise<void> = Promise.resolve()
   #state: 'new' | 'running' | 'draining' | 'stopped' = 'new'
 
   constructor(deps: EdgeDependencies) {
@@ -55,10 +54,9 @@ export class Edge {
     const traffic = new TrafficMeter(deps.metrics)
     const { metrics } = traffic
     this.#deps = deps
-    this.#authenticator = new Authenticator(settings.auth)
+    this.#authenticator = new Authenticator(settings.auth, trace)
     this.#connections = new Connections(settings.heartbeatIntervalMs, metrics)
-    this.#connectionLimit = connectionLimit(deps)
-    this.#door = new Door(this.#authenticator, this.#connectionLimit, rateLimit(deps))
+    this.#door = doorOf(deps, this.#authenticator)
     const directory = new SessionDirectory(bus.log, sessions)
     const placement = new SessionPlacement(view, settings.placement)
     const snapshot = directory.snapshot.bind(directory)
@@ -137,14 +135,15 @@ export class Edge {
   /** @throws Error when the port is taken, or whatever the bus throws when it cannot be reached. */
   async start(): Promise<void> {
     if (this.#authenticator.localOnly) {
-      const advice = 'set DAEMON_JWT_SECRET or DAEMON_AUTH_API_KEYS to let others in'
+      const advice = 'set DAEMON_JWT_SECRET, DAEMON_JWKS_URL or DAEMON_AUTH_API_KEYS to let others in'
       this.#deps.log.warn({}, `no secret is set: only clients on this machine may connect; ${advice}`)
     }
     const outbox = await this.#reader.start(this.#deps.id)
     this.#subscriptions.start(outbox)
     this.#submissions.start(outbox)
     this.#connections.start()
-    this.#connectionLimit.start()
+    this.#door.start()
+    await this.#authenticator.start()
     try {
       await this.#server.listen()
     } catch (error) {
@@ -153,6 +152,11 @@ export class Edge {
     }
     this.#state = 'running'
     this.#deps.log.info({ host: this.#deps.settings.host, port: this.port }, 'the edge takes connections')
+  }
+
+  /** From now on clients may ask for so much. Connections that are there stay. */
+  limitClients(limits: LimitSettings): void {
+    this.#door.adopt(limits)
   }
 
   /** Whether clients must show a credential. */
@@ -194,6 +198,23 @@ export class Edge {
     })
   }
 
+  /**
+   * Takes up who may come in from now on, and the certificate as it stands in its files; one call after the other. Open
+   * connections stay, but for those whose API key or secret is gone.
+   * @throws Error with one sentence when there is something wrong with either; the other may have been taken up
+   */
+  reload(auth: AuthSettings): Promise<void> {
+    const reloaded = this.#reloading.then(async () => {
+      if (this.#state === 'stopped') return
+      await this.#authenticator.renew(auth)
+      this.#connections.endUnless((principal) => this.#authenticator.stillHolds(principal))
+      await this.#server.renewCertificate()
+    })
+    // What went wrong with one is told to its caller, and keeps none behind it.
+    this.#reloading = reloaded.catch(() => undefined)
+    return reloaded
+  }
+
   /** Takes no new clients and sends the present ones to other edges, within the shutdown timeout. May be repeated. */
   async drain(): Promise<void> {
     if (this.#state !== 'running') return
@@ -209,7 +230,8 @@ export class Edge {
     this.#state = 'stopped'
     this.#server.close()
     this.#connections.stop()
-    this.#connectionLimit.stop()
+    this.#door.stop()
+    this.#authenticator.stop()
     this.#routing.stop()
     this.#submissions.stop()
     this.#subscriptions.stop()
@@ -259,18 +281,3 @@ export class Edge {
 const wakeUp = (sessionId: SessionId, outbox: Outbox): Submission => ({
   ...{ sessionId, outbox, commandId: HYDRATE, type: HYDRATE, tenant: '-', fresh: false, body: '{}' },
 })
-
-function connectionLimit({ id, settings, sharedLimits, view, log: trace }: EdgeDependencies): ConnectionLimit {
-  return new ConnectionLimit({
-    edge: id,
-    settings: settings.limits.connections,
-    counts: sharedLimits?.connections,
-    isLive: (node) => view.nodes().some((live) => live.id === node),
-    trace,
-  })
-}
-
-function rateLimit({ settings, sharedLimits, log }: EdgeDependencies): RateLimit | undefined {
-  const { messages } = settings.limits
-  return messages && new RateLimit(messages, sharedLimits?.messages, log)
-}

@@ -1,20 +1,28 @@
 /**
- * How many messages a principal may send in a window, wherever it is connected. The count lives in Redis, shared by all
- * edges; each edge leases points in chunks and spends them without asking anybody. In one process it lives in memory.
+ * How many messages may be sent under a name in any time of a given length, wherever it is connected. The count lives in
+ * Redis, shared by all edges; each edge leases points in chunks and spends them without asking anybody. In one process it
+ * lives in memory.
  *
  *   message ─▶ leased point left? ─yes─▶ passes at once
  *                     └no─▶ lease a chunk ─granted─▶ passes
- *                                └──none left──▶ refused until the window ends, without asking again
+ *                                └──none left──▶ refused until some no longer count, without asking again
  */
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
-import type { EdgeLog, RateLimitSettings, RateLimitStore } from './dependencies.js'
+import type { EdgeLog, MessageCounts, RateLimitSettings, SlidingLimit, Taken } from './dependencies.js'
+import { SlidingWindow } from './sliding-window.js'
 
 /** Undefined: the message may pass. Otherwise it is refused, and this many ms later it may not be. */
 export type Admission = number | undefined
 
 /**
+ * A window is cut into this many slices, which begin and cease to count as a whole: what was sent counts for a tenth of
+ * the window longer than it must. Finer ones cost memory and time of Redis for each message.
+ */
+const SLICES_PER_WINDOW = 20
+/** A window may begin within a slice, and what is leased in one slice may be sent in the next. */
+const MORE_SLICES = 2
+/**
  * A lease is this part of the limit, so that an edge asks at most 200 times a window; what an edge has leased and not
- * spent, at most this part, is lost to the other edges. Below 400 points every message is counted for itself.
+ * spent within a slice, at most this part, is lost. Below 400 points every message is counted for itself.
  */
 const LEASES_PER_WINDOW = 200
 /** A client waits for its lease; longer than any healthy answer takes. */
@@ -22,51 +30,68 @@ const LEASE_TIMEOUT_MS = 250
 /** While Redis does not answer, only one lease in this time waits for it; the others are counted here. */
 const RETRY_STORE_AFTER_MS = 1_000
 
+/** What all allowances go by. */
+interface Terms {
+  /** False: everybody may send as much as they like. */
+  isOn: boolean
+  /** Grows when the limit changes: what was leased or refused before counts no more. */
+  version: number
+}
+
 export class RateLimit {
-  readonly #chunk: number
-  readonly #shared: RateLimiterRedis | undefined
+  readonly #terms: Terms = { isOn: false, version: 0 }
+  readonly #shared: MessageCounts | undefined
   /** The only counter of one process; of many, what counts while Redis does not answer. */
-  readonly #local: RateLimiterMemory
+  readonly #local = new SlidingWindow()
   readonly #trace: Pick<EdgeLog, 'info' | 'warn'>
+  #limit: SlidingLimit = { points: 1, sliceMs: 1, slices: 1 }
+  #chunk = 1
   #storeAwayUntil = 0
   #storeIsAway = false
 
-  constructor(settings: RateLimitSettings, store: RateLimitStore | undefined, trace: Pick<EdgeLog, 'info' | 'warn'>) {
-    const limit = { points: settings.max, duration: Math.ceil(settings.windowMs / 1000) }
-    this.#chunk = Math.max(1, Math.floor(settings.max / LEASES_PER_WINDOW))
-    this.#local = new RateLimiterMemory(limit)
-    this.#shared = store && sharedLimiter(limit, store)
+  /** Without settings there is no limit, until some are adopted. */
+  constructor(
+    settings: RateLimitSettings | undefined,
+    shared: MessageCounts | undefined,
+    trace: Pick<EdgeLog, 'info' | 'warn'>,
+  ) {
+    this.#shared = shared
     this.#trace = trace
+    this.adopt(settings)
   }
 
-  /** The allowance of one principal at this edge; all of its connections here must use the same one. */
-  allowance(principal: string): Allowance {
-    return new Allowance((now) => this.#lease(principal, now))
+  /** From now on this limit counts; what was sent counts against it, unless its window is another one. */
+  adopt(settings: RateLimitSettings | undefined): void {
+    this.#terms.isOn = settings !== undefined
+    this.#terms.version += 1
+    if (!settings) return
+    const sliceMs = Math.ceil(settings.windowMs / SLICES_PER_WINDOW)
+    this.#limit = { points: settings.max, sliceMs, slices: SLICES_PER_WINDOW + MORE_SLICES }
+    this.#chunk = Math.max(1, Math.floor(settings.max / LEASES_PER_WINDOW))
   }
 
-  async #lease(principal: string, now: number): Promise<Lease> {
-    if (!this.#shared || now < this.#storeAwayUntil) return this.#consume(this.#local, principal)
+  /** The allowance of one name at this edge; all who send under it here must use the same one. */
+  allowance(name: string): Allowance {
+    return new Allowance((now) => this.#lease(name, now), this.#terms)
+  }
+
+  async #lease(name: string, now: number): Promise<Lease> {
+    const here = (): Lease => this.#leaseOf(this.#local.take(name, this.#chunk, this.#limit))
+    if (!this.#shared || now < this.#storeAwayUntil) return here()
     try {
       // Set ahead: whoever comes while this one waits for a silent Redis is counted here.
       if (this.#storeIsAway) this.#storeAwayUntil = now + RETRY_STORE_AFTER_MS
-      const lease = await withTimeout(this.#consume(this.#shared, principal), LEASE_TIMEOUT_MS)
+      const taken = await withTimeout(this.#shared.take(name, this.#chunk, this.#limit), LEASE_TIMEOUT_MS)
       this.#storeIsBack()
-      return lease
+      return this.#leaseOf(taken)
     } catch (err) {
       this.#storeWentAway(err)
-      return this.#consume(this.#local, principal)
+      return here()
     }
   }
 
-  async #consume(limiter: RateLimiterRedis | RateLimiterMemory, principal: string): Promise<Lease> {
-    const answer = await limiter.consume(principal, this.#chunk).catch((refusal: unknown) => {
-      if (refusal instanceof RateLimiterRes) return refusal
-      throw refusal
-    })
-    // The last chunk of a window may be larger than what was left: then only the rest is granted.
-    const before = answer.consumedPoints - this.#chunk
-    const granted = Math.min(this.#chunk, Math.max(0, limiter.points - before))
-    return { granted, forMs: Math.max(1, answer.msBeforeNext) }
+  #leaseOf({ granted, nextInMs }: Taken): Lease {
+    return { granted, forMs: granted > 0 ? this.#limit.sliceMs : Math.max(1, nextInMs) }
   }
 
   #storeWentAway(err: unknown): void {
@@ -86,11 +111,11 @@ export class RateLimit {
 
 interface Lease {
   readonly granted: number
-  /** Until the window ends. */
+  /** How long the points hold; without any, until there may be some. */
   readonly forMs: number
 }
 
-/** What one principal may still send. Answers at once while leased points are left, and while it is refused. */
+/** What may still be sent under one name. Answers at once while leased points are left, and while it is refused. */
 export class Allowance {
   readonly #lease: (now: number) => Promise<Lease>
   #left = 0
@@ -98,17 +123,36 @@ export class Allowance {
   #endsAt = 0
   #refusedUntil = 0
   #leasing: Promise<void> | undefined
+  readonly #terms: Readonly<Terms>
+  /** Of the terms under which points were leased. */
+  #version: number
 
-  constructor(lease: (now: number) => Promise<Lease>) {
+  constructor(lease: (now: number) => Promise<Lease>, terms: Readonly<Terms> = { isOn: true, version: 0 }) {
     this.#lease = lease
+    this.#terms = terms
+    this.#version = terms.version
+  }
+
+  /** For how many ms everything is refused, as far as is known without asking. */
+  refusedForMs(now = performance.now()): Admission {
+    if (!this.#terms.isOn || this.#version !== this.#terms.version) return undefined
+    return now < this.#refusedUntil ? Math.ceil(this.#refusedUntil - now) : undefined
   }
 
   /** Takes the right to one message. Never rejects. */
   take(now = performance.now()): Admission | Promise<Admission> {
+    if (!this.#terms.isOn) return undefined
+    if (this.#version !== this.#terms.version) this.#beginAnew()
     if (now < this.#refusedUntil) return Math.ceil(this.#refusedUntil - now)
     if (now >= this.#endsAt || this.#left === 0) return this.#takeLater()
     this.#left -= 1
     return undefined
+  }
+
+  #beginAnew(): void {
+    this.#version = this.#terms.version
+    this.#left = 0
+    this.#refusedUntil = 0
   }
 
   /** All who wait share one lease, and ask again for what it did not give. */
@@ -128,22 +172,14 @@ export class Allowance {
   }
 
   async #renew(): Promise<void> {
-    const { granted, forMs } = await this.#lease(performance.now())
-    const endsAt = performance.now() + forMs
+    // From before the question: a late answer must not make its points hold longer.
+    const startedAt = performance.now()
+    const { granted, forMs } = await this.#lease(startedAt)
+    const endsAt = startedAt + forMs
     this.#left = granted
     if (granted > 0) this.#endsAt = endsAt
     else this.#refusedUntil = endsAt
   }
-}
-
-function sharedLimiter(limit: { points: number; duration: number }, store: RateLimitStore): RateLimiterRedis {
-  return new RateLimiterRedis({
-    ...limit,
-    storeClient: store.client,
-    keyPrefix: store.prefix,
-    // Otherwise each message would wait for a connection that is known to be lost.
-    rejectIfRedisNotReady: true,
-  })
 }
 
 async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {

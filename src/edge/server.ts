@@ -6,6 +6,7 @@
 import uWS, { type HttpRequest, type HttpResponse, type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
 import type { Page } from '../telemetry/pages.js'
+import { type CertificateSettings, readCertificate, unsharedPort } from './certificate.js'
 import { answerPreflight, corsHeaders } from './cors.js'
 import { Dashboard } from './dashboard.js'
 import type { OperatorPages } from './dependencies.js'
@@ -22,6 +23,8 @@ export interface ServerSettings extends WebSocketSettings {
   readonly corsOrigins?: readonly string[] | undefined
   /** Whether there is a dashboard at `/ui/`. */
   readonly dashboard?: boolean | undefined
+  /** With it the port speaks TLS and nothing else. */
+  readonly certificate?: CertificateSettings | undefined
 }
 
 /** Takes a request whose path it knows; false for any other. */
@@ -36,36 +39,61 @@ export interface MoreDoors {
 
 /** `LIBUS_LISTEN_EXCLUSIVE_PORT`, which is declared under another name than it has. */
 const EXCLUSIVE_PORT = 1
+const SHARED_PORT = 0
+/** Certificates whose last connections still stand; when there are more, those of the oldest are dropped and come back. */
+const MAX_RETIRED = 4
+/** What has come to the socket that listened before is taken in within this time. */
+const ACCEPT_MS = 20
 
 /** The declared types leave out this form, which every release has. */
 type Listen = (
   host: string,
   port: number,
-  options: typeof EXCLUSIVE_PORT,
+  options: number,
   onListening: (socket: us_listen_socket | false) => void,
 ) => TemplatedApp
 
 export class Server {
   readonly #settings: ServerSettings
-  readonly #app: TemplatedApp
+  readonly #handlers: WebSocketHandlers
+  readonly #doors: MoreDoors
   readonly #socketIo: SocketIoDoor
-  #listening: us_listen_socket | undefined
+  readonly #dashboard: Dashboard | undefined
+  #app: TemplatedApp
+  /** Of the certificate in use. */
+  #fingerprint: string | undefined
+  /** Those with earlier certificates, oldest first. */
+  readonly #retired: TemplatedApp[] = []
+  /** The present one last; one before it only while a certificate is renewed. */
+  readonly #listening = new Set<us_listen_socket>()
   #port = 0
 
-  constructor(settings: ServerSettings, handlers: WebSocketHandlers, { takeRequest, pages }: MoreDoors = {}) {
+  /** @throws Error with one sentence when there is something wrong with the certificate. */
+  constructor(settings: ServerSettings, handlers: WebSocketHandlers, doors: MoreDoors = {}) {
     this.#settings = settings
-    this.#app = uWS.App()
-    if (settings.healthPath !== undefined) {
-      this.#app.any(settings.healthPath, (res, req) => this.#answer(res, req, '200 OK', 'application/json', healthBody))
-    }
-    for (const path of pages?.openPaths ?? []) this.#app.any(path, (res, req) => show(pages, path, res, req))
+    this.#handlers = handlers
+    this.#doors = doors
     this.#socketIo = new SocketIoDoor(settings, handlers)
-    this.#socketIo.attach(this.#app)
-    if (settings.dashboard) new Dashboard().register(this.#app)
-    this.#app.ws('/*', webSocketBehavior(settings, handlers))
-    this.#app.any('/*', (res, req) => {
+    if (settings.dashboard) this.#dashboard = new Dashboard()
+    const certificate = settings.certificate && readCertificate(settings.certificate)
+    this.#fingerprint = certificate?.fingerprint
+    this.#app = this.#withDoors(certificate ? uWS.SSLApp(certificate.options) : uWS.App())
+  }
+
+  #withDoors(app: TemplatedApp): TemplatedApp {
+    const { healthPath } = this.#settings
+    const { takeRequest, pages } = this.#doors
+    if (healthPath !== undefined) {
+      app.any(healthPath, (res, req) => this.#answer(res, req, '200 OK', 'application/json', healthBody))
+    }
+    for (const path of pages?.openPaths ?? []) app.any(path, (res, req) => show(pages, path, res, req))
+    this.#socketIo.attach(app)
+    this.#dashboard?.register(app)
+    app.ws('/*', webSocketBehavior(this.#settings, this.#handlers))
+    app.any('/*', (res, req) => {
       if (!takeRequest?.(res, req)) this.#answer(res, req, '404 Not Found', 'text/plain', () => 'Not Found')
     })
+    return app
   }
 
   /** Answers any method, and the question of a browser whether a page of another origin may ask. */
@@ -83,34 +111,73 @@ export class Server {
   }
 
   /** @throws Error with one sentence when the port cannot be had. Another process never shares it. */
-  listen(): Promise<void> {
-    const { host, port } = this.#settings
+  async listen(): Promise<void> {
+    const { host, port, certificate } = this.#settings
+    if (!certificate) {
+      this.#listen(port, EXCLUSIVE_PORT)
+      return
+    }
+    const own = await unsharedPort(host, port).catch(() => undefined)
+    if (own === undefined) throw this.#cannotListen()
+    this.#listen(own, SHARED_PORT)
+  }
+
+  /**
+   * Connections from now on get the certificate as it stands in its files; those that are open keep theirs.
+   * @throws Error with one sentence when there is something wrong with it, which changes nothing
+   */
+  async renewCertificate(): Promise<void> {
+    const [listened] = this.#listening
+    if (!this.#settings.certificate || !listened) return
+    const { options, fingerprint } = readCertificate(this.#settings.certificate)
+    if (fingerprint === this.#fingerprint) return
+    const former = this.#app
+    this.#app = this.#withDoors(uWS.SSLApp(options))
+    try {
+      this.#listen(this.#port, SHARED_PORT)
+    } catch (error) {
+      this.#app = former
+      throw error
+    }
+    this.#fingerprint = fingerprint
+    this.#retired.push(former)
+    await new Promise((resolve) => setTimeout(resolve, ACCEPT_MS))
+    this.#stop(listened)
+    if (this.#retired.length > MAX_RETIRED) this.#retired.shift()?.close()
+  }
+
+  #listen(port: number, options: number): void {
     const listen = this.#app.listen.bind(this.#app) as unknown as Listen
-    return new Promise((resolve, reject) => {
-      listen(host, port, EXCLUSIVE_PORT, (socket) => {
-        if (!socket) {
-          const advice = 'stop what uses it, or choose another with --port or DAEMON_PORT'
-          reject(new Error(`cannot listen on ${host}:${port}; ${advice}`))
-          return
-        }
-        this.#listening = socket
-        this.#port = uWS.us_socket_local_port(socket)
-        resolve()
-      })
-    })
+    // Called before it returns; an error must not leave through the transport.
+    const answers: (us_listen_socket | false)[] = []
+    listen(this.#settings.host, port, options, (socket) => answers.push(socket))
+    const [socket] = answers
+    if (!socket) throw this.#cannotListen()
+    this.#listening.add(socket)
+    this.#port = uWS.us_socket_local_port(socket)
+  }
+
+  #cannotListen(): Error {
+    const { host, port } = this.#settings
+    const advice = 'stop what uses it, or choose another with --port or DAEMON_PORT'
+    return new Error(`cannot listen on ${host}:${port}; ${advice}`)
   }
 
   /** Takes no new connections; those that stand go on. */
   stopListening(): void {
-    if (this.#listening) uWS.us_listen_socket_close(this.#listening)
-    this.#listening = undefined
+    for (const socket of [...this.#listening]) this.#stop(socket)
   }
 
   /** Drops whatever is left. */
   close(): void {
-    this.#listening = undefined
+    // Apps close what they listen at themselves.
+    this.#listening.clear()
     this.#socketIo.close()
-    this.#app.close()
+    for (const app of [...this.#retired, this.#app]) app.close()
+  }
+
+  #stop(socket: us_listen_socket): void {
+    if (this.#listening.delete(socket)) uWS.us_listen_socket_close(socket)
   }
 }
 

@@ -5,7 +5,7 @@
  *
  *   emit(type, payload?, envelope?, ack?)     envelope: `requestId`, `commandId`, `auth`; ack: told the answer
  */
-import type { TemplatedApp } from 'uWebSockets.js'
+import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js'
 import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import { type Socket as IoSocket, Server as SocketServer } from 'socket.io'
@@ -13,7 +13,7 @@ import type { RequestId } from '../protocol/commands.js'
 import { ERRORS, ServiceError } from '../protocol/errors.js'
 import type { Credentials, Principal } from './auth.js'
 import type { Connection, Socket } from './connection.js'
-import { FORWARDING_HEADERS } from './credentials.js'
+import { FORWARDING_HEADERS, pathOf } from './credentials.js'
 import { MAX_BACKPRESSURE_BYTES, OVERSIZE_FACTOR, type WebSocketHandlers, type WebSocketSettings } from './websocket.js'
 
 const PATH = '/socket.io/'
@@ -33,6 +33,8 @@ export interface SocketIoSettings extends WebSocketSettings {
 
 export class SocketIoDoor {
   readonly #server: SocketServer
+  /** One for each app that it is attached to. */
+  readonly #engines: { close(): void }[] = []
   readonly #handlers: WebSocketHandlers
 
   constructor(settings: SocketIoSettings, handlers: WebSocketHandlers) {
@@ -47,21 +49,26 @@ export class SocketIoDoor {
       maxHttpBufferSize: maxPayloadBytes * OVERSIZE_FACTOR,
       pingInterval: heartbeatIntervalMs,
       pingTimeout: heartbeatIntervalMs,
+      allowRequest: (req, decide) => {
+        keepPath(req as unknown as EngineRequest)
+        decide(null, true)
+      },
       ...(corsOrigins && { cors: { origin: [...corsOrigins], allowedHeaders: ['authorization', 'x-api-key'] } }),
     })
     this.#server.use((socket, next) => this.#admit(socket, next))
     this.#server.on('connection', (socket) => this.#opened(socket, maxPayloadBytes))
   }
 
-  /** Must be called before other doors take the path. */
+  /** Must be called before other doors of the app take the path. */
   attach(app: TemplatedApp): void {
     this.#server.attachApp(app as never, { maxBackpressure: MAX_BACKPRESSURE_BYTES } as never)
+    this.#engines.push(this.#server.engine as { close(): void })
   }
 
   /** Drops whatever is left. */
   close(): void {
     this.#server.disconnectSockets(true)
-    this.#server.engine.close()
+    for (const engine of this.#engines) engine.close()
   }
 
   #admit(socket: IoSocket, next: (error?: Error & { data?: unknown }) => void): void {
@@ -185,8 +192,19 @@ interface EngineConnection {
   readonly writeBuffer: readonly { readonly data?: { readonly length: number } }[]
 }
 
+/** A request of the transport, as engine.io hands it on: of a header that came several times it keeps the last. */
+interface EngineRequest extends HttpRequest {
+  readonly res: HttpResponse
+  path?: ReturnType<typeof pathOf>
+}
+
+/** Within the handler of the request, which is gone when it has returned. */
+function keepPath(req: EngineRequest): void {
+  req.path = pathOf(req.res, req)
+}
+
 /** A credential may stand in `auth`, which pages can set, before the places that the raw WebSocket knows. */
-function credentialsOf({ handshake }: IoSocket): Credentials {
+function credentialsOf({ handshake, request }: IoSocket): Credentials {
   const { auth, headers, query, address } = handshake
   const header = (name: string): string => textOf(headers[name])
   const token = textOf(auth.token)
@@ -199,6 +217,7 @@ function credentialsOf({ handshake }: IoSocket): Credentials {
     origin: header('origin'),
     host: header('host'),
     forwarded: FORWARDING_HEADERS.some((name) => header(name) !== ''),
+    ...(request as unknown as Pick<EngineRequest, 'path'>).path,
   }
 }
 

@@ -1,11 +1,18 @@
 /**
- * Tokens: JWT signed with HS256. Reading one is synchronous (docs/decisions/0011-tokens-are-checked-at-once.md); jose
- * reads headers and signs the tokens that we issue.
+ * Tokens: JWT, signed with a secret of ours (HS256) or by another issuer whose public keys we know. Reading one is
+ * synchronous (docs/decisions/0011-tokens-are-checked-at-once.md); jose reads headers and signs the tokens that we issue.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto'
 import { decodeProtectedHeader, SignJWT } from 'jose'
 import { tenantSchema } from '../protocol/ids.js'
 import { CLIENT_ROLES, type ClientRole } from '../protocol/permissions.js'
+import type { RemoteKeys } from './remote-keys.js'
+import {
+  isSignedWithKey,
+  isSignedWithSecret,
+  PUBLIC_KEY_ALGORITHMS,
+  type PublicKeyAlgorithm,
+  SECRET_ALGORITHM,
+} from './signature.js'
 
 /** A subject becomes part of keys and rows. */
 const MAX_SUBJECT_CHARS = 256
@@ -13,6 +20,8 @@ const MAX_SUBJECT_CHARS = 256
 const UNFIT_FOR_STORES = /[\p{Cc}\p{Cs}]/u
 /** More names than there are verbs tell nothing. */
 const MAX_SCOPES = 64
+/** Issuers' clocks differ from ours; the end of a token is taken at its word. */
+const NOT_BEFORE_TOLERANCE_MS = 60_000
 
 /** What is wrong with a token, as the 401 body names it. */
 export type TokenFault =
@@ -23,8 +32,11 @@ export type TokenFault =
   | 'jwt_payload_invalid'
   | 'jwt_payload_schema_invalid'
   | 'jwt_expired'
+  | 'jwt_not_yet_valid'
   | 'jwt_issuer_mismatch'
   | 'jwt_audience_mismatch'
+  /** Its issuer's keys are being fetched: it may be good. */
+  | 'keys_unavailable'
 
 export interface TokenHolder {
   readonly tenant: string
@@ -38,6 +50,7 @@ export interface Claims extends TokenHolder {
   readonly audience: readonly string[]
   /** ms since 1970. */
   readonly expiresAt: number
+  readonly notBefore: number | undefined
 }
 
 export interface TokenRules {
@@ -45,19 +58,46 @@ export interface TokenRules {
   readonly audience: string
 }
 
-/** The claims of a good token, or what is wrong with it. Without a key no token is good. */
-export function readToken(token: string, key: Uint8Array | undefined, rules: TokenRules): Claims | TokenFault {
-  const malformed = headerFault(token)
-  if (malformed) return malformed
-  if (!key || !isSigned(token, key)) return 'jwt_signature_invalid'
+/** Of one secret; `id` tells it from others, and nothing else about it. */
+export interface Secret {
+  readonly id: string
+  readonly key: Uint8Array
+}
+
+/** What another issuer has signed. */
+export const FOREIGN = 'foreign'
+
+/** Whose tokens are good. Each source has algorithms of its own, and names that its tokens must carry. */
+export interface TokenSources {
+  /** The one that signs, then those from before it: a token of any of them is ours. None: only others issue tokens. */
+  readonly secrets: readonly Secret[]
+  readonly own: TokenRules
+  readonly remote?: TokenRules & {
+    readonly algorithms: readonly PublicKeyAlgorithm[]
+    readonly keys: Pick<RemoteKeys, 'find'>
+  }
+}
+
+export type ReadToken = Claims & {
+  /** The id of our secret, or `FOREIGN`. */
+  readonly signedBy: string
+}
+
+/** The claims of a good token, or what is wrong with it. */
+export function readToken(token: string, sources: TokenSources): ReadToken | TokenFault {
+  const header = readHeader(token)
+  if (typeof header === 'string') return header
+  const isForeign = header.alg !== SECRET_ALGORITHM
+  const rules = isForeign ? sources.remote : sources.own
+  if (!rules) return 'jwt_algorithm_unsupported'
+  const signer = signerOf(token, header, sources)
+  if ('fault' in signer) return signer.fault
   const payload = parseObject(Buffer.from(token.split('.')[1] ?? '', 'base64url'))
   if (!payload) return 'jwt_payload_invalid'
-  const claims = readClaims(payload, rules)
+  // What a key of another issuer has signed may be about anything: it must name us.
+  const claims = readClaims((isForeign ? undefined : fromNeolith(payload, rules)) ?? payload)
   if (!claims) return 'jwt_payload_schema_invalid'
-  if (claims.expiresAt <= Date.now()) return 'jwt_expired'
-  if (claims.issuer !== rules.issuer) return 'jwt_issuer_mismatch'
-  if (!claims.audience.includes(rules.audience)) return 'jwt_audience_mismatch'
-  return claims
+  return claimsFault(claims, rules) ?? { ...claims, signedBy: signer.id }
 }
 
 /** Signs a token for `holder`; `expiresAt` in ms since 1970, on a full second. */
@@ -79,26 +119,46 @@ export async function signToken(
   return { token, expiresAt: expiresAt * 1000 }
 }
 
-function headerFault(token: string): TokenFault | undefined {
+interface Header {
+  readonly alg: typeof SECRET_ALGORITHM | PublicKeyAlgorithm
+  readonly kid: string | undefined
+}
+
+function readHeader(token: string): Header | TokenFault {
   const parts = token.split('.')
   if (parts.length !== 3 || parts.some((part) => !/^[A-Za-z0-9_-]+$/.test(part))) return 'jwt_malformed'
   try {
-    const { alg, crit } = decodeProtectedHeader(token)
+    const { alg, crit, kid } = decodeProtectedHeader(token)
     // `crit` lists what a verifier must understand (RFC 7515, 4.1.11), and we understand nothing beyond the signature.
-    if (crit !== undefined) return 'jwt_header_invalid'
-    return alg === 'HS256' ? undefined : 'jwt_algorithm_unsupported'
+    if (crit !== undefined || (kid !== undefined && typeof kid !== 'string')) return 'jwt_header_invalid'
+    const known = ([SECRET_ALGORITHM, ...PUBLIC_KEY_ALGORITHMS] as const).find((name) => name === alg)
+    return known ? { alg: known, kid } : 'jwt_algorithm_unsupported'
   } catch {
     // Three parts, but the first is no JSON object.
     return 'jwt_header_invalid'
   }
 }
 
-/** HMAC with SHA-256 over the first two parts (RFC 7515, appendix A.1), compared in constant time. */
-function isSigned(token: string, key: Uint8Array): boolean {
-  const end = token.lastIndexOf('.')
-  const expected = createHmac('sha256', key).update(token.slice(0, end)).digest()
-  const given = Buffer.from(token.slice(end + 1), 'base64url')
-  return given.length === expected.length && timingSafeEqual(given, expected)
+type Signer = { readonly id: string } | { readonly fault: TokenFault }
+
+/** The algorithm decides which keys are looked at, and a key is good for its own algorithm only. */
+function signerOf(token: string, { alg, kid }: Header, { secrets, remote }: TokenSources): Signer {
+  if (alg === SECRET_ALGORITHM) {
+    return secrets.find(({ key }) => isSignedWithSecret(token, key)) ?? { fault: 'jwt_signature_invalid' }
+  }
+  if (!remote?.algorithms.includes(alg)) return { fault: 'jwt_algorithm_unsupported' }
+  const key = remote.keys.find(alg, kid)
+  if (key === 'loading') return { fault: 'keys_unavailable' }
+  const isGood = key !== 'unknown' && isSignedWithKey(token, alg, key)
+  return isGood ? { id: FOREIGN } : { fault: 'jwt_signature_invalid' }
+}
+
+function claimsFault({ expiresAt, notBefore, issuer, audience }: Claims, rules: TokenRules): TokenFault | undefined {
+  const now = Date.now()
+  if (expiresAt <= now) return 'jwt_expired'
+  if (notBefore !== undefined && notBefore > now + NOT_BEFORE_TOLERANCE_MS) return 'jwt_not_yet_valid'
+  if (issuer !== rules.issuer) return 'jwt_issuer_mismatch'
+  return audience.includes(rules.audience) ? undefined : 'jwt_audience_mismatch'
 }
 
 function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {
@@ -112,30 +172,34 @@ function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {
 }
 
 /** The claims that every token must carry, or undefined when one is missing or of another type. */
-function readClaims(payload: Record<string, unknown>, rules: TokenRules): Claims | undefined {
-  const { sub, iss, aud, iat, exp, claims = {}, scopes } = fromNeolith(payload, rules) ?? payload
+function readClaims(payload: Record<string, unknown>): Claims | undefined {
+  const { sub, iss, aud, iat, exp, nbf, claims = {}, scopes } = payload
   const audience = typeof aud === 'string' ? [aud] : aud
   if (typeof sub !== 'string' || !isSubject(sub)) return undefined
   if (typeof iss !== 'string' || !isTexts(audience)) return undefined
-  if (!Number.isFinite(iat) || !Number.isFinite(exp)) return undefined
+  if (!Number.isFinite(iat) || !Number.isFinite(exp) || (nbf !== undefined && !Number.isFinite(nbf))) return undefined
   if (scopes !== undefined && (!isTexts(scopes) || scopes.length > MAX_SCOPES)) return undefined
   if (!isObject(claims)) return undefined
   const tenant = tenantSchema.safeParse(claims.tenant ?? sub)
   // A role that we do not know may be a smaller one than `user`: nobody gets in on a guess.
   const role = CLIENT_ROLES.find((known) => known === (claims.role ?? 'user'))
   if (!tenant.success || !role) return undefined
-  return { tenant: tenant.data, subject: sub, role, scopes, issuer: iss, audience, expiresAt: Number(exp) * 1000 }
+  const times = { expiresAt: Number(exp) * 1000, notBefore: nbf === undefined ? undefined : Number(nbf) * 1000 }
+  return { tenant: tenant.data, subject: sub, role, scopes, issuer: iss, audience, ...times }
 }
 
 /**
  * A Neolith access token names its orchestrator, and nothing else of what ours do; whoever can sign with the secret may say
  * so. Its scopes are about Neolith, and grant nothing here and take nothing. Undefined for any other token.
  */
-function fromNeolith(payload: Record<string, unknown>, { issuer, audience }: TokenRules) {
+function fromNeolith(
+  payload: Record<string, unknown>,
+  { issuer, audience }: TokenRules,
+): Record<string, unknown> | undefined {
   const { orchestratorId, daemonId, type, iat, exp } = payload
   const isOurs = ['sub', 'iss', 'aud', 'claims'].some((name) => name in payload)
   if (isOurs || type !== 'access' || typeof daemonId !== 'string') return undefined
-  return { sub: orchestratorId, iss: issuer, aud: audience, iat, exp, claims: {}, scopes: undefined }
+  return { sub: orchestratorId, iss: issuer, aud: audience, iat, exp }
 }
 
 const isSubject = (text: string): boolean =>

@@ -91,8 +91,14 @@ export const ERRORS = {
   jwt_payload_invalid: { text: 'jwt_payload_invalid', http: 401, retryable: false },
   jwt_payload_schema_invalid: { text: 'jwt_payload_schema_invalid', http: 401, retryable: false },
   jwt_expired: { text: 'jwt_expired', http: 401, retryable: false },
+  jwt_not_yet_valid: { text: 'jwt_not_yet_valid', http: 401, retryable: false },
   jwt_issuer_mismatch: { text: 'jwt_issuer_mismatch', http: 401, retryable: false },
   jwt_audience_mismatch: { text: 'jwt_audience_mismatch', http: 401, retryable: false },
+  keys_unavailable: {
+    text: 'The keys that check this token are being fetched; try again in a few seconds',
+    http: 503,
+    retryable: true,
+  },
   token_expired: { text: 'token_expired', http: 401, close: 4001, retryable: false },
   openai_key_missing: {
     text: 'OpenAI API key is required',

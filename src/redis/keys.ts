@@ -37,8 +37,8 @@ export const shardLoadsKey = (cluster: string): string => `${cluster}:loads`
 export const controlKey = (cluster: string, node: NodeId): string => `${cluster}:ctl:${node}`
 /** What the keys of background jobs begin with: one hash tag, because BullMQ's scripts touch several of them. */
 export const jobsPrefix = (cluster: string): string => `{${cluster}:bull}`
-/** What the counters of messages begin with; the principal follows. */
-export const rateLimitPrefix = (cluster: string): string => `${cluster}:rl`
+/** Hash of messages by slice of time. Not `rl`, where versions before kept numbers. */
+export const messageCountsKey = (cluster: string, name: string): string => `${cluster}:msgs:${name}`
 /** Hash of connections by edge. */
 export const connectionCountsKey = (cluster: string, principal: string): string => `${cluster}:conn:${principal}`
 export const fullPrincipalsKey = (cluster: string): string => `${cluster}:conn-full`

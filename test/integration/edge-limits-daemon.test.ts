@@ -99,6 +99,6 @@ test('a daemon takes its limits from the settings and counts in Redis, under the
   expect(one.frames.filter(({ type }) => type === 'pong')).toHaveLength(5)
   expect(one.frames.filter(({ code }) => code === 'rate_limit_exceeded')).toHaveLength(2)
   expect(status).toBe(429)
-  expect(keys).toContain(`${cluster}:rl:ci:ci`)
+  expect(keys).toContain(`${cluster}:msgs:ci:ci`)
   expect(keys).toContain(`${cluster}:conn:ci:ci`)
 }, 60_000)

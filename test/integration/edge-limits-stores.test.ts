@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { RateLimit } from '../../src/edge/rate-limit.js'
 import { connectCommands, disconnect, type RedisClient, type RedisConfig } from '../../src/redis/connect.js'
 import { ConnectionCounts } from '../../src/redis/connection-counts.js'
-import { rateLimitPrefix } from '../../src/redis/keys.js'
+import { MessageCounts } from '../../src/redis/message-counts.js'
 
 const variable = (name: string): string => {
   const value = process.env[name]
@@ -31,7 +31,7 @@ describe.each(STORES)('%s', (_name, servers) => {
   afterAll(() => disconnect(client))
 
   test('two edges that take points at once pass exactly the limit', async () => {
-    const store = { client, prefix: rateLimitPrefix(cluster) }
+    const store = new MessageCounts(client, cluster)
     const log = { info: vi.fn(), warn: vi.fn() }
     const edges = [1, 2].map(() => new RateLimit({ max: 100, windowMs: 60_000 }, store, log).allowance('acme:alice'))
 
@@ -39,6 +39,28 @@ describe.each(STORES)('%s', (_name, servers) => {
 
     expect(answers.filter((answer) => answer === undefined)).toHaveLength(100)
     expect(log.warn).not.toHaveBeenCalled()
+  })
+
+  test('no time as long as the window sees more than the limit, and everything comes back', async () => {
+    const [windowMs, sliceMs, points] = [500, 25, 10]
+    const counts = new MessageCounts(client, cluster)
+    const limit = { points, sliceMs, slices: windowMs / sliceMs + 2 }
+    const granted: number[] = []
+
+    const until = performance.now() + 4 * windowMs
+    while (performance.now() < until) {
+      const taken = await counts.take('acme:sliding', 3, limit)
+      expect(taken.nextInMs).toBeGreaterThan(0)
+      for (let point = 0; point < taken.granted; point++) granted.push(performance.now())
+    }
+
+    // What the question took stands between the clock of the store and this one.
+    const most = Math.max(...granted.map((from) => granted.filter((at) => at >= from && at < from + windowMs).length))
+    expect(most).toBe(points)
+    expect(granted.length).toBeGreaterThanOrEqual(3 * points)
+    const key = `${cluster}:msgs:acme:sliding`
+    expect(await client.hlen(key)).toBeLessThanOrEqual(limit.slices + 1)
+    await vi.waitFor(async () => expect(await client.exists(key)).toBe(0), { timeout: 5_000, interval: 50 })
   })
 
   test('counts of connections are kept by edge, and zero leaves nothing behind', async () => {

@@ -9,7 +9,7 @@ import type { LimitSettings, SharedLimits } from '../../src/edge/dependencies.js
 import type { NodeId } from '../../src/protocol/ids.js'
 import { connectCommands, disconnect, type RedisConfig } from '../../src/redis/connect.js'
 import { ConnectionCounts } from '../../src/redis/connection-counts.js'
-import { rateLimitPrefix } from '../../src/redis/keys.js'
+import { MessageCounts } from '../../src/redis/message-counts.js'
 import { CuttingProxy } from '../contract/wire/cutting-proxy.js'
 import {
   AUTH,
@@ -65,7 +65,7 @@ async function house(limitsRedis = redis(), limits = DEFAULTS): Promise<House> {
 async function sharedLimitsOf(config: RedisConfig, name: string): Promise<SharedLimits> {
   const client = await connectCommands(config, () => undefined)
   endings.push(() => disconnect(client))
-  return { messages: { client, prefix: rateLimitPrefix(name) }, connections: new ConnectionCounts(client, name) }
+  return { messages: new MessageCounts(client, name), connections: new ConnectionCounts(client, name) }
 }
 
 async function pongs(raw: RawClient, count: number): Promise<number> {

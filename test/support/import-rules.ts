@@ -74,7 +74,6 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['edge'],
   'socket.io': ['edge'],
   jose: ['edge'],
-  'rate-limiter-flexible': ['edge'],
   // The fault suite reads the stores with connections of its own: what it checks must not be what it reads with.
   ioredis: ['redis', 'chaos'],
   bullmq: ['coordinator'],

@@ -68,6 +68,15 @@ export const server = {
     'Memory for objects; when not set, what Node.js chooses for this machine',
     { unit: 'megabytes' },
   ),
+  tlsCertFile: optional(
+    'DAEMON_TLS_CERT_FILE',
+    text,
+    'Certificate of the port for clients (PEM, with those between it and the authority): the port then speaks TLS only',
+  ),
+  tlsKeyFile: optional('DAEMON_TLS_KEY_FILE', text, 'Its private key (PEM)'),
+  tlsKeyPassphrase: optional('DAEMON_TLS_KEY_PASSPHRASE', text, 'What the private key is encrypted with', {
+    secret: true,
+  }),
   environment: optional('NODE_ENV', text, 'Kind of installation, such as production; shown when the daemon starts'),
   configFile: optional('WUNDR_CONFIG_PATH', text, 'File with settings (.json, .yaml or .yml)', { flag: 'config' }),
 }

@@ -133,7 +133,8 @@ export class HttpDoor {
     try {
       const refusedForMs = await visit.take()
       if (refusedForMs !== undefined) throw new ServiceError('rate_limit_exceeded', { retryAfterMs: refusedForMs })
-      if (!maySend(principal, endpoint.action)) throw new ServiceError('forbidden', { action: endpoint.action })
+      const denied = [endpoint.action, ...(endpoint.alsoNeeds ?? [])].find((action) => !maySend(principal, action))
+      if (denied !== undefined) throw new ServiceError('forbidden', { action: denied })
       return await this.#answer(name, principal, exchange, head, body)
     } finally {
       leave()
@@ -200,7 +201,7 @@ export class HttpDoor {
 }
 
 function known(verdict: DoorVerdict): Principal {
-  if (!verdict.ok) throw new ServiceError(verdict.reason)
+  if (!verdict.ok) throw new ServiceError(verdict.reason, { retryAfterMs: verdict.retryAfterMs })
   return verdict.principal
 }
 

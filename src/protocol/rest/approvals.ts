@@ -36,6 +36,7 @@ export const APPROVAL_ENDPOINTS = {
     path: '/api/approvals/{approvalId}/decision',
     summary: 'Approves or rejects a tool call. Of many answers exactly one counts.',
     action: 'approval_decision',
+    alsoNeeds: ['list_approvals'],
     body: decisionPayloadSchema.pick({ decision: true, comment: true }),
     takesKey: true,
     answers: { 202: commandShape },

@@ -37,7 +37,7 @@ export const BRIDGE_ENDPOINTS = {
     ...bridge,
     path: '/api/health',
     summary: 'Whether the service and what it needs are well.',
-    action: 'health_check',
+    action: 'daemon_status',
     answers: {
       200: z.object({
         status: z.enum(['healthy', 'degraded']),
@@ -105,6 +105,7 @@ export const BRIDGE_ENDPOINTS = {
     path: '/api/agents/{agentId}/restart',
     summary: 'Stops an agent and spawns another one for the same task.',
     action: 'spawn_session',
+    alsoNeeds: ['session_status', 'stop_session'],
     takesKey: true,
     answers: { 201: agentShape },
     errors: ['session_not_found', 'session_not_running', 'max_sessions', 'busy', 'outcome_unknown'],

@@ -21,6 +21,8 @@ export interface Endpoint {
   readonly summary: string
   /** Undefined: whoever asks. */
   readonly action: Action | undefined
+  /** What its answer needs beside: asked before anything happens, so that nothing is refused half-done. */
+  readonly alsoNeeds?: readonly Action[]
   readonly params: Fields
   readonly query: Fields
   /** Undefined: a body is not looked at. */

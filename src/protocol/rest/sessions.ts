@@ -93,6 +93,7 @@ export const SESSION_ENDPOINTS = {
     tag: 'Sessions',
     summary: 'Spawns a session for a task. One whose task is to wait is spawned when its time has come (202).',
     action: 'spawn_session',
+    alsoNeeds: ['session_status'],
     params: NOTHING,
     query: NOTHING,
     body: spawnPayloadSchema,
