@@ -30,6 +30,8 @@ import type { HttpSources } from './edge/http/sources.js'
 
 import type { Federation } from './federation/federation.js'
 import { type NodeId, newNodeId } from './protocol/ids.js'
+import { AuditLog, SERVICE_CHAIN } from './storage/audit-log.js'
+import { AuditTrail } from './storage/audit-trail.js'
 import { ClusterRequests } from './storage/cluster-requests.js'
 import type { Database } from './storage/database.js'
 import { LeaderLease } from './storage/leader.js'
@@ -61,6 +63,7 @@ export interface DaemonOptions {
 
 interface Planes extends ControlPlane {
   readonly database: Database
+  readonly audit: AuditTrail
   readonly bus: Bus
   readonly shardCount: number
 }
@@ -98,6 +101,7 @@ export class Daemon {
   #federation: Federation | undefined
   #budgets: BudgetDesk | undefined
   #admin: AdminServer | undefined
+  #audit: AuditTrail | undefined
 
   constructor(private readonly options: DaemonOptions) {
     const { config, log } = options
@@ -107,6 +111,7 @@ export class Daemon {
     this.#pages = new Pages({
       ...{ metrics: this.#metrics, health: this.#health, version: VERSION, logLevel: options.logLevel },
       metricsPath: config.monitoring.metricsPath,
+      onLevelChanged: (level) => this.#noteLevel(level),
     })
     const node = newNodeId(config.server.name)
     this.#foundation = { config, node, version: VERSION, log, lifecycle: this.#lifecycle }
@@ -197,6 +202,9 @@ export class Daemon {
 
   async #openPlanes(): Promise<Planes> {
     const { database, shardCount } = await openStorage(this.#foundation)
+    const audit = new AuditTrail({ log: new AuditLog(database), trace: this.#foundation.log })
+    this.#audit = audit
+    this.#lifecycle.started('audit log', () => audit.stop())
     const bus = await openBus(this.#foundation, database)
     const plane = await join(this.#foundation, database, shardCount)
     plane.member.onDead(this.options.onDead)
@@ -212,7 +220,13 @@ export class Daemon {
     if (plane.beats && this.#foundation.config.server.role === 'edge') {
       this.#lifecycle.started('control words', await control.receive(() => undefined))
     }
-    return { ...plane, control, database, bus, shardCount }
+    return { ...plane, control, database, audit, bus, shardCount }
+  }
+
+  /** Whoever asks is at this machine: more is not known of them. */
+  #noteLevel(level: string): void {
+    const note = { tenant: SERVICE_CHAIN, actor: 'operator', action: 'log.level', sessionId: undefined }
+    this.#audit?.add({ ...note, subject: this.#foundation.node, detail: { level } })
   }
 
   #drain(): void {
@@ -231,7 +245,7 @@ export class Daemon {
   }
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
-  async #startWorker({ database, bus, member, view, beats, control, shardLoads }: Planes): Promise<void> {
+  async #startWorker({ database, audit, bus, member, view, beats, control, shardLoads }: Planes): Promise<void> {
     const [{ Worker }, { openRuntimes, workerStorage, workspaceKeeper }, { workerLimits }, { openBudgets, pricesOf }] =
       await Promise.all([
         import('./worker/worker.js'),
@@ -267,7 +281,7 @@ export class Daemon {
       drainTimeoutMs: config.worker.drainTimeoutMs,
       reportShards: shardLoads && ((report) => shardLoads.publish(node, report)),
       lastBeatOf: async (id) => beats?.lastOf(id),
-      storage: workerStorage(database, node, config.memory.episodicDays),
+      storage: workerStorage(database, node, audit, config.memory.episodicDays),
       workspaces: workspaceKeeper(config, database),
       gate: charter.gate,
       hooks,
@@ -349,7 +363,7 @@ export class Daemon {
   }
 
   async #startEdge(planes: Planes): Promise<void> {
-    const { database, bus, view } = planes
+    const { database, audit, bus, view } = planes
     const { config, node, log } = this.#foundation
     const { onSpawned } = this.options
     const [{ Edge }, { edgeParts }, { federationOf }, { schedulingOf }] = await Promise.all([
@@ -367,6 +381,7 @@ export class Daemon {
       node,
       log,
       database,
+      audit,
       bus,
       view,
       metrics: this.#metrics.edge,

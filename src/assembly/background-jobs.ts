@@ -85,9 +85,10 @@ const options = ({ log }: Foundation, metrics: JobMetrics, jobs: readonly Job[])
 
 /** What is done to the database, wherever it is. */
 function keeping({ config }: Foundation, database: Database): Job[] {
-  const { retentionDays } = config.database
-  const olderThanMs = retentionDays === 0 ? undefined : retentionDays * MS_PER_DAY
+  const { retentionDays, auditRetentionDays } = config.database
+  const ageOf = (days: number) => (days === 0 ? undefined : days * MS_PER_DAY)
+  const ages = { olderThanMs: ageOf(retentionDays), auditOlderThanMs: ageOf(auditRetentionDays) }
   const [retention, workspaces] = [new Retention(database), new Workspaces(database)]
-  const parts = { retention, workspaces, ledger: new BudgetLedger(database), olderThanMs }
+  const parts = { retention, workspaces, ledger: new BudgetLedger(database), ...ages }
   return [retentionJob(parts), rollupJob(new Usage(database))]
 }

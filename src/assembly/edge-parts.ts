@@ -15,6 +15,8 @@ import type {
 import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
 import { Approvals } from '../storage/approvals.js'
+import { SERVICE_CHAIN } from '../storage/audit-log.js'
+import type { AuditTrail } from '../storage/audit-trail.js'
 import type { Database } from '../storage/database.js'
 import { Events } from '../storage/events.js'
 import { throughOutage, unavailable } from '../storage/outage.js'
@@ -30,6 +32,7 @@ export interface EdgeFitting {
   readonly node: NodeId
   readonly log: Log
   readonly database: Database
+  readonly audit: Pick<AuditTrail, 'add'>
   readonly bus: Bus
   readonly view: ClusterView
   readonly metrics: EdgeMetrics
@@ -45,13 +48,14 @@ const MS_PER_SECOND = 1_000
 
 export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
   const { config, node, log, database, bus, view, metrics, pages, sharedLimits, federation, scheduling } = fitting
-  const { http, onSpawned } = fitting
+  const { http, onSpawned, audit } = fitting
   return {
     id: node,
     settings: edgeSettings(config),
     bus,
     view,
     approvals: approvalDecisions(database),
+    audit: { add: (note) => audit.add({ ...note, tenant: note.tenant ?? SERVICE_CHAIN }) },
     sessions: sessionRows(database),
     events: new Events(database),
     status: statusSource({ config, bus, database, view }),

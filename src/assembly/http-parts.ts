@@ -8,6 +8,7 @@ import type { HttpSources, MemoryRow } from '../edge/http/sources.js'
 import type { Memory, Recalled } from '../memory/memory.js'
 import type { NodeId } from '../protocol/ids.js'
 import { Artifacts } from '../storage/artifacts.js'
+import { AuditLog } from '../storage/audit-log.js'
 import type { Database } from '../storage/database.js'
 import { LeaderLease } from '../storage/leader.js'
 import { MemoryItems } from '../storage/memory-items.js'
@@ -31,6 +32,7 @@ export interface HttpFitting {
 export function httpSources(fitting: HttpFitting): HttpSources {
   const { database, budgets, charter } = fitting
   const [sessions, turns, artifacts] = [new SessionList(database), new Turns(database), new Artifacts(database)]
+  const audit = new AuditLog(database)
   return {
     idleSessions: (tenant, owner, idleMs, limit) => unlessAway(sessions.findIdle(tenant, owner, idleMs, limit)),
     turns: (sessionId, limit, cursor) => unlessAway(turns.page(sessionId, limit, cursor)),
@@ -44,6 +46,7 @@ export function httpSources(fitting: HttpFitting): HttpSources {
       report: (tenant, question) => unlessAway(budgets.report(tenant, question)),
     },
     memory: memoryOf(fitting),
+    audit: (query) => unlessAway(audit.list(query)),
     charter,
     cluster: clusterOf(fitting),
   }

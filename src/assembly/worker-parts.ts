@@ -21,7 +21,7 @@ import { detectSandbox } from '../runtimes/tools/sandbox.js'
 import { Supervisor } from '../runtimes/tools/supervisor.js'
 import { standardTools } from '../runtimes/tools/toolbox.js'
 import { Approvals } from '../storage/approvals.js'
-import { AuditLog } from '../storage/audit-log.js'
+import type { AuditTrail } from '../storage/audit-trail.js'
 import type { Database } from '../storage/database.js'
 import { DeadLetters } from '../storage/dead-letters.js'
 import { DormantSessions } from '../storage/dormant-sessions.js'
@@ -46,14 +46,18 @@ import type { Lifecycle } from './lifecycle.js'
 import { attachedServers } from './mcp-parts.js'
 
 /** `episodicDays`: see `Projection`. */
-export function workerStorage(database: Database, node: NodeId, episodicDays = 0): WorkerStorage {
+export function workerStorage(
+  database: Database,
+  node: NodeId,
+  audit: Pick<AuditTrail, 'add'>,
+  episodicDays = 0,
+): WorkerStorage {
   const assignments = new ShardAssignments(database)
   const sessions = new Sessions(database)
   const events = new Events(database)
   const nodes = new Nodes(database)
   const deadLetters = new DeadLetters(database)
   const approvals = new Approvals(database)
-  const audit = new AuditLog(database)
   const intents = new ToolIntents(database)
   const leader = new LeaderLease(database)
   const projection = new Projection(database, episodicDays)
@@ -78,7 +82,7 @@ export function workerStorage(database: Database, node: NodeId, episodicDays = 0
     requestApproval: (asked, signal) => throughOutage(() => approvals.request(asked), { signal }),
     settledApprovals: (ids) => approvals.settled(ids),
     cancelApprovals: (id, command) => throughOutage(() => approvals.cancel(id, command)),
-    audit: (entry) => throughOutage(() => audit.add(entry)),
+    audit: (entry) => audit.add(entry),
     recordDeadLetter: async (letter) => {
       const id = newDeadLetterId()
       await throughOutage(() => deadLetters.record({ ...letter, id, command: JSON.stringify(letter.command) }))

@@ -7,6 +7,7 @@ import { ConfigError } from '../config/load.js'
 import { hint } from '../config/nearest.js'
 import { ROLES } from '../config/schema.js'
 import { VERSION } from '../version.js'
+import { addAuditCommands } from './audit-commands.js'
 import { CommandFailure, EXIT } from './exit.js'
 import { clientOptions, configOption, jsonOption, portNumber, urlOption, wholeNumber } from './options.js'
 import { addSessionCommands } from './session-commands.js'
@@ -54,6 +55,7 @@ function program(): Command {
   addDaemonCommands(root)
   addSessionCommands(root)
   addClusterCommands(root)
+  addAuditCommands(root)
   addToolCommands(root)
   addChaos(root)
   return root

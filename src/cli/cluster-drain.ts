@@ -3,8 +3,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadConfig } from '../config/load.js'
+import { type AuditEntry, SERVICE_CHAIN } from '../storage/audit-log.js'
 import { type ClusterFlags, type ClusterStores, nodeNamed, refuseWithoutLeader, withCluster } from './cluster.js'
 import { CommandFailure } from './exit.js'
+import { operator } from './operator.js'
 import { duration, Output } from './output.js'
 
 const POLL_MS = 250
@@ -26,6 +28,7 @@ export async function clusterDrain(given: string | undefined, flags: DrainFlags)
     if (role === 'worker' || role === 'all') refuseWithoutLeader(state)
     const startedAt = performance.now()
     if (!(await stores.nodes.setStatus(id, 'draining'))) throw new CommandFailure(`${id} has ended already`)
+    await stores.audit.add(drainNote(id))
     await stores.control.send(id, { type: 'drain' })
     const status = flags.wait ? await untilEnded(id, stores, output) : 'draining'
     const ms = Math.round(performance.now() - startedAt)
@@ -37,6 +40,11 @@ export async function clusterDrain(given: string | undefined, flags: DrainFlags)
     if (status === 'dead') throw new CommandFailure(`${id} was declared dead before it had given everything away`)
   })
 }
+
+const drainNote = (node: string): AuditEntry => ({
+  ...{ tenant: SERVICE_CHAIN, actor: operator(), action: 'cluster.drain' },
+  ...{ sessionId: undefined, subject: node, detail: {} },
+})
 
 function nameOf(given: string | undefined, { self, config }: DrainFlags): string {
   const own = self && loadConfig({ flags: { config }, env: process.env, cwd: process.cwd() }).server.name

@@ -16,6 +16,7 @@ import {
   withCluster,
 } from './cluster.js'
 import { CommandFailure } from './exit.js'
+import { operator } from './operator.js'
 import { type Colours, duration, Output, table } from './output.js'
 
 /** Longer than the leader tries, and than it takes to find another leader. */
@@ -96,7 +97,7 @@ async function carriedOut(
   { requests }: ClusterStores,
 ): Promise<{ readonly outcome: string; readonly ms: number }> {
   const askedAt = performance.now()
-  const id = await requests.add(request)
+  const id = await requests.add(request, operator())
   const ended = await untilEnded(() => requests.find(id), askedAt + WAIT_MS)
   if (!ended) throw new CommandFailure(`the leader did not answer within ${duration(WAIT_MS)}; the request stands`)
   if (ended.state === 'refused') throw new CommandFailure(ended.outcome ?? 'the leader refused it')

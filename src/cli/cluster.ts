@@ -14,6 +14,7 @@ import { hint } from '../config/nearest.js'
 import type { BalancedWorker } from '../coordinator/balancer.js'
 import { workersAmong } from '../coordinator/coordinator.js'
 import { connectBlocking, connectCommands, disconnect, type RedisClient } from '../redis/connect.js'
+import { AuditLog } from '../storage/audit-log.js'
 import { ClusterRequests } from '../storage/cluster-requests.js'
 import { type Database, openDatabase } from '../storage/database.js'
 import { LeaderLease, type Leadership } from '../storage/leader.js'
@@ -31,6 +32,7 @@ export interface ClusterStores {
   readonly nodes: Nodes
   readonly assignments: ShardAssignments
   readonly requests: ClusterRequests
+  readonly audit: AuditLog
   readonly sessions: Sessions
   readonly control: RedisControlChannel
   picture(): Promise<ClusterState>
@@ -118,6 +120,7 @@ function storesOn(config: Config, database: Database, redis: RedisClient): Clust
   return {
     ...{ nodes, assignments, picture },
     requests: new ClusterRequests(database),
+    audit: new AuditLog(database),
     sessions: new Sessions(database),
     control: new RedisControlChannel({ id: 'command-line@0', cluster, redis, connectReader, log }),
   }

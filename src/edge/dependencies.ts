@@ -272,6 +272,22 @@ export type TaskFederation = Pick<Federation, 'route' | 'submit' | 'result'>
 /** Tasks that wait outside of their sessions. */
 export type TaskScheduling = Pick<Scheduling, 'schedule' | 'list' | 'cancel' | 'cancelTask'>
 
+/** What somebody may ask about later. */
+export interface AuditNote {
+  /** Undefined: it belongs to no tenant. */
+  readonly tenant: string | undefined
+  readonly actor: string
+  readonly action: string
+  readonly sessionId: SessionId | undefined
+  readonly subject: string
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+export interface EdgeAudit {
+  /** Never waits and never fails. */
+  add(note: AuditNote): void
+}
+
 /** Answers at paths of its own, beside the health check. */
 export type OperatorPages = Pick<Pages, 'answer' | 'openPaths'>
 
@@ -289,6 +305,8 @@ export interface EdgeDependencies {
   readonly bus: EdgeBus
   readonly view: ClusterView
   readonly approvals: ApprovalDecisions
+  /** Undefined: nothing is noted. */
+  readonly audit?: EdgeAudit | undefined
   readonly sessions: SessionRows
   readonly events: EventRows
   readonly status: StatusSource

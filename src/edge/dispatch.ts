@@ -15,7 +15,7 @@ import { timingOf } from '../protocol/schedule.js'
 import { newTask } from '../protocol/session.js'
 import type { Authenticator, Principal } from './auth.js'
 import type { Client } from './client.js'
-import type { ApprovalDecisions, EdgeLog } from './dependencies.js'
+import type { ApprovalDecisions, EdgeAudit, EdgeLog } from './dependencies.js'
 import { echo, type Queries } from './queries.js'
 import type { Routing } from './routing.js'
 import type { SessionDirectory } from './session-directory.js'
@@ -33,6 +33,9 @@ export interface DispatchDependencies {
   readonly spawn: Spawn
   readonly queries: Queries
   readonly approvals: ApprovalDecisions
+  readonly audit?: EdgeAudit | undefined
+  /** A client may not do this, or brought a credential that is none. */
+  readonly onDenied?: (principal: Principal, what: string) => void
   readonly routing: Routing
   readonly tasks: TaskQueue
   readonly trace: EdgeLog
@@ -59,7 +62,7 @@ export class Dispatch {
   handle(client: Client, message: ClientMessage): Promise<void> | undefined {
     try {
       checkPermission(client.principal, message.type)
-      if (message.auth) this.#checkAuth(message.auth)
+      if (message.auth) this.#checkAuth(message.auth, client.principal)
       const work = this.#carryOut(client, message)
       return work?.catch((error: unknown) => this.#fail(client, message, error))
     } catch (error) {
@@ -162,8 +165,11 @@ export class Dispatch {
 
   #submit(client: Client, message: CommandMessage | Message<'approval_decision'>, command: Command): void {
     const { sessionId } = message.payload
-    const { tenant } = client.principal
+    const { tenant, subject: actor } = client.principal
     const body = JSON.stringify(command)
+    if (command.type === 'stop') {
+      this.#deps.audit?.add({ tenant, actor, action: 'session.stop', sessionId, subject: command.id, detail: {} })
+    }
     this.#deps.submissions.submit(
       { sessionId, commandId: command.id, type: command.type, tenant, fresh: false, body },
       { client, requestId: requestIdOf(message), commandId: message.commandId },
@@ -204,10 +210,12 @@ export class Dispatch {
   }
 
   /** A message may bring a credential of its own: it must be good, but it does not change who the client is. */
-  #checkAuth(auth: NonNullable<ClientMessage['auth']>): void {
+  #checkAuth(auth: NonNullable<ClientMessage['auth']>, principal: Principal): void {
     if (this.#deps.authenticator.localOnly || (auth.token === undefined && auth.apiKey === undefined)) return
     const verdict = this.#deps.authenticator.verify(auth)
-    if (!verdict.ok) throw new ServiceError(verdict.reason)
+    if (verdict.ok) return
+    this.#deps.onDenied?.(principal, verdict.reason)
+    throw new ServiceError(verdict.reason)
   }
 
   async #answer(client: Client, question: Promise<Reply>): Promise<void> {
@@ -217,6 +225,7 @@ export class Dispatch {
   #fail(client: Client, message: ClientMessage, error: unknown): void {
     const about = { requestId: requestIdOf(message), sessionId: sessionIdOf(message), commandId: message.commandId }
     if (error instanceof ServiceError) {
+      if (error.code === 'forbidden') this.#deps.onDenied?.(client.principal, message.type)
       client.push(JSON.stringify(errorReply(error, about)))
       return
     }

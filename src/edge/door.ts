@@ -15,7 +15,13 @@ import type { Admission, Allowance, RateLimit } from './rate-limit.js'
 
 export type DoorVerdict =
   | { readonly ok: true; readonly principal: Principal }
-  | { readonly ok: false; readonly reason: ErrorCode; readonly retryAfterMs?: number | undefined }
+  | {
+      readonly ok: false
+      readonly reason: ErrorCode
+      readonly retryAfterMs?: number | undefined
+      /** Where a credential came from that is none. */
+      readonly address?: string
+    }
 
 /** A request that has no answer yet. */
 export interface Visit {
@@ -94,7 +100,7 @@ export class Door {
     const verdict = authenticator.authenticate(credentials)
     if (verdict.ok) return { ok: true, principal: { ...verdict.principal, address } }
     if (origin !== undefined) this.#addresses?.charge(origin)
-    return verdict
+    return { ...verdict, address }
   }
 
   /** Begins a request. @throws ServiceError `busy` when too many of this principal have no answer yet */

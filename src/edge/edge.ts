@@ -7,10 +7,12 @@
  *   edge's outbox ⇒ event-reader → subscriptions → connection → websocket
  */
 import { HYDRATE, type Outbox, type Submission } from '../bus/command.js'
+import { ERRORS } from '../protocol/errors.js'
 import type { SessionId } from '../protocol/ids.js'
 import { Authenticator, type Credentials, type Principal } from './auth.js'
 import { Connection, type ConnectionHandlers, type Socket } from './connection.js'
 import { Connections } from './connections.js'
+import { Denials } from './denials.js'
 import type { AuthSettings, EdgeDependencies, LimitSettings } from './dependencies.js'
 import { Dispatch } from './dispatch.js'
 import type { Door, DoorVerdict } from './door.js'
@@ -31,11 +33,14 @@ import { Subscriptions } from './subscriptions.js'
 import { TaskQueue } from './task-queue.js'
 import type { WebSocketHandlers } from './websocket.js'
 
+const UNAUTHORIZED = 401
+
 export class Edge {
   readonly #deps: EdgeDependencies
   readonly #authenticator: Authenticator
   readonly #connections: Connections
   readonly #door: Door
+  readonly #denials: Denials
   readonly #routing: Routing
   readonly #subscriptions: Subscriptions
   readonly #submissions: Submissions
@@ -57,6 +62,7 @@ export class Edge {
     this.#authenticator = new Authenticator(settings.auth, trace)
     this.#connections = new Connections(settings.heartbeatIntervalMs, metrics)
     this.#door = doorOf(deps, this.#authenticator)
+    this.#denials = new Denials(deps.audit)
     const directory = new SessionDirectory(bus.log, sessions)
     const placement = new SessionPlacement(view, settings.placement)
     const snapshot = directory.snapshot.bind(directory)
@@ -88,6 +94,8 @@ export class Edge {
       spawn,
       queries,
       approvals: deps.approvals,
+      audit: deps.audit,
+      onDenied: (principal, what) => this.#denials.access(principal, what),
       routing,
       tasks,
       trace,
@@ -110,6 +118,7 @@ export class Edge {
       handlers: handlersOf({ deps, directory, traffic, connections: () => this.connections }),
       dispatcher: this.#dispatch,
       identify: (credentials) => this.#counted(this.#door.identify(credentials)),
+      onForbidden: (principal, action) => this.#denials.access(principal, action),
       enter: (principal) => this.#door.enter(principal),
       ...handlers,
       maxBodyBytes: settings.maxPayloadBytes,
@@ -144,6 +153,7 @@ export class Edge {
     this.#connections.start()
     this.#door.start()
     await this.#authenticator.start()
+    this.#denials.start()
     try {
       await this.#server.listen()
     } catch (error) {
@@ -232,6 +242,7 @@ export class Edge {
     this.#connections.stop()
     this.#door.stop()
     this.#authenticator.stop()
+    this.#denials.stop()
     this.#routing.stop()
     this.#submissions.stop()
     this.#subscriptions.stop()
@@ -243,7 +254,9 @@ export class Edge {
   }
 
   #counted(verdict: DoorVerdict): DoorVerdict {
-    if (!verdict.ok) this.#deps.metrics.refused(verdict.reason)
+    if (verdict.ok) return verdict
+    this.#deps.metrics.refused(verdict.reason)
+    if (ERRORS[verdict.reason].http === UNAUTHORIZED) this.#denials.credential(verdict.reason, verdict.address)
     return verdict
   }
 

@@ -53,6 +53,8 @@ export const HTTP_PERMISSIONS = {
   read_charter: { roles: EVERYBODY, scope: 'daemon:read' },
   // Names and loads of machines: nothing for whoever has only sessions of its own.
   read_cluster: { roles: ['admin', 'readonly'], scope: 'daemon:read' },
+  // Who did what in the whole tenant, the owners of sessions included.
+  read_audit: { roles: ['admin'], scope: 'daemon:read' },
   clean_up: { roles: WHO_WORKS, scope: 'sessions:write' },
   read_credential: { roles: EVERYBODY, scope: undefined },
 } as const satisfies Record<string, Permission>

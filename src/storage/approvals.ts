@@ -163,6 +163,7 @@ export class Approvals {
     await this.#close('cancelled', theirs)
   }
 
+  /** Sorted, so that all approvals are changed before the first chain of the audit log is locked, and those in one order. */
   async #close(state: 'expired' | 'cancelled', which: RawBuilder<boolean>): Promise<void> {
     await sql`
       with closed as (
@@ -171,7 +172,7 @@ export class Approvals {
       )
       insert into audit_log (tenant, actor, action, session_id, subject, detail)
       select tenant, ${SERVICE}, ${`approval.${state}`}, session_id, id, json_build_object('tool', tool)
-      from closed`.execute(this.#database.sql)
+      from closed order by tenant, id`.execute(this.#database.sql)
   }
 
   /** The newest first: their ids rise with time. */

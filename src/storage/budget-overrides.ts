@@ -1,6 +1,6 @@
 /**
  * Limits that somebody has set for a while, in place of those of settings and charters. Rows are never deleted: they tell
- * who allowed what.
+ * who allowed what; and what is done to them is in the audit log, in the same statement.
  */
 import { sql } from 'kysely'
 import type { Database } from './database.js'
@@ -41,30 +41,35 @@ export class BudgetOverrides {
   /** Returns the id of the override. */
   async set(override: NewOverride): Promise<number> {
     const { tenant, scope, period, tokens, forMs } = override
-    const { id } = await this.#database.sql
-      .insertInto('budget_overrides')
-      .values({
-        ...{ tenant, scope, period, tokens, scope_id: storableText(override.scopeId) },
-        reason: storableText(override.reason),
-        created_by: storableText(override.createdBy),
-        expires_at: sql<Date>`now() + ${forMs}::double precision * interval '1 millisecond'`,
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow()
-    return id
+    const [scopeId, reason, by] = [override.scopeId, override.reason, override.createdBy].map(storableText)
+    const { rows } = await sql<{ id: number }>`
+      with made as (
+        insert into budget_overrides (tenant, scope, scope_id, period, tokens, reason, created_by, expires_at)
+        values (${tenant}, ${scope}, ${scopeId}, ${period}, ${tokens}, ${reason}, ${by},
+          now() + ${forMs}::double precision * interval '1 millisecond')
+        returning *
+      ), noted as (
+        insert into audit_log (tenant, actor, action, subject, detail)
+        select tenant, created_by, 'budget.override', scope || ':' || scope_id, json_build_object('override', id,
+          'period', period, 'tokens', tokens, 'reason', reason, 'expiresAt', expires_at) from made
+      )
+      select id from made`.execute(this.#database.sql)
+    const [made] = rows
+    if (!made) throw new Error('an override was not made')
+    return made.id
   }
 
   /** Ends an override; false when it does not hold (any more). */
   async revoke(tenant: string, id: number, by: string): Promise<boolean> {
-    const { numUpdatedRows } = await this.#database.sql
-      .updateTable('budget_overrides')
-      .set({ revoked_by: storableText(by), revoked_at: sql<Date>`now()` })
-      .where('tenant', '=', tenant)
-      .where('id', '=', id)
-      .where('revoked_at', 'is', null)
-      .where('expires_at', '>', sql<Date>`now()`)
-      .executeTakeFirstOrThrow()
-    return numUpdatedRows === 1n
+    const { rows } = await sql`
+      with ended as (
+        update budget_overrides set revoked_by = ${storableText(by)}, revoked_at = now()
+        where tenant = ${tenant} and id = ${id} and revoked_at is null and expires_at > now() returning *
+      )
+      insert into audit_log (tenant, actor, action, subject, detail)
+      select tenant, revoked_by, 'budget.override_revoked', scope || ':' || scope_id, json_build_object('override', id)
+      from ended returning id`.execute(this.#database.sql)
+    return rows.length === 1
   }
 
   /** Those that hold now, oldest first: of two for the same limit the later one counts. */

@@ -4,8 +4,10 @@
  */
 import { type RawBuilder, sql } from 'kysely'
 import type { NodeId } from '../protocol/ids.js'
+import { SERVICE_CHAIN } from './audit-log.js'
 import type { Database } from './database.js'
 import { type Leadership, leads } from './leader.js'
+import { storableText } from './text.js'
 
 export type NewClusterRequest =
   | { readonly kind: 'move'; readonly shard: number; readonly target: NodeId }
@@ -42,15 +44,22 @@ export class ClusterRequests {
     this.#database = database
   }
 
-  /** Returns the id under which it can be looked up. */
-  async add(request: NewClusterRequest): Promise<number> {
-    const { shard, target } = { shard: null, target: null, ...request }
-    const row = await this.#database.sql
-      .insertInto('cluster_requests')
-      .values({ kind: request.kind, shard, target })
-      .returning('id')
-      .executeTakeFirstOrThrow()
-    return row.id
+  /** Returns the id under which it can be looked up; the audit log keeps who asked. */
+  async add(request: NewClusterRequest, by: string): Promise<number> {
+    const { kind, shard, target } = { shard: null, target: null, ...request }
+    const subject = shard === null ? 'cluster' : `shard:${shard}`
+    const { rows } = await sql<{ id: number }>`
+      with made as (
+        insert into cluster_requests (kind, shard, target) values (${kind}, ${shard}, ${target}) returning id, target
+      ), noted as (
+        insert into audit_log (tenant, actor, action, subject, detail)
+        select ${SERVICE_CHAIN}, ${storableText(by)}, ${`cluster.${kind}`}, ${subject},
+          json_build_object('request', id, 'target', target) from made
+      )
+      select id from made`.execute(this.#database.sql)
+    const [made] = rows
+    if (!made) throw new Error('a request was not made')
+    return made.id
   }
 
   async find(id: number): Promise<ClusterRequest | undefined> {

@@ -1,8 +1,13 @@
 /**
  * What is removed after its time, at most `limit` rows with each call; every call returns how many it removed.
  */
-import { sql } from 'kysely'
+import { sql, type Transaction } from 'kysely'
+import { REMOVED } from './audit-log.js'
 import type { Database } from './database.js'
+import type { Schema } from './schema.js'
+
+/** Actor of what is noted here. */
+const SERVICE = 'service'
 
 export class Retention {
   readonly #database: Database
@@ -45,6 +50,10 @@ export class Retention {
         .set({ purged: true })
         .where(sql<boolean>`id = any (${ids}::text[])`)
         .execute()
+      await sql`
+        insert into audit_log (tenant, actor, action, subject, detail)
+        select tenant, ${SERVICE}, 'session.purged', count(*), json_build_object('sessions', json_agg(id order by id))
+        from sessions where id = any (${ids}::text[]) group by tenant order by tenant`.execute(transaction)
       return ids.length
     })
   }
@@ -96,6 +105,45 @@ export class Retention {
           and (held_until is null or held_until < now())
         limit ${limit})
       returning id`)
+  }
+
+  /**
+   * The oldest rows of one tenant's audit log; what is left is still a chain. A row at its end says what was removed, and
+   * with which hash it ended: the first row that is left follows on that one.
+   */
+  async purgeAudit(olderThanMs: number, limit: number): Promise<number> {
+    return this.#database.sql.transaction().execute(async (transaction) => {
+      const tenant = await this.#oldestChain(transaction, olderThanMs)
+      if (tenant === undefined) return 0
+      // Nobody else adds to the chain or takes from it meanwhile.
+      await sql`select from audit_heads where tenant = ${tenant} for update`.execute(transaction)
+      const { rows } = await sql<{ seq: number; hash: string; old: boolean }>`
+        select seq, hash, at < now() - ${olderThanMs}::double precision * interval '1 millisecond' as old
+        from audit_log where tenant = ${tenant} order by seq limit ${limit}`.execute(transaction)
+      const young = rows.findIndex(({ old }) => !old)
+      const removed = young === -1 ? rows : rows.slice(0, young)
+      const last = removed.at(-1)
+      if (!last) return 0
+      await sql`delete from audit_log where tenant = ${tenant} and seq <= ${last.seq}`.execute(transaction)
+      const detail = JSON.stringify({ upTo: last.seq, hash: last.hash, rows: removed.length })
+      await sql`
+        insert into audit_log (tenant, actor, action, subject, detail)
+        values (${tenant}, ${SERVICE}, ${REMOVED}, ${String(last.seq)}, ${detail}::json)`.execute(transaction)
+      return removed.length
+    })
+  }
+
+  /** One whose first row is old enough, unless all that is old in it tells of removals: that would go on for ever. */
+  async #oldestChain(transaction: Transaction<Schema>, olderThanMs: number): Promise<string | undefined> {
+    const cutoff = sql`now() - ${olderThanMs}::double precision * interval '1 millisecond'`
+    // Index audit_log_chain.
+    const { rows } = await sql<{ tenant: string }>`
+      select h.tenant from audit_heads h
+        cross join lateral (select at from audit_log a where a.tenant = h.tenant order by seq limit 1) first
+      where first.at < ${cutoff}
+        and exists (select from audit_log a where a.tenant = h.tenant and a.at < ${cutoff} and a.action <> ${REMOVED})
+      limit 1`.execute(transaction)
+    return rows[0]?.tenant
   }
 
   async #delete(query: ReturnType<typeof sql>): Promise<number> {

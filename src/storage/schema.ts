@@ -32,6 +32,7 @@ export interface Schema {
   unbegun_task_ends: { session_id: string; task_id: string; status: 'failed' | 'cancelled'; at: Timestamp }
   dead_letters: DeadLettersTable
   audit_log: AuditLogTable
+  audit_heads: { tenant: string; seq: Generated<number>; hash: Generated<string> }
   transcripts: { session_id: string; epoch: number; entries: Generated<number>; bytes: Generated<number> }
   transcript_entries: { session_id: string; seq: number; path: string; uuid: string | null; body: string }
   swarms: { session_id: string; epoch: number; body: string }
@@ -56,6 +57,9 @@ interface AuditLogTable {
   session_id: string | null
   subject: string
   detail: JsonText
+  /** Filled by the database, as is the hash. */
+  seq: Generated<number>
+  hash: Generated<string>
 }
 
 interface NodesTable {

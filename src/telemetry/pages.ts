@@ -2,7 +2,7 @@
  * Pages for operators and machines: metrics, /health, /ready, /accepting, /live, /loglevel. Served on a port of their own,
  * or by the edge where both ports are one.
  */
-import { LOG_LEVELS } from '../config/schema.js'
+import { LOG_LEVELS, type LogLevel } from '../config/schema.js'
 import type { Health, Readiness } from './health.js'
 import { isLogLevel, type LogLevelSwitch } from './log-level.js'
 import type { Metrics } from './metrics.js'
@@ -30,6 +30,8 @@ export interface PageSources {
   readonly version: string
   /** Undefined where the level of the log is not ours to change: there is no page then. */
   readonly logLevel?: LogLevelSwitch | undefined
+  /** Somebody has changed how much is logged. */
+  readonly onLevelChanged?: (level: LogLevel) => void
 }
 
 interface Entry {
@@ -48,7 +50,7 @@ export class Pages {
   readonly #sources: PageSources
 
   constructor(sources: PageSources) {
-    const { metrics, health, metricsPath, version, logLevel } = sources
+    const { metrics, health, metricsPath, version } = sources
     this.#sources = sources
     this.#entries = new Map<string, Entry>([
       ['/health', { methods: READING, answer: () => healthPage(health, version) }],
@@ -56,7 +58,7 @@ export class Pages {
       ['/accepting', { methods: READING, answer: () => acceptingPage(health) }],
       ['/live', { methods: READING, answer: () => jsonPage(200, { alive: true, timestamp: now() }) }],
       [metricsPath, { methods: READING, answer: async () => ({ status: 200, ...(await metrics.page()) }) }],
-      ...levelEntry(logLevel),
+      ...levelEntry(sources),
     ])
   }
 
@@ -105,9 +107,14 @@ async function acceptingPage(health: Health): Promise<Page> {
   return jsonPage(ready ? 200 : 404, { ready, timestamp: now(), message })
 }
 
-function levelEntry(logLevel: LogLevelSwitch | undefined): [string, Entry][] {
+function levelEntry({ logLevel, onLevelChanged }: PageSources): [string, Entry][] {
   if (!logLevel) return []
-  const answer = (request: PageRequest): Page => levelPage(logLevel, request)
+  const answer = (request: PageRequest): Page => {
+    const before = logLevel.current
+    const page = levelPage(logLevel, request)
+    if (logLevel.current !== before) onLevelChanged?.(logLevel.current)
+    return page
+  }
   return [['/loglevel', { methods: ['GET', 'POST'], answer }]]
 }
 

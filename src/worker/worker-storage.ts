@@ -29,7 +29,8 @@ export interface WorkerStorage {
   /** Which approvals are not pending any more; those whose time is over expire now. */
   settledApprovals(ids: readonly string[]): Promise<readonly Decided[]>
   cancelApprovals(sessionId: string, commandId: string): Promise<void>
-  audit(entry: Audited): Promise<void>
+  /** Notes it for the audit log; never fails. */
+  audit(entry: Audited): void
   recordDeadLetter(letter: DeadLetter): Promise<string>
   /** What is known of a session that the bus does not hold. */
   whereabouts(sessionId: string): Promise<Whereabouts>

@@ -34,7 +34,7 @@ import { PinWatch } from './pin-watch.js'
 import { Projector } from './projector.js'
 import { SessionHost } from './session-host.js'
 import { SessionLoader } from './session-loader.js'
-import type { Audited, SessionApprovals, SessionServices } from './session-services.js'
+import type { SessionApprovals, SessionServices } from './session-services.js'
 import { SessionTimeout } from './session-timeout.js'
 import { ShardOwner } from './shard-owner.js'
 import { ShardRelease } from './shard-release.js'
@@ -283,7 +283,7 @@ export class Worker {
       gate,
       hooks,
       approvals: this.#sessionApprovals(),
-      audit: (entry) => this.#audit(entry),
+      audit: (entry) => this.#options.storage.audit(entry),
       onVerdict: (decision) => metrics.verdict(decision),
       onApproval: (outcome, waitedSeconds) => metrics.approval(outcome, waitedSeconds),
       budgets,
@@ -335,12 +335,6 @@ export class Worker {
         })
       },
     }
-  }
-
-  #audit(entry: Audited): void {
-    this.#options.storage.audit(entry).catch((error: unknown) => {
-      this.#options.logger.error({ err: error, audit: entry }, 'the audit log could not be written')
-    })
   }
 
   #openTimeout(): SessionTimeout {

@@ -86,6 +86,7 @@ describe('a node of a cluster', () => {
       SHARD_COUNT: '4',
       REBALANCE_INTERVAL: '1200',
       RETENTION_DAYS: '30',
+      AUDIT_RETENTION_DAYS: '60',
       HEALTH_CHECK_TIMEOUT: '300',
       DAEMON_HEALTH_CHECK_INTERVAL: '200',
       DAEMON_SHUTDOWN_TIMEOUT: '2000',
@@ -176,6 +177,22 @@ describe('a node of a cluster', () => {
 
     await vi.waitUntil(async () => (await letters()).length === 1, PATIENCE)
     expect(await letters()).toEqual([{ id: 'young' }])
+  })
+
+  effect(['AUDIT_RETENTION_DAYS'], 'older rows of the audit log are removed, and one says so', async () => {
+    const rows = () =>
+      own<{ subject: string; action: string }>(
+        `select subject, action from audit_log where tenant = 'kept' order by seq`,
+      )
+    const row = (days: number) => `insert into audit_log (at, tenant, actor, action, subject, detail)
+      values (now() - interval '${days} days', 'kept', 'a', 'test', '${days}', '{}')`
+    await own(row(61), row(59))
+    const [leader] = await own<{ holder: string; term: string }>('select holder, term from leader')
+
+    await jobs().add('retention', { holder: leader?.holder, term: Number(leader?.term) })
+
+    await vi.waitUntil(async () => (await rows()).some(({ action }) => action === 'audit.removed'), PATIENCE)
+    expect((await rows()).map(({ subject }) => subject)).toEqual(['59', '1'])
   })
 
   effect(

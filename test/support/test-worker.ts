@@ -6,6 +6,8 @@ import { unlimitedBudgets } from '../../src/budget/budgets.js'
 import type { Bus } from '../../src/bus/bus.js'
 import type { ControlChannel, Member } from '../../src/cluster/cluster.js'
 import type { NodeId } from '../../src/protocol/ids.js'
+import { AuditLog } from '../../src/storage/audit-log.js'
+import { AuditTrail } from '../../src/storage/audit-trail.js'
 import type { Database } from '../../src/storage/database.js'
 import { Workspaces } from '../../src/storage/workspaces.js'
 import { silentLog } from '../../src/telemetry/log.js'
@@ -39,7 +41,7 @@ export function testWorker({ id, bus, control, database, root, runtimeOf, maySta
     drainTimeoutMs: 0,
     reportShards: undefined,
     lastBeatOf: async () => undefined,
-    storage: workerStorage(database, id),
+    storage: workerStorage(database, id, new AuditTrail({ log: new AuditLog(database), trace: silentLog })),
     workspaces: new WorkspaceKeeper(root, workspaceStore(database), false),
     approvalTimeoutMs: NEVER_MS,
     gate: { judge: () => ({ decision: 'allow' }) },

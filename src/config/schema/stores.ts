@@ -70,6 +70,13 @@ export const database = {
     'How long the events of ended sessions, dead letters and notes of tool calls are kept; 0 keeps them for ever',
     { unit: 'days' },
   ),
+  auditRetentionDays: setting(
+    'AUDIT_RETENTION_DAYS',
+    wholeNumber(0, MAX_RETENTION_DAYS),
+    '400',
+    'How long the audit log is kept; what is left can still be verified; 0 keeps it for ever',
+    { unit: 'days' },
+  ),
   directory: setting('DATA_DIR', text, './data', 'Folder of the built-in database, used when DATABASE_URL is not set'),
 }
 

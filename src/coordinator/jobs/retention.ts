@@ -9,6 +9,8 @@ import type { Job } from '../jobs.js'
 const EVERY_MS = 3_600_000
 /** Rows of one statement: a few tens of milliseconds. */
 const BATCH = 1_000
+/** Each batch leaves a row that tells of it. */
+const AUDIT_BATCH = 10_000
 /** Contents are removed under a lock that savers wait for. */
 const CONTENTS_BATCH = 50
 /** Of each kind in one run; the next run goes on. */
@@ -21,15 +23,18 @@ const LEDGER_MS = 90 * 86_400_000
 export interface RetentionDependencies {
   readonly retention: Pick<
     Retention,
-    'purgeSessions' | 'purgeDeadLetters' | 'purgeToolIntents' | 'purgeNodes' | 'purgeRequests'
+    'purgeSessions' | 'purgeDeadLetters' | 'purgeToolIntents' | 'purgeNodes' | 'purgeRequests' | 'purgeAudit'
   >
   readonly workspaces: Pick<Workspaces, 'sweepContents'>
   readonly ledger: Pick<BudgetLedger, 'purge'>
   /** Age of what is removed; undefined keeps sessions, dead letters and notes of tool calls for ever. */
   readonly olderThanMs: number | undefined
+  /** The same for the audit log. */
+  readonly auditOlderThanMs: number | undefined
 }
 
-export function retentionJob({ retention, workspaces, ledger, olderThanMs }: RetentionDependencies): Job {
+export function retentionJob(dependencies: RetentionDependencies): Job {
+  const { retention, workspaces, ledger, olderThanMs, auditOlderThanMs } = dependencies
   return {
     name: 'retention',
     everyMs: EVERY_MS,
@@ -38,6 +43,9 @@ export function retentionJob({ retention, workspaces, ledger, olderThanMs }: Ret
         await inBatches(signal, BATCH, (limit) => retention.purgeSessions(olderThanMs, limit))
         await inBatches(signal, BATCH, (limit) => retention.purgeDeadLetters(olderThanMs, limit))
         await inBatches(signal, BATCH, (limit) => retention.purgeToolIntents(olderThanMs, limit))
+      }
+      if (auditOlderThanMs !== undefined) {
+        await inBatches(signal, AUDIT_BATCH, (limit) => retention.purgeAudit(auditOlderThanMs, limit))
       }
       await inBatches(signal, BATCH, (limit) => retention.purgeNodes(RECORDS_MS, limit))
       await inBatches(signal, BATCH, (limit) => retention.purgeRequests(RECORDS_MS, limit))

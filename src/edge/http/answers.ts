@@ -15,7 +15,7 @@ import { SESSION_ANSWERS } from './session-answers.js'
 import type { TrafficMeter } from './traffic-meter.js'
 
 export interface HandlerParts {
-  readonly deps: Pick<EdgeDependencies, 'settings' | 'bus' | 'events' | 'view' | 'http'>
+  readonly deps: Pick<EdgeDependencies, 'settings' | 'bus' | 'events' | 'view' | 'http' | 'audit'>
   readonly directory: SessionDirectory
   readonly traffic: TrafficMeter
   readonly connections: () => number
@@ -26,7 +26,7 @@ export function handlersOf({ deps, directory, traffic, connections }: HandlerPar
   return {
     ...SESSION_ANSWERS,
     ...APPROVAL_ANSWERS,
-    cleanUpSessions: cleanUp(sources),
+    cleanUpSessions: cleanUp(sources, deps.audit),
     ...historyAnswers({ directory, history: new History({ log: bus.log, rows: events }), sources }),
     ...governanceAnswers({ directory, sources, now: Date.now }),
     ...serviceAnswers({ settings, view, sources, startedAt: Date.now() }),

@@ -8,7 +8,7 @@ import type { SessionDirectory } from '../session-directory.js'
 import { ok } from './answer.js'
 import type { Handlers } from './handlers.js'
 import { invalid } from './problems.js'
-import type { HttpSources, MemoryHolder } from './sources.js'
+import type { AuditRow, HttpSources, MemoryHolder } from './sources.js'
 
 const DEFAULT_PAGE = 100
 const MS_PER_WEEK = 7 * 86_400_000
@@ -17,7 +17,7 @@ const ALL_TIERS = ['scratchpad', 'episodic', 'semantic'] as const
 
 export interface GovernanceParts {
   readonly directory: SessionDirectory
-  readonly sources: Pick<HttpSources, 'budgets' | 'memory' | 'charter'>
+  readonly sources: Pick<HttpSources, 'budgets' | 'memory' | 'charter' | 'audit'>
   readonly now: () => number
 }
 
@@ -25,7 +25,9 @@ export function governanceAnswers({
   directory,
   sources,
   now,
-}: GovernanceParts): Handlers<'readBudgets' | 'readUsage' | 'listMemories' | 'searchMemory' | 'readCharter'> {
+}: GovernanceParts): Handlers<
+  'readBudgets' | 'readUsage' | 'listMemories' | 'searchMemory' | 'readCharter' | 'listAudit'
+> {
   const { budgets, memory } = sources
   return {
     readBudgets: async ({ principal, query }) => {
@@ -55,9 +57,15 @@ export function governanceAnswers({
       const question = { query: q, tiers, namespace, sessionId, limit }
       return ok({ memories: await memory.search(holderOf(principal, owner), question) })
     },
+    listAudit: async ({ principal: { tenant }, query: { limit = DEFAULT_PAGE, ...query } }) =>
+      ok({ entries: (await sources.audit({ ...query, tenant, limit })).map(auditEntry) }),
     readCharter: () => ok({ charter: sources.charter() }),
   }
 }
+
+const auditEntry = ({ seq, at, actor, action, sessionId, subject, detail, hash }: AuditRow) => ({
+  ...{ seq, at, actor, action, sessionId, subject, detail, hash },
+})
 
 /** Who sees only sessions of its own asks about one of them; everybody only about one that is there for it. */
 async function sessionAsked(

@@ -39,6 +39,8 @@ export interface HttpDoorParts {
   readonly admit: (credentials: Credentials) => DoorVerdict
   readonly onOpen: (socket: Socket, principal: Principal) => Connection
   readonly onClose: (connection: Connection) => void
+  /** A principal asked for what its role or scopes do not open. */
+  readonly onForbidden: (principal: Principal, action: string) => void
   readonly maxBodyBytes: number
   /** Origins whose pages may read answers; undefined: none, and preflights are not answered. */
   readonly corsOrigins: readonly string[] | undefined
@@ -134,7 +136,10 @@ export class HttpDoor {
       const refusedForMs = await visit.take()
       if (refusedForMs !== undefined) throw new ServiceError('rate_limit_exceeded', { retryAfterMs: refusedForMs })
       const denied = [endpoint.action, ...(endpoint.alsoNeeds ?? [])].find((action) => !maySend(principal, action))
-      if (denied !== undefined) throw new ServiceError('forbidden', { action: denied })
+      if (denied !== undefined) {
+        this.#parts.onForbidden(principal, denied)
+        throw new ServiceError('forbidden', { action: denied })
+      }
       return await this.#answer(name, principal, exchange, head, body)
     } finally {
       leave()

@@ -63,6 +63,17 @@ export interface AssignmentRow {
   readonly changedAt: Date
 }
 
+export interface AuditRow {
+  readonly seq: number
+  readonly at: Date
+  readonly actor: string
+  readonly action: string
+  readonly sessionId: string | null
+  readonly subject: string
+  readonly detail: Readonly<Record<string, unknown>>
+  readonly hash: string
+}
+
 /** Everything of it throws ServiceError `unavailable` while the database is away. */
 export interface HttpSources {
   /** Sessions in which nothing has happened for so long; only those of `owner`, where one is named. */
@@ -97,6 +108,14 @@ export interface HttpSources {
     /** In the order of their ids, which rise with time. */
     page(holder: MemoryHolder, filter: MemoryFilter, after: string, limit: number): Promise<readonly MemoryRow[]>
   }
+  /** The newest first. */
+  audit(query: {
+    readonly tenant: string
+    readonly limit: number
+    readonly before?: number | undefined
+    readonly action?: string | undefined
+    readonly sessionId?: string | undefined
+  }): Promise<readonly AuditRow[]>
   /** As it is in effect on this node now. */
   charter(): object
   readonly cluster: {

@@ -4,7 +4,7 @@
 import { z } from 'zod'
 import { usageReportSchema } from '../budgets.js'
 import { type Endpoint, id, listOf, NOTHING, page } from './endpoint.js'
-import { budgetUseShape, foundMemoryShape, memoryShape, pageOf, usageReportShape } from './shapes.js'
+import { auditShape, budgetUseShape, foundMemoryShape, memoryShape, pageOf, usageReportShape } from './shapes.js'
 
 const TIERS = ['scratchpad', 'episodic', 'semantic'] as const
 const MAX_QUESTION_CHARS = 2_000
@@ -81,5 +81,20 @@ export const GOVERNANCE_ENDPOINTS = {
     params: NOTHING,
     query: NOTHING,
     answers: { 200: z.object({ charter: z.record(z.string(), z.unknown()) }) },
+  },
+  listAudit: {
+    method: 'GET',
+    path: '/api/audit',
+    tag: 'Service',
+    summary: 'Who did what in the tenant, newest first; each row with its place in the chain.',
+    action: 'read_audit',
+    params: NOTHING,
+    query: z.object({
+      limit: page.limit,
+      before: z.coerce.number().int().min(1).optional().meta({ description: 'Only rows with a smaller number.' }),
+      action: z.string().min(1).max(64).optional().meta({ description: 'The action, or its first words: `approval`.' }),
+      sessionId: id.optional(),
+    }),
+    answers: { 200: z.object({ entries: z.array(auditShape) }) },
   },
 } as const satisfies Record<string, Endpoint>

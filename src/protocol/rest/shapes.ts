@@ -295,3 +295,16 @@ export const problemShape = z
     commandId: z.string().optional(),
   })
   .meta({ id: 'Problem', description: 'What went wrong, as application/problem+json (RFC 9457).' })
+
+export const auditShape = z
+  .object({
+    seq: count,
+    at: time,
+    actor: z.string(),
+    action: z.string(),
+    sessionId: id.nullable(),
+    subject: z.string(),
+    detail: freeForm,
+    hash: z.string().meta({ description: 'SHA-256 of the hash before it and of this row.' }),
+  })
+  .meta({ id: 'AuditEntry', description: 'Something that was done, as the audit log keeps it.' })

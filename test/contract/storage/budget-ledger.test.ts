@@ -1,3 +1,7 @@
+/**
+ * The ledger of what calls used, and the reports that are made from it.
+ * Row B-11 of docs/compatibility.md.
+ */
 import { beforeEach, expect, test } from 'vitest'
 import { BudgetLedger, type LedgerRow } from '../../../src/storage/budget-ledger.js'
 import { BudgetOverrides, type NewOverride } from '../../../src/storage/budget-overrides.js'

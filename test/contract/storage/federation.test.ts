@@ -1,5 +1,6 @@
 /**
  * The federation's rows: who is there by the database's clock, who sees to a delegation, and that each step is taken once.
+ * Rows D-14, D-17 and D-18 of docs/compatibility.md.
  */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'

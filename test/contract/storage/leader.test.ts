@@ -1,5 +1,6 @@
 /**
  * The lead of the cluster: one holder at a time, and terms that only rise.
+ * Row D-12 of docs/compatibility.md.
  */
 import { sql } from 'kysely'
 import { beforeEach, expect, test } from 'vitest'

@@ -1,5 +1,6 @@
 /**
  * What memory keeps of the events of sessions.
+ * Rows M-02 and M-07 of docs/compatibility.md.
  */
 import { sql } from 'kysely'
 import { beforeEach, expect, test } from 'vitest'

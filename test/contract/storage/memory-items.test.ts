@@ -1,5 +1,6 @@
 /**
  * Items of memory: what takes whose place, who sees what, and what is forgotten.
+ * Rows M-01, M-06 and M-08 of docs/compatibility.md.
  */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { newSessionId } from '../../../src/protocol/ids.js'

@@ -1,5 +1,6 @@
 /**
  * Nodes and the settings that they share.
+ * Row D-13 of docs/compatibility.md.
  */
 import { sql } from 'kysely'
 import { beforeEach, expect, test } from 'vitest'

@@ -5,6 +5,7 @@ import { sql } from 'kysely'
 import { beforeEach, expect, test } from 'vitest'
 import { retentionJob } from '../../../src/coordinator/jobs/retention.js'
 import { newSessionId } from '../../../src/protocol/ids.js'
+import { AuditLog } from '../../../src/storage/audit-log.js'
 import { BudgetLedger } from '../../../src/storage/budget-ledger.js'
 import type { Database } from '../../../src/storage/database.js'
 import { DeadLetters } from '../../../src/storage/dead-letters.js'
@@ -69,6 +70,9 @@ eachDatabase((open) => {
     expect(await new Workspaces(database).load(old)).toEqual([])
     expect(await new Workspaces(database).load(young)).toHaveLength(1)
     expect(await retention.purgeSessions(MONTH_MS, 10)).toBe(0)
+    const noted = await new AuditLog(database).list({ tenant: 'acme', action: 'session.purged', limit: 100 })
+    expect(noted.flatMap(({ detail }) => detail.sessions)).toContain(old)
+    expect(noted.flatMap(({ detail }) => detail.sessions)).not.toContain(young)
   })
 
   test('what is left of a session at any time is an unbroken end of its log', async () => {
@@ -159,6 +163,7 @@ eachDatabase((open) => {
 
   test('a run of the job removes contents without files, and what sessions left unless it is told to keep it for ever', async () => {
     const old = await session('completed', 500, 5)
+    const ages = { auditOlderThanMs: undefined }
     const workspaces = new Workspaces(database)
     await workspaces.save(old, [], ['a.txt'])
     await intent(old, 500)
@@ -169,17 +174,25 @@ eachDatabase((open) => {
       ).rows[0]?.n
     expect(await contents()).toBeGreaterThan(0)
 
-    await retentionJob({ retention, workspaces, ledger: new BudgetLedger(database), olderThanMs: undefined }).run(
-      new AbortController().signal,
-    )
+    await retentionJob({
+      retention,
+      workspaces,
+      ledger: new BudgetLedger(database),
+      ...ages,
+      olderThanMs: undefined,
+    }).run(new AbortController().signal)
 
     expect(await contents()).toBe(0)
     expect(await eventsOf(old)).toHaveLength(5)
     expect(await intentsOf(old)).toHaveLength(1)
 
-    await retentionJob({ retention, workspaces, ledger: new BudgetLedger(database), olderThanMs: MONTH_MS }).run(
-      new AbortController().signal,
-    )
+    await retentionJob({
+      retention,
+      workspaces,
+      ledger: new BudgetLedger(database),
+      ...ages,
+      olderThanMs: MONTH_MS,
+    }).run(new AbortController().signal)
 
     expect(await eventsOf(old)).toHaveLength(1)
     expect(await intentsOf(old)).toEqual([])

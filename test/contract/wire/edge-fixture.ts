@@ -164,6 +164,7 @@ const nothingKept: HttpSources = {
     report: async () => Promise.reject(new ServiceError('unavailable', { reason: 'this edge has no ledger' })),
   },
   memory: { search: async () => [], page: async () => [] },
+  audit: async () => [],
   charter: () => ({ name: 'test' }),
   cluster: { leader: async () => undefined, assignments: async () => [], loads: async () => new Map() },
 }
