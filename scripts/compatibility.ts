@@ -1,8 +1,9 @@
 /**
  * Writes docs/compatibility.md from docs/compatibility.rows.json: what a client of the reference daemon may rely on, row
- * by row, and the tests that prove it. `npx tsx scripts/compatibility.ts` after every change of the rows.
+ * by row, and the tests that prove it. `npx tsx scripts/compatibility.ts` after every change of the rows. It writes nothing and
+ * fails when a row has no test that names it.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -28,23 +29,41 @@ export interface CompatibilityRow {
 export const readRows = (): readonly CompatibilityRow[] =>
   JSON.parse(readFileSync(ROWS, 'utf8')) as readonly CompatibilityRow[]
 
-/** What is wrong with the rows, one sentence each. `exists` answers for a path from the root of the repository. */
-export function mistakesIn(rows: readonly CompatibilityRow[], exists: (path: string) => boolean): readonly string[] {
-  const ids = rows.map(({ id }) => id)
-  const doubled = ids.filter((id, index) => ids.indexOf(id) !== index)
-  return [...doubled.map((id) => `${id} is there twice`), ...rows.flatMap((row) => mistakesOf(row, exists))]
+/** The text of a file, by its path from the root of the repository; undefined when there is none. */
+export type ReadFile = (path: string) => string | undefined
+
+export const readFile: ReadFile = (path) => {
+  const file = new URL(`../${path}`, import.meta.url)
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
 }
 
-function mistakesOf({ id, state, promise, tests }: CompatibilityRow, exists: (path: string) => boolean): string[] {
-  const missing = tests.filter((path) => !path.endsWith('.test.ts') || !exists(path))
+/** What is wrong with the rows, one sentence each. */
+export function mistakesIn(rows: readonly CompatibilityRow[], read: ReadFile): readonly string[] {
+  const ids = rows.map(({ id }) => id)
+  const doubled = ids.filter((id, index) => ids.indexOf(id) !== index)
+  return [...doubled.map((id) => `${id} is there twice`), ...rows.flatMap((row) => mistakesOf(row, read))]
+}
+
+function mistakesOf({ id, state, promise, tests }: CompatibilityRow, read: ReadFile): string[] {
+  const texts = tests.map((path) => (path.endsWith('.test.ts') ? read(path) : undefined))
+  const missing = tests.filter((_path, index) => texts[index] === undefined)
+  const isNamed = texts.some((text) => text !== undefined && names(text, id))
   return [
     ...(STATES.includes(state) ? [] : [`${id} has the unknown state ${state}`]),
     ...(promise.endsWith('.') ? [] : [`${id} promises no full sentence`]),
     ...(state !== 'not yet' && tests.length === 0 ? [`${id} says "${state}" and names no test`] : []),
     ...(state === 'not yet' && tests.length > 0 ? [`${id} says "not yet" and names tests`] : []),
     ...missing.map((path) => `${id} names ${path}, which is no test file`),
+    ...(tests.length > missing.length && !isNamed ? [`${id} is named by none of its tests`] : []),
   ]
 }
+
+/** Whether the whole id stands there: `W-1` does not name W-10. */
+const names = (text: string, id: string): boolean =>
+  text.split(id).some((before, index, parts) => {
+    const after = parts[index + 1]
+    return after !== undefined && !/[\w-]$/.test(before) && !/^[\w-]/.test(after)
+  })
 
 const INTRODUCTION = `# Compatibility
 
@@ -54,6 +73,8 @@ here, row by row. Generated from [compatibility.rows.json](compatibility.rows.js
 - **works**: the promise holds, and the named tests prove it. The note says what is added or differs.
 - **partly**: some of it holds and is tested; the note says what is missing.
 - **not yet**: it does not hold, or no test proves it.
+
+Of the tests of a row one at least names the row's id.
 
 Row ids are those of the contract that reviews and code refer to. A word instead of a number stands for a part of the
 contract that has no numbered rows.`
@@ -122,4 +143,9 @@ const cell = (text: string): string => text.replaceAll('|', '\\|')
 
 const link = (path: string): string => `[${basename(path, '.test.ts')}](../${path})`
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(PAGE, renderPage(readRows()))
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const mistakes = mistakesIn(readRows(), readFile)
+  for (const mistake of mistakes) process.stderr.write(`${mistake}\n`)
+  if (mistakes.length > 0) process.exitCode = 1
+  else writeFileSync(PAGE, renderPage(readRows()))
+}

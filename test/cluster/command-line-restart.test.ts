@@ -1,5 +1,6 @@
 /**
  * The life of a daemon seen from its command line: found by its pid file, stopped, killed, and watched across a crash.
+ * Rows C-06 and C-08 of docs/compatibility.md.
  */
 import { readdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'

@@ -1,5 +1,6 @@
 /**
  * The program as a user starts it: what it prints when something is wrong, and how it ends.
+ * Rows C-01, C-02, C-03, C-04 and C-05 of docs/compatibility.md.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

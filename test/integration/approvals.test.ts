@@ -1,5 +1,6 @@
 /**
  * A turn waits for a person: through answers, silence, cancels, the loss of its worker and planned moves.
+ * Row G-06 of docs/compatibility.md.
  */
 import { expect, test, vi } from 'vitest'
 import type { Gate, Verdict } from '../../src/runtimes/gate.js'

@@ -1,5 +1,6 @@
 /**
  * Sessions of type claude-code: the real program, with its files, its tools and its process.
+ * Row X-02 of docs/compatibility.md.
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
 /**
  * Sessions of type claude-flow: a coordinator and its agents in a real Claude Code, with the swarm's own tools.
+ * Row X-03 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import type { LoggedEvent } from '../../src/protocol/events.js'

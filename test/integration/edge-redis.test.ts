@@ -1,5 +1,6 @@
 /**
  * Edges over a real Redis: two of them share sessions, and what Redis loses or interrupts costs time but no event.
+ * Row D-10 of docs/compatibility.md.
  */
 import { randomUUID } from 'node:crypto'
 import { afterEach, expect, test, vi } from 'vitest'

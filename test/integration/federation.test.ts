@@ -1,5 +1,6 @@
 /**
  * Orchestrators of programs work together: they register, delegate real tasks to each other, and share what they know.
+ * Rows D-15 and P-06 of docs/compatibility.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,6 @@
 /**
  * Memory for a program.
+ * Rows M-03, M-09 and P-04 of docs/compatibility.md.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {

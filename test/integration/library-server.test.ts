@@ -1,5 +1,6 @@
 /**
  * The WebSocket door alone: a program answers its clients itself, and the door keeps strangers and nonsense out.
+ * Row P-02 of docs/compatibility.md.
  */
 import { SignJWT } from 'jose'
 import { expect, onTestFinished, test, vi } from 'vitest'

@@ -1,5 +1,6 @@
 /**
  * A daemon inside a program: its methods do what clients' messages do, and its events tell what really happened.
+ * Rows P-01 and P-03 of docs/compatibility.md.
  */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'

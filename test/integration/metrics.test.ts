@@ -1,5 +1,6 @@
 /**
  * Real sessions through a real daemon, and what its page says of them afterwards: every family by name, type and labels.
+ * Rows H-02 and MET of docs/compatibility.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,6 @@
 /**
  * A task whose model cannot be had ends with a code that says why, and the session takes the next one.
+ * Row W-68 of docs/compatibility.md.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'

@@ -1,5 +1,6 @@
 /**
  * A shard moves from one worker to another while its sessions are idle, busy, stopped, or lose their worker.
+ * Row D-07 of docs/compatibility.md.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'

@@ -1,3 +1,7 @@
+/**
+ * A session from its announcement to its end: tasks, stops, cancels, pauses, and turns that wait for a slot.
+ * Rows W-43, X-01 and X-12 of docs/compatibility.md.
+ */
 import { expect, test, vi } from 'vitest'
 import { newNodeId } from '../../src/protocol/ids.js'
 import { Echo } from '../../src/runtimes/echo.js'

@@ -1,5 +1,6 @@
 /**
  * Budgets in one process: written as in the environment, seen by a client, the operator's server and the page of metrics.
+ * Rows W-67 and B-08 of docs/compatibility.md.
  */
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'

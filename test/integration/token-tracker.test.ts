@@ -1,5 +1,6 @@
 /**
  * The budgets for a program, with a daemon in the same process.
+ * Row P-07 of docs/compatibility.md.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {

@@ -1,5 +1,6 @@
 /**
  * A worker loses its session in the middle of a turn, at every step, and another goes on from the log.
+ * Row D-11 of docs/compatibility.md.
  */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

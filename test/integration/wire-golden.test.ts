@@ -1,5 +1,6 @@
 /**
  * The exact JSON of every event of a task, with ids and times replaced. A change here is a change of the wire.
+ * Rows W-37 and W-38 of docs/compatibility.md.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'

@@ -1,3 +1,7 @@
+/**
+ * Where an edge places a new session, and what it answers when every worker is full.
+ * Row W-63 of docs/compatibility.md.
+ */
 import { expect, test } from 'vitest'
 import type { ClusterView, LiveNode } from '../../src/cluster/cluster.js'
 import { SessionPlacement } from '../../src/edge/session-placement.js'

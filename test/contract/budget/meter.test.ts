@@ -1,3 +1,7 @@
+/**
+ * The meter of budgets, in process, on Redis and on Redis Cluster: reservations that hold under parallel calls.
+ * Rows B-02 and B-04 of docs/compatibility.md.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Meter, Reservation, Reserved, Settled } from '../../../src/budget/meter.js'

@@ -1,6 +1,7 @@
 /**
  * The tools that people deploy with on one machine accept the files; those of Kubernetes are in test/charts. A tool that this
  * machine does not have skips its tests, loudly.
+ * Row C-27 of docs/compatibility.md.
  */
 import { devNull } from 'node:os'
 import { expect, type TestContext, test, vi } from 'vitest'

@@ -1,5 +1,6 @@
 /**
  * API keys: where they are looked for, what they stand for, and which kind of credential a mode lets in.
+ * Row A-04 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import WebSocket from 'ws'

@@ -1,5 +1,6 @@
 /**
  * Who may connect. With a secret, a valid token at one of its places and nothing else; without one, only this machine.
+ * Rows W-19, W-20, W-51, A-02, A-03, A-05, A-06, H-01 and H-07 of docs/compatibility.md.
  */
 import { once } from 'node:events'
 import { connect } from 'node:net'

@@ -1,5 +1,6 @@
 /**
  * What a client hears when it is wrong: the contract's sentences with a code, and the connection goes on.
+ * Rows W-04, W-42, W-60, W-61, W-62, W-64 and W-65 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { startEdge } from './edge-fixture.js'

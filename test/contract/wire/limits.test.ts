@@ -1,5 +1,6 @@
 /**
  * The limits of one edge: messages, connections of a client, connections of all.
+ * Rows A-07 and A-08 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import WebSocket from 'ws'

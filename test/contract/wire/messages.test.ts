@@ -1,6 +1,8 @@
 /**
  * The wire contract of raw clients: the reference's examples are accepted as they stand, and every answer carries at
  * least the fields that the reference shows, with the same types.
+ * Rows W-01, W-02, W-06, W-07, W-10, W-11, W-12, W-13, W-14, W-15, W-16, W-17, W-18, W-30, W-31, W-32, W-33, W-34,
+ * W-35, W-36, W-39, W-40, W-41, W-44, W-45, W-50 and WEB of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { type Frame, startEdge } from './edge-fixture.js'

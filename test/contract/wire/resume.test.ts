@@ -1,5 +1,6 @@
 /**
  * Resume over real connections: exactly the missed suffix, or an explicit reset; and what a slow or drained client gets.
+ * Rows W-05 and X-13 of docs/compatibility.md.
  */
 import { expect, test, vi } from 'vitest'
 import WebSocket from 'ws'

@@ -1,3 +1,7 @@
+/**
+ * The limits that hold for a session: of settings, of charters, and of overrides.
+ * Rows B-05 and B-07 of docs/compatibility.md.
+ */
 import { expect, test } from 'vitest'
 import { type HoldingOverride, LimitBook, type PeriodLimits } from '../../../src/budget/limits.js'
 

@@ -1,3 +1,7 @@
+/**
+ * Where the windows of budgets begin and end.
+ * Rows B-01 and B-06 of docs/compatibility.md.
+ */
 import { expect, test } from 'vitest'
 import { type Period, windowOf } from '../../../src/budget/periods.js'
 

@@ -1,3 +1,7 @@
+/**
+ * What a session may use: reserved before a call, settled after it.
+ * Row B-03 of docs/compatibility.md.
+ */
 import { expect, test } from 'vitest'
 import { Ledger, type LedgerEntry } from '../../../src/budget/ledger.js'
 import { type HoldingOverride, LimitBook } from '../../../src/budget/limits.js'

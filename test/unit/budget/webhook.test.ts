@@ -1,3 +1,7 @@
+/**
+ * Alerts by webhook: signed, repeated, and bounded.
+ * Row B-09 of docs/compatibility.md.
+ */
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'

@@ -1,5 +1,6 @@
 /**
  * Charters that are checked, changed, and put under another one.
+ * Row G-07 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { mergeCharters, updateCharter, validateCharter } from '../../../src/charter/change.js'

@@ -1,5 +1,6 @@
 /**
  * What the lists of a charter do to tool calls of every kind.
+ * Rows G-02 and G-03 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { CharterGate } from '../../../src/charter/gate.js'

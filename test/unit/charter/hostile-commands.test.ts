@@ -1,6 +1,7 @@
 /**
  * The default charter against command lines: what nobody may run unasked is never allowed, however it is written, and what
  * is harmless is not held up.
+ * Row G-01 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { CharterGate } from '../../../src/charter/gate.js'

@@ -1,5 +1,6 @@
 /**
  * What the charter lets a node take on: of each limit the stricter one, wherever it stands.
+ * Row G-04 of docs/compatibility.md.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

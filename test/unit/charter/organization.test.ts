@@ -1,5 +1,6 @@
 /**
  * The charter of an organisation is fetched, kept, and put above the one of the node.
+ * Row G-08 of docs/compatibility.md.
  */
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,5 +1,6 @@
 /**
  * Every setting has a test that it takes effect, or says that nothing uses it yet.
+ * Row ENV of docs/compatibility.md.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

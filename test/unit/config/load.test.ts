@@ -1,5 +1,6 @@
 /**
  * How settings are read, and what is said when they are wrong.
+ * Rows A-01 and C-09 of docs/compatibility.md.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

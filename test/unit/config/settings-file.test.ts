@@ -1,5 +1,6 @@
 /**
  * The file of --config: how settings are written there, what wins over it, and what is said when it is wrong.
+ * Row FILES of docs/compatibility.md.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

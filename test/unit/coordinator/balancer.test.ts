@@ -1,5 +1,6 @@
 /**
  * Who gets which shard, and how fast.
+ * Row D-08 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import {

@@ -1,5 +1,6 @@
 /**
  * The files that deploy the service agree with the service and with each other. Needs no tool: it runs everywhere.
+ * Rows C-25 and C-26 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { SETTINGS } from '../../../src/config/schema.js'

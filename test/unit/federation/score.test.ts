@@ -1,5 +1,6 @@
 /**
  * Who gets a delegated task.
+ * Rows D-03, D-04 and D-16 of docs/compatibility.md.
  */
 import { describe, expect, test } from 'vitest'
 import { chooseTarget, rate } from '../../../src/federation/score.js'

@@ -1,5 +1,6 @@
 /**
  * What of a conversation is sent, and when its beginning is to be summed up.
+ * Rows M-04 and M-10 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { messageTokens, tokenCount } from '../../../src/memory/tokens.js'

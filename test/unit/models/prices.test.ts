@@ -1,3 +1,7 @@
+/**
+ * What tokens cost, by model.
+ * Row B-10 of docs/compatibility.md.
+ */
 import { expect, test } from 'vitest'
 import { costOf, isPriced } from '../../../src/budget/prices.js'
 

@@ -1,3 +1,7 @@
+/**
+ * Which vendor and model answer, by the keys that are set and the name that is asked for.
+ * Row W-66 of docs/compatibility.md.
+ */
 import { expect, test } from 'vitest'
 import { selectModel } from '../../../src/models/select.js'
 

@@ -1,6 +1,7 @@
 /**
  * A conversation that fills its window is summed up by the model, recorded, and gone on with; a crash anywhere repeats at
  * most that one call.
+ * Row M-05 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { Window } from '../../../src/memory/window.js'

@@ -1,5 +1,6 @@
 /**
  * Hooks of the operator: real commands that run around tool calls.
+ * Row G-09 of docs/compatibility.md.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

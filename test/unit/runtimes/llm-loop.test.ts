@@ -1,3 +1,7 @@
+/**
+ * The loop of model calls and tool calls that makes a turn.
+ * Rows X-07 and G-05 of docs/compatibility.md.
+ */
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
 /**
  * Which calls of one answer run side by side, and what a next owner does with those that had begun.
+ * Row X-09 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import type { ModelMessage } from '../../../src/models/model.js'

@@ -1,5 +1,6 @@
 /**
  * Where new sessions start under each strategy.
+ * Rows D-01, D-02 and D-06 of docs/compatibility.md.
  */
 import { describe, expect, test } from 'vitest'
 import { LOAD_BALANCING_STRATEGIES } from '../../../src/config/schema.js'

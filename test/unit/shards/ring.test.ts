@@ -1,5 +1,6 @@
 /**
  * The consistent-hash ring: balance, movement, weights; and why the package of that name is not used.
+ * Row D-05 of docs/compatibility.md.
  */
 import { createRequire } from 'node:module'
 import { describe, expect, test } from 'vitest'

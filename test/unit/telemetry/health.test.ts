@@ -1,5 +1,6 @@
 /**
  * Health, readiness and the pages that show them.
+ * Row H-08 of docs/compatibility.md.
  */
 import { createServer } from 'node:http'
 import { describe, expect, onTestFinished, test } from 'vitest'

@@ -168,3 +168,26 @@ test('a part that does not work is 0 on the page, and a folder that is not there
   expect(free).toMatch(/^orchestrator_disk_free_bytes\{folder="workspaces"\} [1-9]\d+/)
   expect(others).toEqual([])
 })
+
+test('wundr_memory_compaction_total counts conversations whose beginning was summed up', async () => {
+  const metrics = createMetrics()
+  const session = { orchestratorId: 'o', type: 'llm' } as const
+  const compacted = { type: 'context_compacted', ...base, metadata: { model: 'm', ...usage } }
+  const meter = metrics.worker.openMeter()
+
+  for (let n = 0; n < 2; n++) meter.recorded(session, compacted as unknown as Parameters<typeof meter.recorded>[1])
+
+  expect(await linesOf(metrics, 'wundr_memory_compaction_total')).toEqual([
+    'wundr_memory_compaction_total{tier="scratchpad",strategy="summarize-and-archive"} 2',
+  ])
+})
+
+test('wundr_memory_search_latency_seconds holds how long searches took, by tier', async () => {
+  const metrics = createMetrics()
+
+  metrics.memory.searched('episodic', 'o', 0.25)
+
+  expect(await linesOf(metrics, 'wundr_memory_search_latency_seconds_sum')).toEqual([
+    'wundr_memory_search_latency_seconds_sum{tier="episodic"} 0.25',
+  ])
+})

@@ -1,3 +1,7 @@
+/**
+ * The file tools: what they answer, and that they stay in the workspace.
+ * Rows X-08 and TOOLS of docs/compatibility.md.
+ */
 import { spawnSync } from 'node:child_process'
 import { mkdir, readFile, realpath, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
 /**
  * When gathered text goes out, and what is said of it. The clock is the test's.
+ * Row W-52 of docs/compatibility.md.
  */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type GatheredText, TEXT_CHARS, TextBuffer } from '../../../src/worker/text-buffer.js'
