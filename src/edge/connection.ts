@@ -98,10 +98,10 @@ export class Connection implements Client {
   }
 
   /** Takes one frame that is too large to be read: it is answered in its turn, and it counts. */
-  receiveOversize(limit: number): void {
+  receiveOversize(limit: number, requestId?: Incoming['requestId']): void {
     const error = new ServiceError('message_too_large', { limit })
     this.#handlers.metrics.received(undefined, limit)
-    this.#take({ ok: false, error, requestId: undefined }, 0)
+    this.#take({ ok: false, error, requestId }, 0)
   }
 
   /** Queues a frame; frames of one turn of the event loop leave together. */

@@ -111,9 +111,14 @@ class IoLink implements Socket {
   serve(connection: Connection, maxPayloadBytes: number): void {
     this.#connection = connection
     this.#socket.onAny((type: string, ...args: unknown[]) => {
-      const frame = this.#frameOf(type, args)
-      if (frame === undefined) return connection.refuse(new ServiceError('busy', { retryAfterMs: 0 }), undefined)
-      if (Buffer.byteLength(frame) > maxPayloadBytes) connection.receiveOversize(maxPayloadBytes)
+      const ack = typeof args.at(-1) === 'function' ? (args.pop() as Acknowledge) : undefined
+      if (ack && this.#acks.size >= MAX_ACKS) {
+        connection.refuse(new ServiceError('busy', { retryAfterMs: 0 }), undefined)
+        return
+      }
+      const requestId = ack && this.#await(ack)
+      const frame = frameOf(type, args, requestId)
+      if (Buffer.byteLength(frame) > maxPayloadBytes) connection.receiveOversize(maxPayloadBytes, requestId)
       else connection.receive(frame)
     })
   }
@@ -173,16 +178,23 @@ class IoLink implements Socket {
     return waiting + (transport.socket?.getBufferedAmount?.() ?? 0)
   }
 
-  /** The message as the raw WebSocket would have brought it; undefined when too many acknowledgements are awaited. */
-  #frameOf(type: string, args: unknown[]): string | undefined {
-    const ack = typeof args.at(-1) === 'function' ? (args.pop() as Acknowledge) : undefined
-    const [payload, envelope] = args
-    const message = { ...(isRecord(envelope) ? envelope : {}), type, ...(payload !== undefined && { payload }) }
-    if (!ack) return JSON.stringify(message)
-    if (this.#acks.size >= MAX_ACKS) return undefined
+  /** The request id whose answer is told to `ack`. */
+  #await(ack: Acknowledge): RequestId {
     const requestId = `${this.#mint}:${++this.#requests}`
     this.#acks.set(requestId, ack)
-    return JSON.stringify({ ...message, requestId })
+    return requestId
+  }
+}
+
+/** The message as the raw WebSocket would have brought it. */
+function frameOf(type: string, [payload, envelope]: readonly unknown[], requestId: RequestId | undefined): string {
+  const asked = requestId === undefined ? {} : { requestId }
+  try {
+    const message = { ...(isRecord(envelope) ? envelope : {}), type, ...(payload !== undefined && { payload }) }
+    return JSON.stringify({ ...message, ...asked })
+  } catch {
+    // Nested so deep that it could be read and cannot be written: judged like any message without its payload.
+    return JSON.stringify({ type, payload: null, ...asked })
   }
 }
 
@@ -194,13 +206,14 @@ interface EngineConnection {
 
 /** A request of the transport, as engine.io hands it on: of a header that came several times it keeps the last. */
 interface EngineRequest extends HttpRequest {
-  readonly res: HttpResponse
+  /** Where pages of other origins may come, in a wrapper that has not all of its methods. */
+  readonly res: HttpResponse | { readonly res: HttpResponse }
   path?: ReturnType<typeof pathOf>
 }
 
 /** Within the handler of the request, which is gone when it has returned. */
 function keepPath(req: EngineRequest): void {
-  req.path = pathOf(req.res, req)
+  req.path = pathOf('getProxiedRemoteAddress' in req.res ? req.res : req.res.res, req)
 }
 
 /** A credential may stand in `auth`, which pages can set, before the places that the raw WebSocket knows. */

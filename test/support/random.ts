@@ -16,6 +16,11 @@ const MAX_SEED = 2 ** 31
 export function seededRandom(name: string): SeededRandom {
   const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * MAX_SEED))
   console.info(`${name}: TEST_SEED=${seed}`)
+  return randomOf(seed)
+}
+
+/** The numbers of one seed. */
+export function randomOf(seed: number): SeededRandom {
   const next = mulberry32(seed)
   const integer = (min: number, max: number): number => min + Math.floor(next() * (max - min + 1))
   return {

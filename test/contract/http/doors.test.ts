@@ -17,11 +17,12 @@ import { ENDPOINT_NAMES, ENDPOINTS, type EndpointName } from '../../../src/proto
 import { type Asker, missingThings, rawAsker, request, socketIoAsker, VERBS } from './every-request.js'
 import { type House, openHouse, Requester } from './http-fixture.js'
 
-type Rule = readonly [roles: 'all' | 'works' | 'oversees', scope: Scope | undefined]
+type Rule = readonly [roles: 'all' | 'works' | 'oversees' | 'rules', scope: Scope | undefined]
 const ROLES: Readonly<Record<Rule[0], readonly ClientRole[]>> = {
   all: ['admin', 'user', 'readonly'],
   works: ['admin', 'user'],
   oversees: ['admin', 'readonly'],
+  rules: ['admin'],
 }
 
 /** An action without a rule does not compile, and fails the first test. */
@@ -49,6 +50,7 @@ const RULES: Readonly<Record<Action, Rule>> = {
   daemon_status: ['all', 'daemon:read'],
   read_charter: ['all', 'daemon:read'],
   read_cluster: ['oversees', 'daemon:read'],
+  read_audit: ['rules', 'daemon:read'],
   read_credential: ['all', undefined],
   token_refresh: ['all', undefined],
   health_check: ['all', undefined],

@@ -5,6 +5,7 @@
 import { SignJWT } from 'jose'
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import WebSocket from 'ws'
 import { AUTH, type Fixture, type Frame, SECRET, startCluster, startEdge, token } from './edge-fixture.js'
 
 const ARRIVAL = { timeout: 10_000, interval: 5 } as const
@@ -187,4 +188,45 @@ test('polls that are given up midway do no harm', async () => {
   const raw = await client()
   raw.send({ type: 'ping' })
   await raw.type('pong')
+})
+
+test.each(['websocket', 'polling'])('pages of other origins connect where they may, over %s', async (transport) => {
+  const { url } = await startEdge({ auth: AUTH, settings: { corsOrigins: ['http://localhost:3000'] } })
+  const client = connect(url, { transports: [transport], auth: { token: await token() } })
+
+  const answer = await client.socket.emitWithAck('ping', {})
+
+  expect(answer).toEqual({ type: 'pong' })
+})
+
+test('what nests too deep to be written down is refused, and the edge serves on', async () => {
+  const { url } = await startEdge()
+  const deep = `${'['.repeat(6_000)}${']'.repeat(6_000)}`
+  const raw = new WebSocket(`${url}/socket.io/?EIO=4&transport=websocket`)
+  onTestFinished(() => raw.terminate())
+  const heard: string[] = []
+  raw.on('message', (data) => heard.push(String(data)))
+  const hears = (what: string) => vi.waitUntil(() => heard.some((text) => text.startsWith(what)), ARRIVAL)
+  await hears('0{')
+  raw.send('40')
+  await hears('40{')
+
+  raw.send(`42["session_status",${deep}]`)
+  raw.send(`427["session_status",${deep}]`)
+  raw.send(`428["session_status",{},{"auth":${deep}}]`)
+
+  await hears('42["error",')
+  await hears('437[')
+  await hears('438[')
+  expect(heard.find((text) => text.startsWith('437['))).toContain('"code":"invalid_message"')
+  expect((await fetch(`${url.replace('ws:', 'http:')}/health`)).status).toBe(200)
+})
+
+test('whoever waits for the acknowledgement of a message that is too large is told', async () => {
+  const { url } = await startEdge({ settings: { maxPayloadBytes: 1_000 } })
+  const client = connect(url)
+
+  const answer = await client.socket.emitWithAck('session_status', { sessionId: 'x'.repeat(2_000) })
+
+  expect(answer).toMatchObject({ type: 'error', code: 'message_too_large' })
 })
