@@ -29,6 +29,11 @@ import { Requests } from './requests.js'
 import { SessionHandle, type SessionLink } from './session.js'
 import { findWebSocket, type WebSocketConstructor } from './web-socket.js'
 
+export type { ApprovalDecision, ListedApproval } from '../protocol/approvals.js'
+export type { Position } from '../protocol/commands.js'
+export type { CommandAccepted, DaemonStatus, DelegationResult, LoggedEvent, ServerMessage } from '../protocol/events.js'
+export type { ScheduledTask } from '../protocol/schedule.js'
+export type { Session, SessionOptions, SessionType, TaskInput, TimedTaskInput } from '../protocol/session.js'
 export type {
   ApprovalList,
   RoutedTask,
@@ -60,6 +65,8 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number
   /** Told when a connection that stood is lost, and when the next one stands: for showing, nothing needs to be done. */
   readonly onConnection?: (state: 'lost' | 'restored') => void
+  /** Where in a trace (W3C) the program stands when it asks for something; the service's own spans hang there. */
+  readonly traceparent?: () => string | undefined
 }
 
 /**
@@ -71,7 +78,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   const urls = options.urls ?? (options.url === undefined ? [] : [options.url])
   if (urls.length === 0) throw new TypeError('connect needs a url')
   const webSocket = options.webSocket ?? (await findWebSocket())
-  const client = new Client(urls, options.token, webSocket, options.onConnection)
+  const client = new Client(urls, options.token, webSocket, options)
   await client.opened(options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS)
   return client
 }
@@ -81,6 +88,7 @@ export class Client implements SessionLink {
   readonly #requests: Requests
   readonly #sessions = new Map<string, SessionHandle>()
   readonly #urls: readonly string[]
+  readonly #onConnection: ConnectOptions['onConnection']
   #onFirstOpen: (() => void) | undefined
   #onEnd: ((error: ClientError) => void) | undefined
 
@@ -89,19 +97,20 @@ export class Client implements SessionLink {
     urls: readonly string[],
     token: TokenSource | undefined,
     webSocket: WebSocketConstructor,
-    private readonly onConnection?: ConnectOptions['onConnection'],
+    { onConnection, traceparent }: Pick<ConnectOptions, 'onConnection' | 'traceparent'> = {},
   ) {
     this.#urls = urls
+    this.#onConnection = onConnection
     this.#link = new ReconnectingLink(
       { urls, token, webSocket },
       {
         onOpen: () => this.#opened(),
         onFrame: (text) => this.#receive(JSON.parse(text) as ServerMessage),
-        onLost: () => this.onConnection?.('lost'),
+        onLost: () => onConnection?.('lost'),
         onEnd: (error) => this.#ended(error),
       },
     )
-    this.#requests = new Requests((frame) => this.#link.send(frame))
+    this.#requests = new Requests((frame) => this.#link.send(frame), traceparent)
   }
 
   /** Connects for the first time. Called by `connect`. */
@@ -282,23 +291,25 @@ export class Client implements SessionLink {
 
   #opened(): void {
     if (this.#onFirstOpen) this.#onFirstOpen()
-    else this.onConnection?.('restored')
+    else this.#onConnection?.('restored')
     this.#onFirstOpen = undefined
     // First the past, then what is still to be asked: the answers belong behind it.
     for (const session of this.#sessions.values()) session.catchUp()
     this.#requests.resend()
   }
 
-  #receive(message: ServerMessage): void {
-    if (this.#requests.settle(message)) return
+  /** Returns whether it shows that the service works, which its greeting and its errors do not. */
+  #receive(message: ServerMessage): boolean {
+    if (this.#requests.settle(message)) return message.type !== 'error'
     if (message.type === 'error') {
       this.#announced(message)
-      return
+      return false
     }
     const sessionId = message.type === 'stream_chunk' ? message.data.sessionId : sessionIdOf(message)
     const session = sessionId === undefined ? undefined : this.#sessions.get(sessionId)
     session?.receive(message)
     if (session?.ended) this.#sessions.delete(session.id)
+    return message.type !== 'health_check_response'
   }
 
   /** An error that answers no question: the server goes away, or a session cannot be watched any more. */

@@ -6,9 +6,15 @@ import { ClientError } from './client-error.js'
 import { finalError, onRefusal, type Refusal } from './refusal.js'
 import type { WebSocketConstructor, WebSocketLike } from './web-socket.js'
 
-/** First pause after a loss, doubled with each failure; the real pause is random below it, so clients spread out. */
+/**
+ * Longest pause after a loss, three times as long after each failure that follows: the real one is random between nothing
+ * and this, so that the clients of a server that went away do not come back together. One that the server names comes before.
+ */
 const FIRST_PAUSE_MS = 100
+const PAUSE_GROWTH = 3
 const MAX_PAUSE_MS = 5_000
+/** Whoever asks for more than a minute is not believed. */
+const MAX_HINT_MS = 60_000
 /** An address that has not answered by then is passed over. */
 const OPEN_TIMEOUT_MS = 10_000
 /** After this much silence the peer is asked for a sign of life, and given as long to answer. */
@@ -33,7 +39,8 @@ export interface LinkOptions {
 export interface LinkHandlers {
   /** A connection stands; called for each one. */
   readonly onOpen: () => void
-  readonly onFrame: (text: string) => void
+  /** Returns whether it shows that the service works: a server that only lets clients in and drops them must not be stormed. */
+  readonly onFrame: (text: string) => boolean
   /** A connection that stood is gone, and the next one is being looked for. */
   readonly onLost: () => void
   /** There will be no further connection. */
@@ -103,7 +110,6 @@ export class ReconnectingLink {
     socket.addEventListener('open', () => {
       clearTimeout(timeout)
       if (this.#socket !== socket) return
-      this.#failures = 0
       this.#stood = true
       this.#hintMs = undefined
       this.#watchSilence(socket)
@@ -113,7 +119,7 @@ export class ReconnectingLink {
       if (this.#socket !== socket) return
       this.#heardAt = Date.now()
       this.#asked = false
-      this.#handlers.onFrame(String(data))
+      if (this.#handlers.onFrame(String(data))) this.#failures = 0
     })
     socket.addEventListener('error', () => {
       // A close follows, and that is where a loss is handled.
@@ -126,8 +132,12 @@ export class ReconnectingLink {
 
   #refused(socket: WebSocketLike, url: string, refusal: Refusal): void {
     const error = this.#socket === socket ? finalError(refusal, url) : undefined
-    if (error) this.#end(error)
-    else socket.close() // A loss like any other: the close that follows is where the next attempt is planned.
+    if (error) {
+      this.#end(error)
+      return
+    }
+    if (refusal.retryAfterMs !== undefined) this.waitBeforeNext(refusal.retryAfterMs)
+    socket.close() // A loss like any other: the close that follows is where the next attempt is planned.
   }
 
   /** A half-open connection never closes by itself: only missing answers tell. */
@@ -159,10 +169,11 @@ export class ReconnectingLink {
   }
 
   #pauseMs(): number {
-    const hint = this.#hintMs
+    const hint = Math.min(this.#hintMs ?? 0, MAX_HINT_MS)
     this.#hintMs = undefined
-    const limit = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#failures - 1))
-    return hint ?? Math.random() * limit
+    const limit = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * PAUSE_GROWTH ** (this.#failures - 1))
+    // Many are told the same.
+    return hint + Math.random() * limit
   }
 
   #end(error: ClientError): void {

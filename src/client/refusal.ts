@@ -10,17 +10,21 @@ export interface Refusal {
   readonly status: number
   /** The service's word, a code of its error table; '' when a proxy or another server has answered. */
   readonly reason: string
+  /** How long it asks to be left alone. */
+  readonly retryAfterMs?: number
 }
 
 /** A refusal is one short JSON object; of anything longer the beginning is enough. */
 const MAX_BODY_CHARS = 4_096
 
+const MS_PER_SECOND = 1_000
 const UNAUTHORIZED = 401
 const FORBIDDEN = 403
 
 /** What is used of the answer that `ws` hands out, an IncomingMessage of Node.js. */
 interface Answer {
   readonly statusCode?: number
+  readonly headers: { readonly 'retry-after'?: string | undefined }
   setEncoding(encoding: 'utf8'): unknown
   on(event: 'data', listener: (part: string) => void): unknown
   on(event: 'error' | 'close', listener: () => void): unknown
@@ -42,7 +46,7 @@ export function onRefusal(socket: WebSocketLike, heard: (refusal: Refusal) => vo
     answer.on('error', () => {
       // An answer that breaks off closes too, and its status is known.
     })
-    answer.on('close', () => heard({ status: answer.statusCode ?? 0, reason: reasonIn(body) }))
+    answer.on('close', () => heard({ status: answer.statusCode ?? 0, reason: reasonIn(body), ...waitIn(answer) }))
   })
 }
 
@@ -60,6 +64,12 @@ export function finalError({ status, reason }: Refusal, url: string): ClientErro
 
 const tellsRefusals = (socket: WebSocketLike): socket is WebSocketLike & TellsRefusals =>
   'on' in socket && typeof socket.on === 'function'
+
+/** Given in seconds; the other form, a date, is of a clock that is not ours. */
+function waitIn({ headers }: Answer): { readonly retryAfterMs?: number } {
+  const seconds = /^\d{1,6}$/.exec(headers['retry-after'] ?? '')?.[0]
+  return seconds === undefined ? {} : { retryAfterMs: Number(seconds) * MS_PER_SECOND }
+}
 
 function reasonIn(body: string): string {
   try {

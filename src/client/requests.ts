@@ -27,10 +27,13 @@ interface Pending {
 export class Requests {
   readonly #pending = new Map<string, Pending>()
   readonly #send: (frame: string) => boolean
+  readonly #traceparent: (() => string | undefined) | undefined
   #count = 0
 
-  constructor(send: (frame: string) => boolean) {
+  /** `traceparent` is asked for each message that is made. */
+  constructor(send: (frame: string) => boolean, traceparent?: () => string | undefined) {
     this.#send = send
+    this.#traceparent = traceparent
   }
 
   /**
@@ -44,7 +47,7 @@ export class Requests {
   ): Promise<R> {
     this.#count += 1
     const requestId = `${this.#count}`
-    const frame = JSON.stringify({ ...message, requestId })
+    const frame = JSON.stringify({ ...message, requestId, traceparent: this.#traceparent?.() })
     return new Promise((resolve, reject) => {
       const timeout = setTimeout(
         () => this.#fail(requestId, new ClientError('timeout', `no answer to ${message.type} within a minute`)),

@@ -4,40 +4,24 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
 import { connect } from '../../src/client/client.js'
+import { compile, installPackage, PACKAGE, ROOT } from '../support/packed-package.js'
 
 const run = promisify(execFile)
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const NAME = '@wundr.io/orchestrator-daemon'
 const PORT_OF_README = '8787'
 
-/** As strict as a user may be; declarations of the package are checked too. */
-const TSCONFIG = {
-  compilerOptions: {
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    noUncheckedIndexedAccess: true,
-    skipLibCheck: false,
-    target: 'ES2023',
-    module: 'nodenext',
-    types: ['node'],
-    outDir: 'out',
-    rootDir: '.',
-  },
-  include: ['*.ts'],
-}
+type Exports = Readonly<Record<string, string | Readonly<Record<string, string>>>>
 
 /** A stranger's use of the second entry point. */
-const CLIENT_PROGRAM = `import { type Client, connect } from '${NAME}/client'
+const CLIENT_PROGRAM = `import { type Client, connect } from '${PACKAGE}/client'
 const open = (url: string): Promise<Client> => connect({ url })
 console.log(typeof open)
 `
@@ -51,9 +35,8 @@ const folder = mkdtempSync(join(tmpdir(), 'library-package-'))
 let model: ScriptedModel
 
 beforeAll(async () => {
-  if (process.env.TEST_BUILD_ERROR) throw new Error(`the build failed:\n${process.env.TEST_BUILD_ERROR}`)
   model = await startScriptedModel()
-  await install()
+  await installPackage(folder)
   mkdirSync(join(folder, 'cwd'))
   const [readme, events] = programsOf(readFileSync(join(ROOT, 'README.md'), 'utf8'))
   writeFileSync(join(folder, 'readme.ts'), readme ?? '')
@@ -61,12 +44,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'client.ts'), CLIENT_PROGRAM)
   writeFileSync(join(folder, 'websocket.ts'), WEBSOCKET_PROGRAM)
   writeFileSync(join(folder, 'classes.ts'), CLASSES_PROGRAM)
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(TSCONFIG))
-  await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc')], { cwd: folder }).catch(
-    ({ stdout }: { stdout: string }) => {
-      throw new Error(`the programs do not compile:\n${stdout}`)
-    },
-  )
+  await compile(folder, ['*.ts'])
 }, 60_000)
 
 afterAll(async () => {
@@ -143,28 +121,24 @@ test('every public class is there and works', async () => {
   ])
 })
 
+test('whatever the package offers is in it, with its types, and its folders are closed otherwise', async () => {
+  const target = join(folder, 'node_modules', PACKAGE)
+  const { exports } = JSON.parse(readFileSync(join(target, 'package.json'), 'utf8')) as { exports: Exports }
+  const files = Object.values(exports).flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry)))
+  const inside = `await import('${PACKAGE}/dist/client/requests.js').catch(({ code }) => console.log(code))`
+
+  expect(Object.keys(exports)).toEqual(['.', './client', './package.json'])
+  expect(Object.keys(exports['./client'] ?? {})).toEqual(['types', 'browser', 'default'])
+  expect(files.filter((file) => !existsSync(join(target, file)))).toEqual([])
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', inside], { cwd: folder })
+  expect(stdout.trim()).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED')
+})
+
 test('the client can be imported alone', async () => {
   const { stdout } = await run(process.execPath, [join(folder, 'out/client.js')])
 
   expect(stdout.trim()).toBe('function')
 })
-
-/** Unpacks the package into the program's own `node_modules`, beside links to everything that it depends on. */
-async function install(): Promise<void> {
-  // Without scripts: they would build `dist` anew under the other tests.
-  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
-    cwd: ROOT,
-  })
-  const [packed] = JSON.parse(stdout) as { filename: string }[]
-  const target = join(folder, 'node_modules', NAME)
-  mkdirSync(target, { recursive: true })
-  await run('tar', ['xzf', join(folder, packed?.filename ?? ''), '-C', target, '--strip-components=1'])
-  const installed = join(ROOT, 'node_modules')
-  for (const name of readdirSync(installed)) {
-    if (!name.startsWith('.')) symlinkSync(join(installed, name), join(folder, 'node_modules', name))
-  }
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'a-program', type: 'module' }))
-}
 
 /** The TypeScript programs of the section Library. */
 function programsOf(readme: string): string[] {

@@ -61,7 +61,10 @@ export class LoadClient {
       { urls: options.urls, token: options.token, webSocket },
       {
         onOpen: () => this.#opened(),
-        onFrame: (text) => this.#receive(text),
+        onFrame: (text) => {
+          this.#receive(text)
+          return true
+        },
         onLost: () => this.#lost(),
         onEnd: () => this.#lost(),
       },

@@ -152,8 +152,8 @@ test('the stage that builds the program gets everything that is built', () => {
   const [, stage = ''] = readText('deploy/Dockerfile').match(/ AS build\n([\s\S]*?)npm run build/) ?? []
   const context = readText('.dockerignore')
 
-  for (const path of ['src', 'ui', 'scripts/copy-assets.mjs']) {
-    expect(stage, path).toMatch(new RegExp(`^COPY ${path} `, 'm'))
+  for (const path of ['src', 'ui', 'scripts/copy-assets.mjs', 'scripts/client-bundle.mjs']) {
+    expect(stage, path).toMatch(new RegExp(`^COPY (.* )?${path} `, 'm'))
     expect(context, path).toContain(`\n!${path}\n`)
   }
 })
