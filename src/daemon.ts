@@ -42,7 +42,9 @@ import { Health } from './telemetry/health.js'
 import type { Log } from './telemetry/log.js'
 import type { LogLevelSwitch } from './telemetry/log-level.js'
 import { createMetrics, type Metrics } from './telemetry/metrics.js'
+import { openTracing } from './telemetry/open-tracing.js'
 import { Pages } from './telemetry/pages.js'
+import type { Tracing } from './telemetry/tracing.js'
 import { VERSION } from './version.js'
 import type { Worker } from './worker/worker.js'
 
@@ -92,6 +94,7 @@ export class Daemon {
   readonly #lifecycle: Lifecycle
   /** Known where sessions run, and where they are shown. */
   #charter: Charter | undefined
+  #tracing: Tracing | undefined
   #openCharter: Promise<OpenCharter> | undefined
   #draining = false
   #memory: Promise<OpenMemory> | undefined
@@ -164,7 +167,10 @@ export class Daemon {
     this.#metrics.start()
     for (const warning of config.warnings) log.warn({}, warning)
     const { role } = config.server
-    if (role !== 'coordinator') await this.#readCharter()
+    if (role !== 'coordinator') {
+      await this.#readCharter()
+      await this.#openTracing()
+    }
     const planes = await this.#openPlanes()
     if (role === 'worker' || role === 'all') await this.#startWorker(planes)
     if (planes.beats && (role === 'coordinator' || role === 'all')) await this.#startCoordinator(planes)
@@ -192,6 +198,14 @@ export class Daemon {
     this.#metrics.watchFolders(foldersOf(config))
     watch.start()
     this.#lifecycle.started('health watch', async () => watch.stop())
+  }
+
+  /** Started first, so that it is stopped last: what others say at their end is sent too. A coordinator has no spans. */
+  async #openTracing(): Promise<void> {
+    const { config, node, version, log } = this.#foundation
+    const tracing = await openTracing(config, { node, role: config.server.role, version }, log)
+    this.#tracing = tracing
+    if (tracing) this.#lifecycle.started('tracing', () => tracing.stop())
   }
 
   /** Before anything else: a node whose charter is wrong does not start. */
@@ -294,6 +308,7 @@ export class Daemon {
       hibernateAfterMs: config.session.hibernateAfterMs,
       logger: log,
       metrics: this.#metrics.worker,
+      tracing: this.#tracing,
       now: () => new Date(),
     })
     charter.onChanged(() => worker.limitTurns(workerLimits(config, charter.limits)))
@@ -385,6 +400,7 @@ export class Daemon {
       bus,
       view,
       metrics: this.#metrics.edge,
+      tracing: this.#tracing,
       pages: this.#sharesPort ? this.#pages : undefined,
       sharedLimits: limits,
       federation,

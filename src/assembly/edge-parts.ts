@@ -36,6 +36,7 @@ export interface EdgeFitting {
   readonly bus: Bus
   readonly view: ClusterView
   readonly metrics: EdgeMetrics
+  readonly tracing: EdgeDependencies['tracing']
   readonly pages: EdgeDependencies['pages']
   readonly sharedLimits: EdgeDependencies['sharedLimits']
   readonly federation: EdgeDependencies['federation']
@@ -48,7 +49,7 @@ const MS_PER_SECOND = 1_000
 
 export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
   const { config, node, log, database, bus, view, metrics, pages, sharedLimits, federation, scheduling } = fitting
-  const { http, onSpawned, audit } = fitting
+  const { http, onSpawned, audit, tracing } = fitting
   return {
     id: node,
     settings: edgeSettings(config),
@@ -61,6 +62,7 @@ export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
     status: statusSource({ config, bus, database, view }),
     log,
     metrics,
+    tracing,
     pages,
     sharedLimits,
     federation: federation && federationDoor(federation),

@@ -9,6 +9,8 @@ interface Identified {
   /** The client's own id, or one that the edge minted. Within a session it takes effect once. */
   readonly id: string
   readonly requestId?: RequestId
+  /** Where in a trace it came from. Stands in the body, so that it is still known after a takeover. */
+  readonly traceparent?: string
 }
 
 export interface SpawnCommand extends Identified {

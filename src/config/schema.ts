@@ -5,14 +5,14 @@
 import { auth } from './schema/access.js'
 import { charter, hooks, mcp } from './schema/governance.js'
 import { anthropic, budget, claude, memory, neolith, openai } from './schema/models.js'
-import { logging, monitoring } from './schema/observation.js'
+import { logging, monitoring, tracing } from './schema/observation.js'
 import { scheduling, server, session, worker } from './schema/server.js'
 import { cluster, database, redis } from './schema/stores.js'
 import type { Setting } from './setting.js'
 
 export { API_KEY_ROLES, type ApiKey, type ApiKeyRole } from './api-keys.js'
 export { AUTH_MODES, type AuthMode } from './schema/access.js'
-export { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './schema/observation.js'
+export { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel, type SamplerName } from './schema/observation.js'
 export { ROLES, type Role } from './schema/server.js'
 export {
   DEFAULT_SHARD_COUNT,
@@ -39,6 +39,7 @@ export const SETTINGS = {
   mcp,
   logging,
   monitoring,
+  tracing,
   memory,
   budget,
   neolith,

@@ -9,7 +9,8 @@ type Header = readonly [name: string, value: string]
 /** How long a browser remembers the answer to a preflight, in seconds; the longest that all of them accept. */
 const MAX_AGE_SECONDS = 7_200
 
-const ALLOWED_HEADERS = 'authorization, content-type, x-api-key, idempotency-key, last-event-id, if-none-match'
+const ALLOWED_HEADERS =
+  'authorization, content-type, x-api-key, idempotency-key, last-event-id, if-none-match, traceparent'
 /** What a page may read of an answer's headers, beside the few that every page may. */
 export const EXPOSED: Header = [
   'access-control-expose-headers',

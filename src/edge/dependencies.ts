@@ -12,6 +12,7 @@ import type { Scheduling } from '../scheduling/scheduling.js'
 import type { PlacementStrategy } from '../shards/placement.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
 import type { Pages } from '../telemetry/pages.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import type { ApiKey } from './api-keys.js'
 import type { CertificateSettings } from './certificate.js'
 import type { ProxySettings } from './client-address.js'
@@ -312,6 +313,8 @@ export interface EdgeDependencies {
   readonly status: StatusSource
   readonly log: EdgeLog
   readonly metrics: EdgeMetrics
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Tracing | undefined
   /** Pages for operators, where they have no port of their own. */
   readonly pages?: OperatorPages | undefined
   /** Undefined: this edge is alone and counts for itself. */

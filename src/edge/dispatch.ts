@@ -13,8 +13,11 @@ import { newCommandId, parseEventId, type SessionId } from '../protocol/ids.js'
 import { maySend } from '../protocol/permissions.js'
 import { timingOf } from '../protocol/schedule.js'
 import { newTask } from '../protocol/session.js'
+import { contextOf } from '../protocol/traceparent.js'
+import type { Span, Tracing } from '../telemetry/tracing.js'
 import type { Authenticator, Principal } from './auth.js'
 import type { Client } from './client.js'
+import { receivedSpan } from './command-trace.js'
 import type { ApprovalDecisions, EdgeAudit, EdgeLog } from './dependencies.js'
 import { echo, type Queries } from './queries.js'
 import type { Routing } from './routing.js'
@@ -39,6 +42,7 @@ export interface DispatchDependencies {
   readonly routing: Routing
   readonly tasks: TaskQueue
   readonly trace: EdgeLog
+  readonly tracing?: Tracing | undefined
   /** The principal of a client has changed: its right ends at another time. */
   readonly onRenewed: (client: Client) => void
 }
@@ -60,32 +64,41 @@ export class Dispatch {
 
   /** Carries out a message and answers it; what goes wrong becomes an `error` frame. Never throws or rejects. */
   handle(client: Client, message: ClientMessage): Promise<void> | undefined {
+    const { tracing } = this.#deps
+    const span = tracing && receivedSpan(tracing, client.principal.tenant, message)
+    // What follows from it hangs under the span.
+    return span
+      ? this.#begin(client, { ...message, traceparent: span.traceparent }, span)
+      : this.#begin(client, message)
+  }
+
+  #begin(client: Client, message: ClientMessage, span?: Span): Promise<void> | undefined {
     try {
       checkPermission(client.principal, message.type)
       if (message.auth) this.#checkAuth(message.auth, client.principal)
-      const work = this.#carryOut(client, message)
-      return work?.catch((error: unknown) => this.#fail(client, message, error))
+      const work = this.#carryOut(client, message, span)
+      return work?.catch((error: unknown) => this.#fail(client, message, error, span))
     } catch (error) {
-      this.#fail(client, message, error)
+      this.#fail(client, message, error, span)
       return undefined
     }
   }
 
-  #carryOut(client: Client, message: ClientMessage): Promise<void> | undefined {
+  #carryOut(client: Client, message: ClientMessage, span: Span | undefined): Promise<void> | undefined {
     const { principal } = client
     const requestId = requestIdOf(message)
     switch (message.type) {
       case 'spawn_session':
-        return inOrderFor(SPAWN_IN_ORDER_MS, this.#spawn(client, message))
+        return inOrderFor(SPAWN_IN_ORDER_MS, this.#spawn(client, message, span))
       case 'execute_task':
       case 'stop_session':
       case 'complete_session':
       case 'pause_session':
       case 'resume_session':
       case 'cancel_task':
-        return this.#command(client, message)
+        return ended(span, this.#command(client, message))
       case 'approval_decision':
-        return this.#decide(client, message)
+        return ended(span, this.#decide(client, message))
       case 'subscribe':
         return this.#subscribe(client, message)
       case 'unsubscribe':
@@ -114,13 +127,14 @@ export class Dispatch {
   }
 
   /** Answers a failure itself: it may come when the client has gone on to other messages. */
-  async #spawn(client: Client, message: Message<'spawn_session'>): Promise<void> {
+  async #spawn(client: Client, message: Message<'spawn_session'>, span: Span | undefined): Promise<void> {
     try {
       const timing = timingOf(message.payload.task)
       if (timing) await this.#deps.tasks.spawn(client, message, timing)
       else await this.#deps.spawn.carryOut(client, message)
+      span?.end()
     } catch (error) {
-      this.#fail(client, message, error)
+      this.#fail(client, message, error, span)
     }
   }
 
@@ -172,7 +186,7 @@ export class Dispatch {
     }
     this.#deps.submissions.submit(
       { sessionId, commandId: command.id, type: command.type, tenant, fresh: false, body },
-      { client, requestId: requestIdOf(message), commandId: message.commandId },
+      { client, requestId: requestIdOf(message), commandId: message.commandId, traceparent: command.traceparent },
     )
     const taskId = message.type === 'cancel_task' ? message.payload.taskId : undefined
     if (taskId !== undefined) this.#deps.tasks.cancelWaiting(client.principal, sessionId, taskId)
@@ -222,7 +236,8 @@ export class Dispatch {
     reply(client, await question)
   }
 
-  #fail(client: Client, message: ClientMessage, error: unknown): void {
+  #fail(client: Client, message: ClientMessage, error: unknown, span?: Span): void {
+    span?.end({ error: error instanceof ServiceError ? error.code : 'internal' })
     const about = { requestId: requestIdOf(message), sessionId: sessionIdOf(message), commandId: message.commandId }
     if (error instanceof ServiceError) {
       if (error.code === 'forbidden') this.#deps.onDenied?.(client.principal, message.type)
@@ -241,6 +256,13 @@ function checkPermission(principal: Principal, type: ClientMessageType): void {
 
 function reply(client: Client, frame: Reply): undefined {
   client.push(JSON.stringify(frame))
+}
+
+/** Ends the span with the work, unless that fails. */
+function ended(span: Span | undefined, work: Promise<void> | undefined): Promise<void> | undefined {
+  if (span && work) return work.then(() => span.end())
+  span?.end()
+  return work
 }
 
 /** Resolves with the work, or when it has taken too long; the work goes on. */
@@ -270,9 +292,14 @@ function placeOf(from: NonNullable<Message<'subscribe'>['payload']['from']>): Pl
 }
 
 /** The client's own id, or one of ours. */
-function identified(message: ClientMessage): { readonly id: string; readonly requestId?: RequestId } {
+function identified(message: ClientMessage): Pick<Command, 'id' | 'requestId' | 'traceparent'> {
   const requestId = requestIdOf(message)
-  return { id: message.commandId ?? newCommandId(), ...(requestId !== undefined && { requestId }) }
+  const traceparent = contextOf(message)
+  return {
+    id: message.commandId ?? newCommandId(),
+    ...(requestId !== undefined && { requestId }),
+    ...(traceparent !== undefined && { traceparent }),
+  }
 }
 
 function commandOf(message: CommandMessage): Command {

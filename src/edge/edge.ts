@@ -55,7 +55,7 @@ export class Edge {
   #state: 'new' | 'running' | 'draining' | 'stopped' = 'new'
 
   constructor(deps: EdgeDependencies) {
-    const { settings, bus, sessions, events, view, log: trace } = deps
+    const { settings, bus, sessions, events, view, log: trace, tracing } = deps
     const traffic = new TrafficMeter(deps.metrics)
     const { metrics } = traffic
     this.#deps = deps
@@ -72,6 +72,7 @@ export class Edge {
       commands: bus.commands,
       intactAt: () => this.#reader.intactAt,
       trace,
+      tracing,
       metrics,
       onAccepted: (submission, status) => {
         if (submission.type === 'spawn') this.#spawned(submission, status)
@@ -85,7 +86,7 @@ export class Edge {
     this.#subscriptions = subscriptions
     this.#submissions = submissions
     metrics.watch({ subscriptions: () => subscriptions.size, waiting: () => submissions.waiting })
-    this.#reader = new EventReader(bus.outboxes, submissions, subscriptions)
+    this.#reader = new EventReader(bus.outboxes, submissions, subscriptions, tracing)
     this.#dispatch = new Dispatch({
       authenticator: this.#authenticator,
       directory,
@@ -99,6 +100,7 @@ export class Edge {
       routing,
       tasks,
       trace,
+      tracing,
       onRenewed: (client) => {
         if (client instanceof Connection) this.#connections.watchExpiry(client)
       },

@@ -4,6 +4,8 @@
 import type { EdgeOutbox, EdgeStream, OutEntry } from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
 import type { NodeId } from '../protocol/ids.js'
+import type { Span, Tracing } from '../telemetry/tracing.js'
+import { fanOutSpan } from './command-trace.js'
 import type { Submissions } from './submissions.js'
 import { numberedRun } from './subscription.js'
 import type { Subscriptions } from './subscriptions.js'
@@ -12,9 +14,16 @@ export class EventReader {
   readonly #outboxes: EdgeStream
   readonly #submissions: Submissions
   readonly #subscriptions: Subscriptions
+  readonly #tracing: Tracing | undefined
   #outbox: EdgeOutbox | undefined
 
-  constructor(outboxes: EdgeStream, submissions: Submissions, subscriptions: Subscriptions) {
+  constructor(
+    outboxes: EdgeStream,
+    submissions: Submissions,
+    subscriptions: Subscriptions,
+    tracing: Tracing | undefined,
+  ) {
+    this.#tracing = tracing
     this.#outboxes = outboxes
     this.#submissions = submissions
     this.#subscriptions = subscriptions
@@ -49,8 +58,14 @@ export class EventReader {
     } else if (entry.kind === 'text') {
       this.#subscriptions.deliver(entry.sessionId, [entry])
     } else {
+      const span = this.#tracing && this.#fanOut(this.#tracing, entry)
       this.#subscriptions.deliver(entry.sessionId, numberedRun(entry.events))
+      span?.end()
     }
+  }
+
+  #fanOut(tracing: Tracing, entry: Extract<OutEntry, { kind: 'events' }>): Span | undefined {
+    return fanOutSpan(tracing, entry, this.#subscriptions.watchersOf(entry.sessionId).length)
   }
 
   /** Subscriptions first: what the repeated commands cause must find somebody. */

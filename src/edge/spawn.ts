@@ -9,6 +9,7 @@ import { ServiceError } from '../protocol/errors.js'
 import { newSessionId, type SessionId } from '../protocol/ids.js'
 import type { Holder } from '../protocol/permissions.js'
 import { isTerminal, newTask, type SessionType } from '../protocol/session.js'
+import { contextOf } from '../protocol/traceparent.js'
 import type { Client } from './client.js'
 import type { NewSessionRow, SessionRow, SessionRows } from './dependencies.js'
 import type { SessionDirectory } from './session-directory.js'
@@ -60,6 +61,7 @@ export class Spawn {
       client,
       requestId: message.requestId ?? message.id,
       commandId: message.commandId,
+      traceparent: contextOf(message),
     }
     const reservation = await this.#reserve(client.principal, message, asker)
     if (reservation.status === 'new') {
@@ -130,6 +132,7 @@ export class Spawn {
       task: newTask(payload.task, now),
       createdAt: now.toISOString(),
       ...(asker.requestId !== undefined && { requestId: asker.requestId }),
+      ...(asker.traceparent !== undefined && { traceparent: asker.traceparent }),
     }
     const { orchestratorId } = payload
     const spawn = JSON.stringify(command)

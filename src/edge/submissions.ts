@@ -13,6 +13,8 @@ import type { RequestId } from '../protocol/commands.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
 import type { CommandAccepted } from '../protocol/events.js'
 import { SeldomLog } from '../telemetry/seldom-log.js'
+import type { Span, Tracing } from '../telemetry/tracing.js'
+import { acceptedAs, submittedSpan } from './command-trace.js'
 import type { EdgeLog, EdgeMetrics } from './dependencies.js'
 
 const RESEND_AFTER_MS = 2_000
@@ -35,6 +37,8 @@ export interface Asker {
   readonly requestId: RequestId | undefined
   /** The client's own id, if it gave one: only then it hears `command_accepted`. */
   readonly commandId: string | undefined
+  /** Where in a trace it is sent from. */
+  readonly traceparent?: string | undefined
 }
 
 /** A connection as the sender of commands. */
@@ -49,6 +53,7 @@ export type SubmissionRequest = Omit<Submission, 'outbox'>
 interface Waiting {
   readonly submission: SubmissionRequest
   readonly askers: Asker[]
+  readonly span: Span | undefined
   readonly since: number
   sentAt: number
   /** Sendings that the store has not answered yet. */
@@ -68,6 +73,7 @@ export interface SubmissionDependencies {
   /** When the store was last seen to have kept what it told us: while it is away nothing counts as kept. */
   readonly intactAt: () => number
   readonly trace: EdgeLog
+  readonly tracing?: Tracing | undefined
   readonly metrics: Pick<EdgeMetrics, 'submitted' | 'accepted' | 'busy' | 'dropped'>
   /** Called for every accepted command, after the answer. */
   readonly onAccepted: (submission: SubmissionRequest, status: 'new' | 'dup') => void
@@ -117,9 +123,11 @@ export class Submissions {
       present.askers.push(asker)
       return
     }
+    const { tracing } = this.#deps
+    const span = tracing && submittedSpan(tracing, submission, asker.traceparent)
     const now = performance.now()
     const waiting: Waiting = {
-      ...{ submission, askers: [asker], since: now, sentAt: now, onTheWay: 0 },
+      ...{ submission, askers: [asker], span, since: now, sentAt: now, onTheWay: 0 },
       giveUpAfterMs: GIVE_UP_AFTER_MS,
     }
     this.#waiting.set(key, waiting)
@@ -143,6 +151,7 @@ export class Submissions {
     }
     this.#waiting.delete(key)
     if (acceptance.status === 'new' || acceptance.status === 'dup') {
+      waiting.span?.end(acceptedAs(acceptance))
       this.#remember(key, waiting.submission)
       this.#deps.metrics.accepted((performance.now() - waiting.since) / MS_PER_SECOND)
       this.#answer(waiting, (asker) => acceptedFrame(acceptance, asker))
@@ -260,6 +269,7 @@ export class Submissions {
 
   #refuse(waiting: Waiting, error: ServiceError): void {
     if (error.code === 'busy') this.#deps.metrics.busy()
+    waiting.span?.end({ error: error.code })
     this.#deps.metrics.dropped(error.code)
     const { sessionId } = waiting.submission
     this.#answer(waiting, ({ requestId, commandId }) =>

@@ -1,7 +1,8 @@
 /**
- * A model whose calls are counted: how long they took, what they used and cost, how they failed.
+ * A model whose calls are counted, and shown in traces: how long they took, what they used and cost, how they failed.
  */
 import type { ModelCall } from '../telemetry/metrics.js'
+import { chatEnd, chatSpan } from './chat-span.js'
 import { type Model, type ModelChunk, ModelError, type ModelRequest, type Usage } from './model.js'
 
 export interface MeteringOptions {
@@ -25,14 +26,22 @@ export function metered(model: Model, { costOf, onCall }: MeteringOptions): Mode
     })
   async function* stream(request: ModelRequest): AsyncGenerator<ModelChunk, void, undefined> {
     const startedAt = performance.now()
+    const span = request.trace && chatSpan(request.trace, { provider, name, maxTokens: request.maxTokens })
     try {
       for await (const chunk of model.stream(request)) {
-        if (chunk.type === 'end') report(startedAt, chunk.usage)
+        if (chunk.type === 'end') {
+          report(startedAt, chunk.usage)
+          span?.end(chatEnd(chunk))
+        }
         yield chunk
       }
     } catch (error) {
       if (error instanceof ModelError) report(startedAt, NOTHING, error.kind)
+      span?.end({ error: error instanceof ModelError ? error.kind : 'aborted' })
       throw error
+    } finally {
+      // Whoever reads may stop reading.
+      span?.end({ error: 'aborted' })
     }
   }
   return { provider, name, stream }

@@ -2,6 +2,8 @@
  * What the product asks of a model vendor: one streaming call with tools. Each vendor stays behind this interface.
  */
 
+import type { Trace } from '../telemetry/tracing.js'
+
 /** A tool as the model sees it. `parameters` is a JSON Schema object. */
 export interface ToolSpec {
   readonly name: string
@@ -45,6 +47,8 @@ export interface ModelRequest {
   readonly tools: readonly ToolSpec[]
   readonly maxTokens: number
   readonly signal: AbortSignal
+  /** Where the call's span hangs; nothing is traced without it, and the vendor is told nothing of it. */
+  readonly trace?: Trace | undefined
   /** Called directly before each request to the vendor, retries included; what it throws ends the call. */
   beforeAttempt(): void
 }

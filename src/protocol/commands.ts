@@ -7,6 +7,7 @@ import { APPROVAL_DECISIONS, APPROVAL_FILTERS, MAX_COMMENT_CHARS } from './appro
 import { delegationIdSchema, delegationSchema } from './federation.js'
 import { eventIdSchema } from './ids.js'
 import { freeFormSchema, SESSION_STATUSES, SESSION_TYPES, sessionOptionsSchema, timedTaskSchema } from './session.js'
+import { MAX_TRACEPARENT_CHARS } from './traceparent.js'
 
 export const MAX_ID_CHARS = 128
 /** Stands in the session's small state. */
@@ -20,13 +21,15 @@ const requestId = z.union([z.string().max(MAX_ID_CHARS), z.number()])
 
 /**
  * Fields that any message may carry. `requestId` (or `id`) is echoed in every answer. `commandId` is the client's own
- * id for a command: sent twice, it takes effect once.
+ * id for a command: sent twice, it takes effect once. `traceparent` is the place in a trace of the W3C that a command is
+ * sent from; one that is not well-formed is passed over.
  */
 const envelope = {
   requestId: requestId.optional(),
   id: requestId.optional(),
   commandId: z.string().min(1).max(MAX_ID_CHARS).optional(),
   auth: z.object({ token: z.string().optional(), apiKey: z.string().optional() }).optional(),
+  traceparent: z.string().max(MAX_TRACEPARENT_CHARS).optional(),
 }
 
 const sessionId = z.string().min(1).max(MAX_ID_CHARS)

@@ -20,6 +20,8 @@ interface Logged {
   readonly timestamp: string
   readonly requestId?: RequestId
   readonly commandId?: string
+  /** What caused it in a trace that is recorded: the turn, or else the command. */
+  readonly traceparent?: string
 }
 
 export interface SessionSpawned extends Logged {

@@ -94,7 +94,8 @@ async function streamOnce(
   try {
     const { maxTokens } = allowance
     const beforeAttempt = () => turn.beforeEffect()
-    const chunks = model.stream({ ...conversation, messages, maxTokens, signal: turn.signal, beforeAttempt })
+    const { signal, trace } = turn
+    const chunks = model.stream({ ...conversation, messages, maxTokens, signal, trace, beforeAttempt })
     for await (const chunk of chunks) {
       if (chunk.type === 'end') {
         await allowance.settle(chunk.usage, namesOf(chunk.toolCalls))

@@ -70,8 +70,9 @@ async function write(turn: Turn, model: Model, transcript: string): Promise<Writ
   let text = ''
   let usage: Usage = { promptTokens: 0, completionTokens: 0 }
   try {
+    const { signal, trace } = turn
     const beforeAttempt = () => turn.beforeEffect()
-    for await (const chunk of model.stream({ ...conversation, maxTokens, signal: turn.signal, beforeAttempt })) {
+    for await (const chunk of model.stream({ ...conversation, maxTokens, signal, trace, beforeAttempt })) {
       if (chunk.type === 'text') text += chunk.text
       else usage = chunk.usage
     }

@@ -4,6 +4,7 @@
  */
 import type { FinishReason, ModelMessage, ToolRequest, Usage } from '../models/model.js'
 import type { SessionOptions, Task } from '../protocol/session.js'
+import type { Trace } from '../telemetry/tracing.js'
 import type { MemoryHolder } from './agent-memory.js'
 import type { Compaction } from './context-window.js'
 
@@ -117,6 +118,8 @@ export interface Turn extends MemoryHolder {
   readonly epoch: number
   /** Aborted on cancel, stop and loss of ownership, with a `Stopping`. */
   readonly signal: AbortSignal
+  /** Where spans of model calls and tool calls hang; nothing is traced without it. */
+  readonly trace?: Trace | undefined
   /**
    * Whether a tool call may run, by the charter and, where it asks for one, by a human. Resolves with the failed outcome of
    * a call that may not; waits as long as a human takes, which may be hours. Ask before `journal.toolStarted`, and once more

@@ -2,8 +2,11 @@
  * The tool calls of one answer, run and recorded.
  */
 import type { ModelMessage, ToolRequest } from '../models/model.js'
+import type { Trace } from '../telemetry/tracing.js'
 import { OUTCOME_UNKNOWN, toolMessage } from './prompt.js'
 import { type EffectClass, isRepeatable, type ToolOutcome, type Turn } from './runtime.js'
+import { toolEnd, toolSpan } from './tool-span.js'
+import type { ToolContext } from './tools/tool.js'
 import type { Toolbox } from './tools/toolbox.js'
 
 /** Calls that run side by side; more would only queue at the disk, or at one server. */
@@ -95,7 +98,19 @@ async function outcomeOf(turn: Turn, tools: Toolbox, { call, effect, refusal }: 
   if (refusal) return { call, outcome: refusal }
   turn.beforeEffect()
   const context = effect === 'idempotent' ? { ...turn, idempotencyKey: turn.keyOf(call.callId) } : turn
-  return { call, outcome: await tools.run(requestOf(call), context) }
+  const outcome = await (turn.trace ? runTraced(turn.trace, tools, call, context) : tools.run(requestOf(call), context))
+  return { call, outcome }
+}
+
+async function runTraced(trace: Trace, tools: Toolbox, call: Call, context: ToolContext): Promise<ToolOutcome> {
+  const span = toolSpan(trace, call)
+  try {
+    const outcome = await tools.run(requestOf(call), { ...context, traceparent: span.traceparent })
+    span.end(toolEnd(outcome))
+    return outcome
+  } finally {
+    span.end({ error: 'aborted' })
+  }
 }
 
 const requestOf = ({ callId, name, input }: Call): ToolRequest => ({ callId, name, input })

@@ -8,8 +8,8 @@ import { HYDRATE } from '../bus/command.js'
 
 export interface CommandReaderOptions {
   readonly commands: Pick<CommandStream, 'accept'>
-  /** Takes accepted commands, in order. */
-  readonly deliver: (claim: Claim, commands: readonly AcceptedCommand[]) => void
+  /** Takes accepted commands, in order, and when they were asked for by the monotonic clock. */
+  readonly deliver: (claim: Claim, commands: readonly AcceptedCommand[], askedAt: number) => void
   /** The claim under which a shard is read now. */
   readonly claimOf: (shard: number) => Claim | undefined
   /** While a shard is being restored, nothing new is accepted before what the store has lost. */
@@ -87,6 +87,7 @@ export class CommandReader {
     const { commands, claimOf, isRestoring, onRefused, onCold, deliver } = this.#options
     const claim = claimOf(shard)
     if (!claim || this.#stopped || isRestoring(shard)) return false
+    const askedAt = performance.now()
     const reply = await commands.accept(claim, this.#cursors.get(shard))
     if (reply.status !== 'ok') {
       onRefused(claim, reply)
@@ -100,6 +101,7 @@ export class CommandReader {
       deliver(
         claim,
         reply.commands.filter(({ submission }) => submission.type !== HYDRATE),
+        askedAt,
       )
     for (const { acceptance } of reply.commands) if (acceptance.status === 'cold') onCold(claim, acceptance.sessionId)
     return reply.more

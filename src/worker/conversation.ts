@@ -8,6 +8,7 @@ import type {
   ContextCompacted,
   LoggedEvent,
   NewEvent,
+  SessionTakeover,
   StreamEnd,
   StreamStart,
   TaskUsage,
@@ -27,6 +28,8 @@ export interface OpenTurn {
   readonly task: Task
   readonly turn: number
   readonly startedAt: number
+  /** Where it stands in a trace: of its last owner's part. */
+  traceparent: string | undefined
   /** Model calls finished. */
   steps: number
   /** Takeovers after a crash since the last step that finished. */
@@ -67,6 +70,7 @@ export class Conversation {
       case 'task_executing':
         if (this.lookback() === 'task') this.#said = []
         this.#open = beginTurn(event.task, event.turn, Date.parse(event.timestamp))
+        this.#open.traceparent = event.traceparent
         this.#say({ role: 'user', text: taskPrompt(event.task, event.context) }, `task:${event.turn}`, undefined)
         break
       case 'stream_start':
@@ -94,7 +98,7 @@ export class Conversation {
         this.#recall(event.text)
         break
       case 'session_takeover':
-        if (this.#open) this.#open.attempts = event.attempt
+        this.#takenOver(event)
         break
       case 'task_completed':
       case 'task_failed':
@@ -189,6 +193,12 @@ export class Conversation {
     if (said) this.#said[task] = { ...said, message: { ...said.message, text: recalledTask(said.message.text, text) } }
   }
 
+  #takenOver({ attempt, traceparent }: Omit<SessionTakeover, 'eventId'>): void {
+    if (!this.#open) return
+    this.#open.attempts = attempt
+    this.#open.traceparent = traceparent ?? this.#open.traceparent
+  }
+
   #endTurn(taskId: string): void {
     if (this.#open?.task.id === taskId) this.#open = undefined
   }
@@ -202,6 +212,7 @@ function beginTurn(task: Task, turn: number, startedAt: number): OpenTurn {
     task,
     turn,
     startedAt,
+    traceparent: undefined,
     steps: 0,
     attempts: 0,
     openMessage: undefined,

@@ -11,8 +11,10 @@
 import type { Claim, Committed, Flushed, Part, SessionLog } from '../bus/bus.js'
 import type { StreamChunk } from '../protocol/events.js'
 import { newWriterId } from '../protocol/ids.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import { ChangeBuilder, type Entry, type WrittenEvents } from './change-builder.js'
 import type { FlushInterval } from './flush-interval.js'
+import { commitSpan, during } from './session-trace.js'
 import { untilStoreAnswers } from './store-patience.js'
 import { type GatheredText, TEXT_CHARS, TextBuffer } from './text-buffer.js'
 import { WriterLost } from './writer-lost.js'
@@ -32,6 +34,7 @@ export interface EventBatchOptions {
   readonly part: Part | undefined
   /** Id of the last commit, '' before the first. */
   readonly lastCommit: string
+  readonly tracing?: Tracing | undefined
   /** For how long text is gathered; told how late it is kept. */
   readonly interval: Pick<FlushInterval, 'ms' | 'kept'>
   /** The store has lost writes of ours. Resolves once they are back; false when that is not to be. */
@@ -173,7 +176,7 @@ export class EventBatch {
   }
 
   async #writeCommits(): Promise<void> {
-    const { log, claim, sessionId } = this.#options
+    const { log, claim, sessionId, tracing } = this.#options
     const id = `${this.#writer}-${++this.#commits}`
     const builder = new ChangeBuilder({ sessionId, id, after: this.#lastCommit, epoch: claim.epoch, seq: this.#seq })
     const taken: PendingCommit[] = []
@@ -183,7 +186,9 @@ export class EventBatch {
     }
     const { change, written } = builder.build()
     // They stay in the queue until they are durable, so that losing the writer fails them with all others.
-    const reply = await this.#persist(() => log.commit(claim, change))
+    const span = tracing && commitSpan(tracing, sessionId, written)
+    const write = this.#persist(() => log.commit(claim, change))
+    const reply = await (span ? during(span, write) : write)
     if (reply.status !== 'ok') throw new WriterLost(reply.status)
     this.#queue.splice(0, taken.length)
     this.#lastCommit = id

@@ -10,6 +10,7 @@ import type { BusySession } from '../telemetry/metrics.js'
 import type { ShardWork } from './load-meter.js'
 import { LiveSession } from './session.js'
 import type { LoadedSession, SessionServices } from './session-services.js'
+import { tellAccepted } from './session-trace.js'
 import type { Takeover } from './turn.js'
 import { WriterLost } from './writer-lost.js'
 
@@ -99,14 +100,16 @@ export class SessionHost {
     yield* this.#retired
   }
 
-  /** Hands accepted commands to their sessions, in order. */
-  deliver(claim: Claim, commands: readonly AcceptedCommand[]): void {
+  /** Hands accepted commands, asked for at `askedAt`, to their sessions, in order. */
+  deliver(claim: Claim, commands: readonly AcceptedCommand[], askedAt = performance.now()): void {
+    const { tracing } = this.options.services
     for (const { submission, acceptance } of commands) {
       // `dup` without a result still waits: it is delivered too, in case the reply to its acceptance was lost.
       const waits = acceptance.status === 'new' || (acceptance.status === 'dup' && acceptance.detail === '')
       if (!waits) continue
       const held = this.#held.get(submission.sessionId) ?? this.#open(claim, submission, acceptance.status === 'new')
       const command = JSON.parse(submission.body) as Command
+      if (tracing) tellAccepted(tracing, submission, command, askedAt)
       if (held.catchingUp) void held.catchingUp.then(() => held.live?.deliver(command))
       else if (held.live) held.live.deliver(command)
       // One that could not be loaded is loaded anew, with the commands that wait for it in the store.

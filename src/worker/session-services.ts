@@ -10,6 +10,7 @@ import type { Gate } from '../runtimes/gate.js'
 import type { ToolHooks } from '../runtimes/hooks/hooks.js'
 import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
 import type { SessionMeter } from '../telemetry/metrics.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import type { WrittenEvents } from './change-builder.js'
 import type { WriterLog } from './event-batch.js'
 import type { FlushInterval } from './flush-interval.js'
@@ -114,6 +115,7 @@ export interface SessionServices {
   readonly suspects: Suspects
   readonly workspaces: Workspaces
   readonly logger: Logger
+  readonly tracing: Tracing | undefined
   now(): Date
   /** What every tool call passes. */
   readonly gate: Gate

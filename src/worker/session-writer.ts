@@ -7,6 +7,7 @@ import type { Command, SpawnCommand } from '../bus/command.js'
 import type { NewEvent } from '../protocol/events.js'
 import { parseEventId } from '../protocol/ids.js'
 import { isTerminal, type Session, type SessionStatus } from '../protocol/session.js'
+import { isSampled } from '../protocol/traceparent.js'
 import type { SessionMeter } from '../telemetry/metrics.js'
 import type { Entry } from './change-builder.js'
 import { Conversation } from './conversation.js'
@@ -57,6 +58,7 @@ export class SessionWriter {
       headSeq: parseEventId(record.head)?.seq ?? 0,
       part: record.part,
       lastCommit: record.lastCommit,
+      tracing: services.tracing,
       interval: services.flushInterval,
       restore: () => services.restoreStore(claim, sessionId),
       onWritten: (written) => services.onWritten(claim, sessionId, written),
@@ -109,12 +111,16 @@ export class SessionWriter {
     return lookbackOf(session.type) === 'context' || session.task?.status === 'in_progress'
   }
 
-  /** What every event carries; `requestId` echoes the command that caused it. */
+  /** What every event carries; `requestId` and `traceparent` echo the command that caused it. */
   base(command: Command | undefined): EventBase {
     const timestamp = this.#services.now().toISOString()
-    return command?.requestId === undefined
-      ? { sessionId: this.sessionId, timestamp }
-      : { sessionId: this.sessionId, timestamp, requestId: command.requestId }
+    const base =
+      command?.requestId === undefined
+        ? { sessionId: this.sessionId, timestamp }
+        : { sessionId: this.sessionId, timestamp, requestId: command.requestId }
+    // In front of what a client has written: edges look for it at the beginning.
+    const traceparent = command?.traceparent
+    return traceparent !== undefined && isSampled(traceparent) ? { traceparent, ...base } : base
   }
 
   /** Appends events and applies them to what this worker remembers. Resolves when they are durable. @throws WriterLost */

@@ -24,6 +24,7 @@ export interface EventBase {
   readonly sessionId: string
   readonly timestamp: string
   readonly requestId?: RequestId
+  readonly traceparent?: string
 }
 
 /** The place of a tool call in its turn; it stays the same when the model is asked once more for the same step. */

@@ -9,9 +9,11 @@ import type { NewEvent, TaskUsage } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Progress, Stopping, Turn } from '../runtimes/runtime.js'
 import { throughOutage } from '../storage/outage.js'
+import type { Trace } from '../telemetry/tracing.js'
 import { pastOf } from './past.js'
 import { Permission, type PermissionOptions } from './permission.js'
 import type { SessionServices } from './session-services.js'
+import { codeOf, turnEnd, turnSpan } from './session-trace.js'
 import type { SessionWriter } from './session-writer.js'
 import { type CallPlace, StepJournal } from './step-journal.js'
 import { TurnBudget } from './turn-budget.js'
@@ -59,19 +61,27 @@ type TurnEnd =
 export async function runTask(host: TurnHost, command: TaskCommand, signal: AbortSignal): Promise<void> {
   const restoreWorkspace = !host.writer.historyIsHere
   const early = host.writer.historyIsHere ? undefined : await loadHistory(host, signal)
-  if (early) return recordEnd(host, command, early)
+  if (early) {
+    recordEnd(host, command, early)
+    return
+  }
   const resumed = host.writer.conversation.open?.task.id === command.task.id
   // Before this attempt is counted: whoever brings the worker down meanwhile is not this turn.
   const cleared = resumed && isSuspect(host) ? await host.services.suspects.begin(signal) : undefined
+  const trace = turnSpan(host, command, resumed)
   try {
-    const lost = resumed ? await announceTakeover(host, command) : announceTask(host, command)
+    // What is recorded from here on hangs under the turn.
+    const traced = trace ? { ...command, traceparent: trace.traceparent } : command
+    const lost = resumed ? await announceTakeover(host, traced) : announceTask(host, traced)
     const end =
       lost >= MAX_ATTEMPTS
-        ? await quarantined(host, command, lost)
-        : await carryOut(host, command, { signal, restoreWorkspace, onStep: () => cleared?.() })
-    recordEnd(host, command, end)
+        ? await quarantined(host, traced, lost)
+        : await carryOut(host, traced, { signal, restoreWorkspace, trace, onStep: () => cleared?.() })
+    const usage = recordEnd(host, traced, end)
+    trace?.end(turnEnd(usage, codeOf(end)))
   } finally {
     cleared?.()
+    trace?.end({ error: 'interrupted' })
   }
 }
 
@@ -125,13 +135,14 @@ async function announceTakeover(host: TurnHost, command: TaskCommand): Promise<n
 interface Course {
   readonly signal: AbortSignal
   readonly restoreWorkspace: boolean
+  readonly trace: Trace | undefined
   /** A step has ended well: what comes next is another attempt's first. */
   readonly onStep: () => void
 }
 
 async function carryOut(host: TurnHost, command: TaskCommand, course: Course): Promise<TurnEnd> {
   const { services } = host
-  const { signal, restoreWorkspace } = course
+  const { signal, restoreWorkspace, trace } = course
   const progress = host.writer.conversation.progress(host.writer.takePart())
   const hooks = openHooks(host, command, signal)
   const journal = openJournal(host, command, progress, course, hooks)
@@ -168,6 +179,7 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
       options,
       epoch: host.claim.epoch,
       signal,
+      trace,
       reserve: (call) => budget.reserve(call),
       permit: (...asked) => permission.permit(...asked),
       past: () => pastOf(host.id, host.writer.state.turn, services, signal),
@@ -303,7 +315,8 @@ function failedEvent<Base extends object>(
   return { type: 'task_failed', ...base, error, code, ...(resetsAt !== undefined && { resetsAt }), usage } as const
 }
 
-function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): void {
+/** Returns what the task has used. */
+function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): TaskUsage {
   const base = { ...host.writer.base(command), commandId: command.id, taskId: command.task.id }
   const usage = host.writer.conversation.usage(host.services.now().getTime())
   const event: NewEvent =
@@ -316,4 +329,5 @@ function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): void {
   host.services.onTurnEnded(end.kind, usage.duration / 1_000)
   // Losing the writer is told to the session, which is then loaded anew.
   host.writer.record([event], { popInbox: 1, ended: [command.id], clearPart: true }).catch(() => undefined)
+  return usage
 }

@@ -9,6 +9,7 @@ import type { Gate } from '../runtimes/gate.js'
 import type { ToolHooks } from '../runtimes/hooks/hooks.js'
 import type { Runtime } from '../runtimes/runtime.js'
 import type { WorkerMetrics } from '../telemetry/metrics.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import type { ProjectorOptions } from './projector.js'
 import type { Logger, Workspaces } from './session-services.js'
 import type { WorkerStorage } from './worker-storage.js'
@@ -51,5 +52,7 @@ export interface WorkerOptions {
   readonly hibernateAfterMs: number
   readonly logger: Logger
   readonly metrics: WorkerMetrics
+  /** Nothing is traced when left out. */
+  readonly tracing?: Tracing | undefined
   readonly now: () => Date
 }

@@ -269,9 +269,10 @@ export class Worker {
 
   #services(log: SessionServices['log']): SessionServices {
     const { bus, storage, member, metrics, workspaces, logger, now, gate, hooks, budgets, runtimeOf } = this.#options
-    const { maxContextTokens } = this.#options
+    const { maxContextTokens, tracing } = this.#options
     return {
       log,
+      tracing,
       flushInterval: this.#countedFlushes(),
       loadSession: (claim, id) => this.#loader.load(claim, id),
       restoreStore: (claim, id) => this.#restoreStore(claim, id),

@@ -1,7 +1,7 @@
 /**
  * Settings of what can be seen from outside: logs, metrics, health.
  */
-import { choice, debugSwitch, flag, milliseconds, port, text, urlPath, wholeNumber } from '../kinds.js'
+import { choice, debugSwitch, flag, fraction, milliseconds, port, text, url, urlPath, wholeNumber } from '../kinds.js'
 import { optional, setting } from '../setting.js'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
@@ -9,6 +9,17 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export const LOG_FORMATS = ['json', 'text'] as const
 export type LogFormat = (typeof LOG_FORMATS)[number]
+
+/** As the standard names them: with `parentbased_`, what a client's trace says of itself comes first. */
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const
+export type SamplerName = (typeof SAMPLERS)[number]
 
 const MAX_LOG_MB = 10_240
 const MAX_LOG_FILES = 1_000
@@ -59,4 +70,27 @@ export const monitoring = {
     'Between looks at the parts of the system; changes are logged',
     ms,
   ),
+}
+
+/** The names are those of OpenTelemetry; what it reads beside them (OTEL_BSP_*, OTEL_SPAN_*) counts too. */
+export const tracing = {
+  endpoint: optional(
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    url('http', 'https'),
+    'Collector of traces, such as http://localhost:4318; without one nothing is traced',
+  ),
+  tracesEndpoint: optional(
+    'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+    url('http', 'https'),
+    'Whole address of that collector, instead of the one above with /v1/traces',
+  ),
+  headers: optional('OTEL_EXPORTER_OTLP_HEADERS', text, 'What the collector is shown: name=value,name=value', {
+    secret: true,
+  }),
+  serviceName: setting('OTEL_SERVICE_NAME', text, 'orchestrator-daemon', 'Name of this service in traces'),
+  resourceAttributes: optional('OTEL_RESOURCE_ATTRIBUTES', text, 'What traces say of this service: name=value,…'),
+  sampler: setting('OTEL_TRACES_SAMPLER', choice(SAMPLERS), 'parentbased_always_on', 'Which traces are recorded'),
+  samplerRatio: setting('OTEL_TRACES_SAMPLER_ARG', fraction, '1', 'Share of them, for samplers with a ratio'),
+  exporter: setting('OTEL_TRACES_EXPORTER', choice(['otlp', 'none']), 'otlp', 'none switches tracing off'),
+  disabled: setting('OTEL_SDK_DISABLED', flag, 'false', 'true switches tracing off'),
 }

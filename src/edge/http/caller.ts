@@ -27,9 +27,11 @@ export class Caller implements Client {
   #open = true
   #waiting: Waiting | undefined
 
+  /** `traceparent` is the request's header, '' where it has none. */
   constructor(
     dispatcher: Dispatcher,
     public principal: Principal,
+    private readonly traceparent = '',
   ) {
     this.#dispatcher = dispatcher
   }
@@ -62,7 +64,8 @@ export class Caller implements Client {
     })
     // What has failed may be answered before this returns: a rejection nobody waits for yet is no crash.
     reply.catch(() => undefined)
-    await this.#dispatcher.handle(this, message)
+    const { traceparent } = this
+    await this.#dispatcher.handle(this, traceparent === '' ? message : { ...message, traceparent })
     return (await reply) as ReplyOf<T>
   }
 

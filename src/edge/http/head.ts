@@ -17,6 +17,7 @@ export interface Head {
   readonly idempotencyKey: string
   readonly lastEventId: string
   readonly knownTag: string
+  readonly traceparent: string
 }
 
 /** Read at once: a request is gone when its handler has returned. */
@@ -29,6 +30,7 @@ export function headOf(res: HttpResponse, req: HttpRequest, params: Head['params
     idempotencyKey: req.getHeader('idempotency-key'),
     lastEventId: req.getHeader('last-event-id'),
     knownTag: req.getHeader('if-none-match'),
+    traceparent: req.getHeader('traceparent'),
   }
 }
 

@@ -158,7 +158,7 @@ export class HttpDoor {
     if (given === GONE) return undefined
     if (given === TOO_LARGE) throw new ServiceError('message_too_large', { limit: this.#parts.maxBodyBytes })
     refuseNul(head.params, head.query)
-    const caller = new Caller(this.#parts.dispatcher, principal)
+    const caller = new Caller(this.#parts.dispatcher, principal, head.traceparent)
     exchange.onEnd(() => caller.leave())
     const asked = {
       ...{ caller, principal, knownTag: head.knownTag, key: endpoint.takesKey ? keyOf(head) : undefined },

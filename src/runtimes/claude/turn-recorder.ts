@@ -4,10 +4,12 @@
  * record, so that the journal has the order that it has everywhere.
  */
 import type { SDKAssistantMessage, SDKMessage, SDKResultMessage } from '@anthropic-ai/claude-agent-sdk'
+import { chatEnd, chatSpan } from '../../models/chat-span.js'
 import type { ToolRequest, Usage } from '../../models/model.js'
 import { ServiceError } from '../../protocol/errors.js'
 import { hookNote } from '../prompt.js'
 import type { EffectClass, ToolOutcome, Turn } from '../runtime.js'
+import { toolEnd, toolSpan } from '../tool-span.js'
 import type { Listener, ToolEnd, ToolUse } from './claude-process.js'
 import { failureOf } from './failure.js'
 import { SpokenMessage, type StreamEvent, usageOf } from './spoken-message.js'
@@ -36,6 +38,7 @@ interface OpenCall {
 }
 
 const NO_RESULT: ToolOutcome = { status: 'failed', error: 'Interrupted: this call has no result.' }
+const MS_PER_SECOND = 1_000
 const CUT = 'The answer that made this call broke off; make the call again.'
 const NOT_RECORDED = 'This call could not be recorded, so it was not made.'
 
@@ -191,11 +194,21 @@ export class TurnRecorder implements Listener {
     this.#message = undefined
     const cost = this.#options.costOf(model, usage)
     this.#options.onAnswer(model, seconds, usage, cost)
+    this.#traceAnswer(model, seconds, usage, finishReason)
     await this.#turn.journal.messageEnded({ toolCalls, finishReason, usage, cost })
     this.#ask(toolCalls, undefined)
     const later = this.#later
     this.#later = []
     for (const each of later) await this.#takeFromAgent(each)
+  }
+
+  /** The call itself is made by Claude Code: what is known of its time is when its answer began. */
+  #traceAnswer(name: string, seconds: number, usage: Usage, finish: SpokenMessage['finishReason'] | 'cancelled'): void {
+    const { trace } = this.#turn
+    if (!trace) return
+    const startedAt = performance.now() - seconds * MS_PER_SECOND
+    const span = chatSpan(trace, { provider: 'anthropic', name, startedAt })
+    span.end(finish === 'cancelled' ? { error: 'cut' } : chatEnd({ usage, finishReason: finish }))
   }
 
   /** Agents' messages come block by block, each whole. */
@@ -219,7 +232,10 @@ export class TurnRecorder implements Listener {
     if (text !== '') this.#turn.journal.text(text)
     const finishReason = toolCalls.length > 0 ? 'tool_calls' : 'stop'
     const cost = this.#options.costOf(message.model, usage)
-    if (usage.promptTokens > 0) this.#options.onAnswer(message.model, 0, usage, cost)
+    if (usage.promptTokens > 0) {
+      this.#options.onAnswer(message.model, 0, usage, cost)
+      this.#traceAnswer(message.model, 0, usage, finishReason)
+    }
     await this.#turn.journal.messageEnded({ toolCalls, finishReason, usage, cost })
     this.#ask(toolCalls, agent)
   }
@@ -283,6 +299,7 @@ export class TurnRecorder implements Listener {
     const { call, startedAt } = open
     // Claude Code itself refused it: the arguments were not what the tool takes.
     if (startedAt === undefined) await this.#turn.journal.toolStarted(call, 'read', open.agent)
+    if (this.#turn.trace) toolSpan(this.#turn.trace, call, startedAt).end(toolEnd(outcome))
     const final = await this.#turn.journal.toolEnded(call, outcome)
     this.#options.onToolEnded(call.name, (performance.now() - (startedAt ?? performance.now())) / 1_000, outcome)
     return final

@@ -26,6 +26,8 @@ const MAX_REASON_CHARS = 1_000
 export interface CallOptions {
   readonly signal: AbortSignal
   readonly idempotencyKey?: string | undefined
+  /** W3C context of the call. */
+  readonly traceparent?: string | undefined
 }
 
 export class McpConnection {
@@ -81,9 +83,9 @@ export class McpConnection {
    * @throws ToolFailure when there is no answer; `Unsent` when the server does not know this connection any more
    */
   async call(name: string, input: Readonly<Record<string, unknown>>, options: CallOptions): Promise<CallToolResult> {
-    const { signal, idempotencyKey } = options
-    const meta = idempotencyKey !== undefined && { _meta: { idempotencyKey } }
-    const params = { name, arguments: { ...input }, ...meta }
+    const { signal } = options
+    const meta = metaOf(options)
+    const params = { name, arguments: { ...input }, ...(meta && { _meta: meta }) }
     const timeout = this.#server.callTimeoutMs
     try {
       // A signal of its own: the client never takes its listener off.
@@ -151,6 +153,12 @@ export class McpConnection {
     const text = error instanceof Error ? error.message || ('code' in error && String(error.code)) : error
     return String(text || 'unknown').slice(0, MAX_REASON_CHARS)
   }
+}
+
+/** What a server is told beside the arguments, as the protocol has it. */
+function metaOf({ idempotencyKey, traceparent }: CallOptions): Record<string, string> | undefined {
+  if (idempotencyKey === undefined && traceparent === undefined) return undefined
+  return { ...(idempotencyKey !== undefined && { idempotencyKey }), ...(traceparent !== undefined && { traceparent }) }
 }
 
 /** A call that the server has not taken: it may be made once more. */

@@ -14,6 +14,8 @@ export interface ToolContext extends MemoryHolder {
   readonly signal: AbortSignal
   /** Of an `idempotent` call: whoever takes part in its effect knows by it that a second one is the first one again. */
   readonly idempotencyKey?: string
+  /** W3C context of the call, where it is traced. */
+  readonly traceparent?: string
 }
 
 export type ToolResult = Readonly<Record<string, unknown>>

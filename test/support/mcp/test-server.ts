@@ -75,7 +75,8 @@ async function answer({ params }: CallToolRequest, die: () => void): Promise<Cal
 async function effect(input: Record<string, unknown>, meta: Record<string, unknown> | undefined): Promise<string> {
   const key = String(meta?.idempotencyKey ?? 'none')
   if (typeof input.url === 'string') await (await fetch(input.url, { headers: { 'idempotency-key': key } })).text()
-  return `done with key ${key}`
+  const traced = meta?.traceparent === undefined ? '' : ` in ${String(meta.traceparent)}`
+  return `done with key ${key}${traced}`
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

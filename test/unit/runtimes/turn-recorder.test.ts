@@ -7,6 +7,8 @@ import type { ToolUse } from '../../../src/runtimes/claude/claude-process.js'
 import { promptOf } from '../../../src/runtimes/claude/prompts.js'
 import { MAX_STEPS, TurnRecorder } from '../../../src/runtimes/claude/turn-recorder.js'
 import type { ToolOutcome } from '../../../src/runtimes/runtime.js'
+import type { Trace } from '../../../src/telemetry/tracing.js'
+import { RecordedSpans } from '../../support/recorded-spans.js'
 import { type Entry, recordedTurn, textsOf, typesOf } from './recorded-turn.js'
 
 const said = (message: object): SDKMessage => ({ session_id: 's', uuid: 'u', ...message }) as unknown as SDKMessage
@@ -36,15 +38,18 @@ const fromAgent = (id: string, ...content: object[]) =>
   })
 const use = (callId: string, name = 'Bash'): ToolUse => ({ callId, name, input: { command: 'ls' }, agent: undefined })
 
-async function recording(entries: readonly Entry[] = [], refusal?: ToolOutcome) {
+async function recording(entries: readonly Entry[] = [], refusal?: ToolOutcome, trace?: Trace) {
   const recorded = await recordedTurn({ task: 'do it', entries })
-  const recorder = new TurnRecorder(recorded.turn, {
-    costOf: () => 0.5,
-    effectOf: (name) => (name === 'Read' ? 'read' : 'once'),
-    refusalOf: async () => refusal,
-    onAnswer: () => undefined,
-    onToolEnded: () => undefined,
-  })
+  const recorder = new TurnRecorder(
+    { ...recorded.turn, trace },
+    {
+      costOf: () => 0.5,
+      effectOf: (name) => (name === 'Read' ? 'read' : 'once'),
+      refusalOf: async () => refusal,
+      onAnswer: () => undefined,
+      onToolEnded: () => undefined,
+    },
+  )
   const take = async (...messages: readonly (SDKMessage | SDKMessage[])[]) => {
     for (const message of messages.flat()) await recorder.take(message)
   }
@@ -72,6 +77,26 @@ test('a tool that begins while its message is being written waits until the mess
   await recorder.afterTool(use('call-1'), { status: 'completed', response: { stdout: 'x' } })
   expect(typesOf(entries)).toEqual(['messageStarted', 'messageEnded', 'toolStarted', 'toolEnded'])
   expect(entries.at(-1)).toMatchObject({ outcome: { status: 'completed', result: { stdout: 'x' } } })
+})
+
+test('answers, broken ones too, and tool calls are told to the trace of the turn', async () => {
+  const spans = new RecordedSpans()
+  const { recorder, take } = await recording([], undefined, spans.root)
+  await take(start, text('Half an ans'))
+  await take(start, text('Listing.'), ...asks('call-1', 'Bash', { command: 'ls' }), ...stop('tool_use'))
+  await recorder.beforeTool(use('call-1'))
+  await recorder.afterTool(use('call-1'), { status: 'completed', response: { stdout: 'x' } })
+
+  const told = spans.all.slice(1)
+  expect(told.map(({ name, error }) => [name, error])).toEqual([
+    ['chat claude', 'cut'],
+    ['chat claude', undefined],
+    ['execute_tool Bash', undefined],
+  ])
+  expect(new Set(told.map(({ parent, isOver }) => `${parent} ${isOver}`))).toEqual(
+    new Set([`${spans.root.traceparent} true`]),
+  )
+  expect(told[1]?.attributes).toMatchObject({ 'gen_ai.provider.name': 'anthropic', 'gen_ai.usage.output_tokens': 5 })
 })
 
 test('a refused call does not run, and is on record as one that did nothing', async () => {

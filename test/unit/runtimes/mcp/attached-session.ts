@@ -21,7 +21,7 @@ export const call = (name: string, input: Record<string, unknown> = {}, callId =
   input,
 })
 
-interface TurnOptions extends Partial<Pick<Turn, 'epoch' | 'beforeEffect' | 'permit'>> {
+interface TurnOptions extends Partial<Pick<Turn, 'epoch' | 'beforeEffect' | 'permit' | 'trace'>> {
   readonly entries?: readonly Entry[]
 }
 

@@ -5,6 +5,7 @@ import { describe, expect, test, vi } from 'vitest'
 import type { McpServers } from '../../../../src/runtimes/mcp/servers.js'
 import { OUTCOME_UNKNOWN } from '../../../../src/runtimes/prompt.js'
 import { serversOf, startHttpServer, stdioServer } from '../../../support/mcp/servers.js'
+import { RecordedSpans } from '../../../support/recorded-spans.js'
 import type { Entry } from '../recorded-turn.js'
 import { attachedSession, call } from './attached-session.js'
 
@@ -54,6 +55,20 @@ describe.each(KINDS)('over %s', (_kind, servers) => {
     expect(outcomes()).toMatchObject({
       mcp__it__put: { result: { content: 'done with key session_000_test:1:mcp__it__put' } },
       mcp__it__post: { result: { content: 'done with key none' } },
+    })
+  })
+
+  test('a traced call tells the server where in the trace it stands', async () => {
+    const session = await attachedSession(await servers(), ['it'])
+    const spans = new RecordedSpans()
+
+    const { ended, outcomes } = await session.run([[call('mcp__it__look')]], { trace: spans.root })
+    await ended
+
+    const [tool] = spans.named('execute_tool mcp__it__look')
+    expect(tool).toMatchObject({ parent: spans.root.traceparent, error: undefined, isOver: true })
+    expect(outcomes()).toMatchObject({
+      mcp__it__look: { result: { content: `done with key none in ${tool?.traceparent}` } },
     })
   })
 
