@@ -44,6 +44,7 @@ export {
   type WebSocketServerAuth,
   type WebSocketServerEvents,
 } from './library/web-socket-server.js'
+export { NeolithApiClient, type NeolithApiConfig, NeolithError } from './neolith/api-client.js'
 export type { ListedApproval } from './protocol/approvals.js'
 export type {
   BudgetStatus,

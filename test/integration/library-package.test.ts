@@ -13,6 +13,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
 import { connect } from '../../src/client/client.js'
+import { API_KEY, API_SECRET, FakeNeolith } from '../support/fake-neolith.js'
 import { compile, installPackage, PACKAGE, ROOT } from '../support/packed-package.js'
 
 const run = promisify(execFile)
@@ -28,6 +29,8 @@ console.log(typeof open)
 
 /** The complete WebSocket client of the reference's README. */
 const WEBSOCKET_PROGRAM = readFileSync(join(ROOT, 'test/support/programs/websocket-client.ts.txt'), 'utf8')
+/** The client of Neolith in the reference's README, letter by letter. */
+const NEOLITH_PROGRAM = readFileSync(join(ROOT, 'test/support/programs/neolith-client.ts.txt'), 'utf8')
 /** Every class that the library promises, used once. */
 const CLASSES_PROGRAM = readFileSync(join(ROOT, 'test/support/programs/public-classes.ts.txt'), 'utf8')
 
@@ -43,6 +46,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'events.ts'), events ?? '')
   writeFileSync(join(folder, 'client.ts'), CLIENT_PROGRAM)
   writeFileSync(join(folder, 'websocket.ts'), WEBSOCKET_PROGRAM)
+  writeFileSync(join(folder, 'neolith.ts'), NEOLITH_PROGRAM)
   writeFileSync(join(folder, 'classes.ts'), CLASSES_PROGRAM)
   await compile(folder, ['*.ts'])
 }, 60_000)
@@ -118,6 +122,7 @@ test('every public class is there and works', async () => {
     'federation: reviewer',
     'server: open',
     'memory: the build runs on Node 24',
+    'neolith: not yet',
   ])
 })
 
@@ -127,11 +132,32 @@ test('whatever the package offers is in it, with its types, and its folders are 
   const files = Object.values(exports).flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry)))
   const inside = `await import('${PACKAGE}/dist/client/requests.js').catch(({ code }) => console.log(code))`
 
-  expect(Object.keys(exports)).toEqual(['.', './client', './package.json'])
+  expect(Object.keys(exports)).toEqual(['.', './client', './neolith', './package.json'])
   expect(Object.keys(exports['./client'] ?? {})).toEqual(['types', 'browser', 'default'])
   expect(files.filter((file) => !existsSync(join(target, file)))).toEqual([])
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', inside], { cwd: folder })
   expect(stdout.trim()).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED')
+})
+
+test('P-05: the documented client of Neolith signs in, writes a message and reads the configuration', async () => {
+  const neolith = await FakeNeolith.start()
+  onTestFinished(() => neolith.stop())
+  neolith.channels.push({
+    id: 'chan_123',
+    name: 'news',
+    type: 'PUBLIC',
+    isPrivate: false,
+    memberCount: 1,
+    messageCount: 0,
+  })
+  const settings = { NEOLITH_API_URL: neolith.url, NEOLITH_API_KEY: API_KEY, NEOLITH_API_SECRET: API_SECRET }
+  const program = startProgram(join(folder, 'out/neolith.js'), settings)
+  onTestFinished(() => void program.child.kill('SIGKILL'))
+
+  await program.line('Orchestrator role: helper')
+
+  expect(neolith.calls('POST /api/daemon/auth')[0]?.body.scopes).toEqual(['messages:read', 'messages:write'])
+  expect(neolith.messages.map(({ content }) => content)).toEqual(['Task completed successfully!'])
 })
 
 test('the client can be imported alone', async () => {
@@ -156,8 +182,8 @@ interface Program {
 }
 
 /** All in one folder, one after the other: a new database takes seconds. */
-function startProgram(path: string): Program {
-  const child = spawn(process.execPath, [path], { cwd: join(folder, 'cwd'), env: environment() })
+function startProgram(path: string, env: Readonly<Record<string, string>> = {}): Program {
+  const child = spawn(process.execPath, [path], { cwd: join(folder, 'cwd'), env: { ...environment(), ...env } })
   let text = ''
   child.stderr.on('data', (data) => {
     text += data

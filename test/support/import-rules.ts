@@ -101,7 +101,7 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   yaml: ['config', 'charter', 'runtimes'],
   unbash: ['charter'],
   croner: ['scheduling'],
-  zod: ['protocol', 'config', 'charter', 'runtimes'],
+  zod: ['protocol', 'config', 'charter', 'runtimes', 'neolith'],
 }
 
 const COMMENTS = /\/\*[\s\S]*?\*\/|(^|\s)\/\/[^\n]*/g
