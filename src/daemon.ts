@@ -8,6 +8,7 @@ import type { OpenCharter } from './assembly/charter-parts.js'
 import { HealthWatch } from './assembly/health-watch.js'
 import { Lifecycle } from './assembly/lifecycle.js'
 import type { OpenMemory } from './assembly/memory-parts.js'
+import type { OpenNeolith } from './assembly/neolith-parts.js'
 import { heeding } from './assembly/node-words.js'
 import {
   type ControlPlane,
@@ -391,6 +392,7 @@ export class Daemon {
     const entrance = (): Edge => edge
     const federation = federationOf({ config, node, log, database, metrics: this.#metrics, entrance })
     const scheduling = schedulingOf({ config, node, log, database, door: entrance })
+    const neolith = await this.#openNeolith(planes, entrance)
     const parts = {
       config,
       node,
@@ -414,10 +416,24 @@ export class Daemon {
     this.#lifecycle.started('edge', () => edge.stop())
     scheduling.start()
     this.#lifecycle.started('scheduling', () => scheduling.stop())
+    if (neolith) {
+      neolith.reporter.start()
+      this.#lifecycle.started('neolith', () => neolith.reporter.stop())
+    }
     if (!federation) return
     federation.start()
     this.#federation = federation
     this.#lifecycle.started('federation', () => federation.stop())
+  }
+
+  /** Undefined where the settings name none. */
+  async #openNeolith({ database, view }: Planes, entrance: () => Edge): Promise<OpenNeolith | undefined> {
+    const { apiKey, apiSecret } = this.#foundation.config.neolith
+    // The key alone fetches the charter of an organisation, and nothing more.
+    if (apiKey === undefined || apiSecret === undefined) return undefined
+    const { openNeolith } = await import('./assembly/neolith-parts.js')
+    const parts = { database, view, entrance, metrics: this.#metrics }
+    return openNeolith(this.#foundation, { apiKey, apiSecret }, parts)
   }
 
   async #httpSources({ database, view, control, shardLoads }: Planes): Promise<HttpSources> {

@@ -44,3 +44,7 @@ export const connectionCountsKey = (cluster: string, principal: string): string 
 export const fullPrincipalsKey = (cluster: string): string => `${cluster}:conn-full`
 /** Hash of open reservations of a tenant, whose hash tag all its counts share (budget/lua). Tenants have no braces in their name. */
 export const budgetKey = (cluster: string, tenant: string): string => `${cluster}:budget:{${tenant}}`
+/** String: the tokens of Neolith, closed (neolith/sealed). */
+export const neolithTokensKey = (cluster: string): string => `${cluster}:neolith:tokens`
+/** Strings: who brings new tokens now, and who speaks to Neolith. */
+export const neolithLeaseKey = (cluster: string, of: 'tokens' | 'report'): string => `${cluster}:neolith:lease:${of}`

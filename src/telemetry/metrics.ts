@@ -11,6 +11,7 @@ import { type FederationMetrics, federationMetrics } from './federation-metrics.
 import { type JobMetrics, jobMetrics } from './job-metrics.js'
 import { type MemoryMetrics, memoryMetrics } from './memory-metrics.js'
 import { type CallMetrics, callMetrics, PERCENTILES, SUMMARY_WINDOW } from './model-metrics.js'
+import { type NeolithMetrics, neolithMetrics } from './neolith-metrics.js'
 import { type PartMetrics, partMetrics } from './part-metrics.js'
 import { processMetrics } from './process-metrics.js'
 import { type Queues, queueMetrics } from './queue-metrics.js'
@@ -23,6 +24,7 @@ export type { FederationMetrics } from './federation-metrics.js'
 export type { JobMetrics } from './job-metrics.js'
 export type { MemoryMetrics } from './memory-metrics.js'
 export type { ModelCall, ToolCall } from './model-metrics.js'
+export type { NeolithMetrics } from './neolith-metrics.js'
 export type { MeteredSession, SessionMeter } from './session-metrics.js'
 export type { BusySession, CommitOutcome, TurnOutcome, WorkerMetrics } from './worker-metrics.js'
 
@@ -34,6 +36,7 @@ export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'>, Pa
   readonly federation: FederationMetrics
   readonly memory: MemoryMetrics
   readonly cluster: ClusterMetrics
+  readonly neolith: NeolithMetrics
   /** A page was answered; `endpoint` is one of a few paths, never what a stranger asked for. */
   pageServed(method: string, endpoint: string, seconds: number): void
   /** The page that Prometheus reads, and its content type. */
@@ -63,6 +66,7 @@ export function createMetrics(node = 'node'): Metrics {
   const budgets = once<BudgetMetrics>(() => budgetMetrics(registry))
   const memory = once<MemoryMetrics>(() => memoryMetrics(registry))
   const cluster = once<ClusterMetrics>(() => clusterMetrics(registry))
+  const neolith = once<NeolithMetrics>(() => neolithMetrics(registry))
   return {
     ...partMetrics(registry),
     get federation() {
@@ -85,6 +89,9 @@ export function createMetrics(node = 'node'): Metrics {
     },
     get cluster() {
       return cluster()
+    },
+    get neolith() {
+      return neolith()
     },
     modelCall: (call) => calls().modelCall(call),
     toolCall: (call) => calls().toolCall(call),

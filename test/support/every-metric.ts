@@ -93,7 +93,7 @@ function sessions({ worker: it }: All): void {
   for (const each of events) meter.recorded(busy, each as unknown as Parameters<typeof meter.recorded>[1])
 }
 
-function domain({ budgets, jobs, federation, memory, modelCall, toolCall }: All): void {
+function domain({ budgets, jobs, federation, memory, neolith, modelCall, toolCall }: All): void {
   const budget = { scope: 'orchestrator', id: 'o', period: 'daily' }
   budgets.utilization(budget, 50)
   budgets.refused(budget)
@@ -108,6 +108,11 @@ function domain({ budgets, jobs, federation, memory, modelCall, toolCall }: All)
   memory.sizeKnown(true)
   memory.sizeKnown(false)
   memory.measured([{ tier: 'episodic', orchestratorId: 'o', items: 1, bytes: 10 }])
+  for (const outcome of ['ok', 'server_error', 'circuit_open']) neolith.called('heartbeat', outcome, 0.1)
+  neolith.taken(1)
+  neolith.written()
+  for (const status of ['answered', 'refused', 'unanswered']) neolith.ended(status)
+  neolith.watch({ breaker: () => 'open', reporting: () => true, open: () => 1 })
   const call = { provider: 'openai', model: 'gpt-4o-mini', seconds: 1, ...usage, costDollars: 0.1 }
   modelCall(call)
   modelCall({ ...call, error: 'rate_limit' })

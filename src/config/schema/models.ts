@@ -1,7 +1,7 @@
 /**
  * Settings of what sessions are made of: models, their memory, their budget, and the platform they belong to.
  */
-import { flag, fraction, milliseconds, text, url, wholeNumber } from '../kinds.js'
+import { choice, flag, fraction, milliseconds, text, url, wholeNumber } from '../kinds.js'
 import { optional, setting } from '../setting.js'
 
 const MAX_TOKENS = 1_000_000_000_000
@@ -10,7 +10,7 @@ const MAX_EPISODIC_DAYS = 3_650
 /** More cannot be indexed. */
 const MAX_EMBEDDING_DIMENSIONS = 4_000
 const MAX_CLAUDE_PROCESSES = 1_000
-const NEOLITH = { pending: 'Neolith' } as const
+const SESSION_TYPES = ['llm', 'echo', 'claude-code', 'claude-flow', 'ruflo'] as const
 
 const tokens = wholeNumber(1, MAX_TOKENS)
 const tokenBudget = (env: string, fallback: string, period: string) =>
@@ -129,5 +129,12 @@ export const budget = {
 export const neolith = {
   apiUrl: setting('NEOLITH_API_URL', url('http', 'https'), 'http://localhost:3000', 'Server of Neolith'),
   apiKey: optional('NEOLITH_API_KEY', text, 'Key of the Neolith API (vp_…)', { secret: true }),
-  apiSecret: optional('NEOLITH_API_SECRET', text, 'Secret that belongs to the key', { ...NEOLITH, secret: true }),
+  apiSecret: optional('NEOLITH_API_SECRET', text, 'Secret that belongs to the key; with both, the service connects', {
+    secret: true,
+  }),
+  sessionType: optional(
+    'NEOLITH_SESSION_TYPE',
+    choice(SESSION_TYPES),
+    'Type of the sessions that do what people ask for in Neolith; without it as for a client that names none',
+  ),
 }

@@ -51,7 +51,7 @@ export const server = {
     'DAEMON_HEARTBEAT_INTERVAL',
     milliseconds(1_000),
     '30000',
-    'Between pings to clients',
+    'Between pings to clients, and between heartbeats to Neolith, which gets one at least every 30 s',
     ms,
   ),
   shutdownTimeoutMs: setting('DAEMON_SHUTDOWN_TIMEOUT', milliseconds(0), '10000', 'For the stop after draining', ms),

@@ -102,8 +102,8 @@ describe('a setting', () => {
 
   test('that nothing uses yet is said to be so when it is set, and only then', () => {
     expect(load().warnings).toEqual([])
-    expect(load({ NEOLITH_API_SECRET: 'vp_5' }).warnings).toEqual([
-      'NEOLITH_API_SECRET is not used by this version yet: it has no Neolith',
+    expect(load({ METRICS_INTERVAL: '5' }).warnings).toEqual([
+      'METRICS_INTERVAL is not used by this version yet: it has no metrics that are gathered, not asked for',
     ])
   })
 
@@ -200,7 +200,7 @@ describe('the effective settings', () => {
       value: '30000',
       source: 'default',
       unit: 'milliseconds',
-      meaning: 'Between pings to clients',
+      meaning: 'Between pings to clients, and between heartbeats to Neolith, which gets one at least every 30 s',
     })
     expect(settings.get('OPENAI_ORG_ID')).toMatchObject({ value: undefined, source: 'default' })
   })
@@ -216,6 +216,7 @@ describe('the effective settings', () => {
   })
 
   test('name the part of the product that a setting waits for', () => {
-    expect(shown({}).get('NEOLITH_API_SECRET')).toMatchObject({ pending: 'Neolith' })
+    const pending = 'metrics that are gathered, not asked for'
+    expect(shown({}).get('METRICS_INTERVAL')).toMatchObject({ pending })
   })
 })

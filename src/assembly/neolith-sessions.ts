@@ -1,0 +1,99 @@
+/**
+ * Brings tasks of Neolith to sessions, and their stories back: as a client of the node's own door, in the tenant that tokens
+ * of the same orchestrator have, so that whoever comes with one sees these sessions too.
+ */
+import { type Client, ClientError, connect, FROM_START, type SessionHandle } from '../client/client.js'
+import type { Principal } from '../edge/auth.js'
+import { type SessionDoor, type Story, StoryBroken, TaskRefused, taskIdOf } from '../neolith/session-door.js'
+import type { Position } from '../protocol/commands.js'
+import type { ServerMessage } from '../protocol/events.js'
+import type { SessionType, TaskInput } from '../protocol/session.js'
+import type { NeolithTaskRow } from '../storage/neolith-tasks.js'
+import type { TaskEnds } from '../storage/task-ends.js'
+import { type Entrance, type Inside, inProcessSocket } from './in-process-socket.js'
+
+/** Never resolved: the socket is in this process. */
+const IN_PROCESS = 'ws://in-process'
+/** The story can be gone on with after these. */
+const BROKEN = ['slow_consumer', 'timeout', 'connection_failed', 'closed', 'shutting_down', 'unavailable', 'busy']
+
+export interface NeolithSessionsDependencies<I extends Inside> {
+  /** The door of this node. */
+  readonly entrance: () => Entrance<I>
+  readonly ends: Pick<TaskEnds, 'find'>
+  /** Undefined: as for any client that names none. */
+  readonly sessionType: SessionType | undefined
+}
+
+export class NeolithSessions<I extends Inside> implements SessionDoor {
+  readonly #deps: NeolithSessionsDependencies<I>
+
+  constructor(deps: NeolithSessionsDependencies<I>) {
+    this.#deps = deps
+  }
+
+  async open(row: NeolithTaskRow, from: Position | null): Promise<Story> {
+    const { orchestrator } = row
+    const principal: Principal = { tenant: orchestrator, subject: orchestrator, role: 'user', expiresAt: undefined }
+    // A connection of its own: the handles of one client share what they hear, and tasks must not.
+    const client = await connect({ url: IN_PROCESS, webSocket: inProcessSocket(this.#deps.entrance(), principal) })
+    try {
+      return new ClientStory(client, await this.#handle(client, row, from))
+    } catch (error) {
+      client.close()
+      throw refusalOf(error)
+    }
+  }
+
+  async end(sessionId: string, taskId: string): Promise<string | undefined> {
+    const end = await this.#deps.ends.find(sessionId, taskId)
+    if (!end) return undefined
+    if (end.type === 'task_completed') return end.result.output || 'Done.'
+    return end.type === 'task_failed' ? end.error : 'The task was cancelled.'
+  }
+
+  async #handle(client: Client, row: NeolithTaskRow, from: Position | null): Promise<SessionHandle> {
+    if (row.sessionId !== null) return client.attach(row.sessionId, from ?? FROM_START)
+    const { sessionType } = this.#deps
+    const task = taskOf(row)
+    const request = { orchestratorId: row.orchestrator, idempotencyKey: taskIdOf(row), task }
+    return client.spawn({ ...request, ...(sessionType && { sessionType }) })
+  }
+}
+
+function taskOf(row: NeolithTaskRow): Exclude<TaskInput, string> {
+  const { channelId, messageId, author, content } = row
+  const metadata = { neolith: { channelId, messageId, author } }
+  return { id: taskIdOf(row), type: 'general', description: content, priority: 'medium', metadata }
+}
+
+class ClientStory implements Story {
+  constructor(
+    private readonly client: Client,
+    private readonly handle: SessionHandle,
+  ) {}
+
+  get sessionId(): string {
+    return this.handle.id
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<ServerMessage> {
+    try {
+      yield* this.handle
+    } catch (error) {
+      throw refusalOf(error)
+    }
+  }
+
+  close(): void {
+    this.client.close()
+  }
+}
+
+/** In the words of whoever asked. What may have been taken is asked for again, under the same id. */
+function refusalOf(error: unknown): unknown {
+  if (!(error instanceof ClientError)) return error
+  const { code, message, details } = error
+  if (BROKEN.includes(code) || details.mayBeTaken) return new StoryBroken(message, { cause: error })
+  return new TaskRefused(message, details.retryable === true)
+}
