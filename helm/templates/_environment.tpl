@@ -35,12 +35,14 @@
 {{ include "daemon.database" . }}
 {{- if eq .role "edge" }}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "DAEMON_JWT_SECRET") }}
-{{ include "daemon.fromSecret" (dict "root" .root "key" "DAEMON_AUTH_API_KEYS" "optional" true) }}
+{{- range list "DAEMON_AUTH_API_KEYS" "NEOLITH_API_KEY" "NEOLITH_API_SECRET" }}
+{{ include "daemon.fromSecret" (dict "root" $.root "key" . "optional" true) }}
+{{- end }}
 {{- end }}
 {{- if eq .role "worker" }}
 - name: WORKSPACE_ROOT
   value: /workspaces
-{{- range list "ANTHROPIC_API_KEY" "NEOLITH_API_KEY" "NEOLITH_API_SECRET" "TOKEN_BUDGET_WEBHOOK_SECRET" }}
+{{- range list "ANTHROPIC_API_KEY" "NEOLITH_API_KEY" "TOKEN_BUDGET_WEBHOOK_SECRET" }}
 {{ include "daemon.fromSecret" (dict "root" $.root "key" . "optional" true) }}
 {{- end }}
 {{- end }}

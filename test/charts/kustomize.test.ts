@@ -39,10 +39,13 @@ test('a pod gets only the secrets that its role needs', (context) => {
 
   expect(secrets).toEqual({
     coordinator: ['DATABASE_URL', 'REDIS_URL'],
-    edge: ['DAEMON_AUTH_API_KEYS', 'DAEMON_JWT_SECRET', 'DATABASE_URL', 'REDIS_URL'],
+    edge: [
+      ...['DAEMON_AUTH_API_KEYS', 'DAEMON_JWT_SECRET', 'DATABASE_URL', 'NEOLITH_API_KEY', 'NEOLITH_API_SECRET'],
+      'REDIS_URL',
+    ],
     worker: [
-      ...['ANTHROPIC_API_KEY', 'DATABASE_URL', 'NEOLITH_API_KEY', 'NEOLITH_API_SECRET', 'OPENAI_API_KEY'],
-      ...['REDIS_URL', 'TOKEN_BUDGET_WEBHOOK_SECRET'],
+      ...['ANTHROPIC_API_KEY', 'DATABASE_URL', 'NEOLITH_API_KEY', 'OPENAI_API_KEY', 'REDIS_URL'],
+      'TOKEN_BUDGET_WEBHOOK_SECRET',
     ],
   })
 })

@@ -60,6 +60,8 @@ async function startNode(role: Role, cluster: string): Promise<Daemon> {
   const env = {
     ...{ DAEMON_ROLE: role, DAEMON_NAME: role, DAEMON_PORT: '0', METRICS_PORT: '0', SHARD_COUNT: '4' },
     ...{ REDIS_URL: process.env.TEST_REDIS_URL ?? '', DATABASE_URL: database.url, CLUSTER_NAME: cluster },
+    // Nobody listens there, and the figures are exported all the same.
+    ...{ NEOLITH_API_URL: 'http://127.0.0.1:9', NEOLITH_API_KEY: 'vp_o_1', NEOLITH_API_SECRET: 's' },
     ...{ WORKSPACE_ROOT: join(folder, 'workspaces'), DAEMON_JWT_SECRET: 'a-secret-of-at-least-thirty-two-characters' },
   }
   const daemon = new Daemon({
