@@ -141,7 +141,7 @@ export class ScheduledTasks {
     // Index scheduled_tasks_once.
     const { rows } = await sql<ScheduledRow & { bodyHash: string }>`
       select ${COLUMNS}, body_hash as "bodyHash" from scheduled_tasks
-      where tenant = ${tenant} and owner = ${owner} and idem_key = ${idemKey ?? null}`.execute(transaction)
+      where tenant = ${tenant} and owner = ${owner} and idem_key = ${storableKey(idemKey)}`.execute(transaction)
     return rows[0]
   }
 
@@ -159,7 +159,7 @@ export class ScheduledTasks {
     const { rows } = await sql<ScheduledRow>`
       insert into scheduled_tasks (tenant, id, owner, idem_key, body_hash, session_id, is_spawn, task_id, request, rank,
         cron, timezone, max_runs, until, due_at, unmet)
-      values (${tenant}, ${id}, ${owner}, ${idemKey ?? null}, ${bodyHash}, ${sessionId}, ${sessionId === null},
+      values (${tenant}, ${id}, ${owner}, ${storableKey(idemKey)}, ${bodyHash}, ${sessionId}, ${sessionId === null},
         ${storableText(taskId)}, ${request}::json, ${rank}, ${repetition?.cron ?? null}, ${repetition?.timezone ?? null},
         ${repetition?.maxRuns ?? null}, ${repetition?.until ?? null}, ${dueAt}, ${unmet})
       returning ${COLUMNS}`.execute(transaction)
@@ -265,7 +265,7 @@ export class ScheduledTasks {
       where tenant = ${tenant} and status = 'waiting' and (${owner ?? null}::text is null or owner = ${owner ?? null})
         and (${id ?? null}::text is null or id = ${id ?? null})
         and (${sessionId ?? null}::text is null or (session_id = ${sessionId ?? null} and not is_spawn))
-        and (${taskId ?? null}::text is null or task_id = ${storableText(taskId ?? '')})
+        and (${storableKey(taskId)}::text is null or task_id = ${storableKey(taskId)})
       returning ${COLUMNS}`.execute(this.#database.sql)
     return rows
   }
@@ -286,3 +286,5 @@ export class ScheduledTasks {
         where ended_at <= now() - ${ENDS_KEPT} order by ended_at limit ${FORGET_BATCH})`.execute(this.#database.sql)
   }
 }
+
+const storableKey = (text: string | undefined): string | null => (text === undefined ? null : storableText(text))

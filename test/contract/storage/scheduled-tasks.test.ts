@@ -46,6 +46,20 @@ eachDatabase((open) => {
 
   const once = (scheduling: Scheduling) => void scheduling.start()
 
+  test('a key and a task may be named with a character that the database cannot keep', async () => {
+    const { tenant, scheduling, sessionId, give, states } = await house()
+    once(scheduling)
+    const [first, again] = [
+      await give('a\0', { delayMs: NEVER_MS }, sessionId, { key: 'k\0' }),
+      await give('a\0', { delayMs: NEVER_MS }, sessionId, { key: 'k\0' }),
+    ]
+
+    await scheduling.cancelTask(holder(tenant), sessionId, 'a\0')
+
+    expect(again.scheduleId).toBe(first.scheduleId)
+    await vi.waitFor(async () => expect(Object.values(await states())).toEqual(['cancelled']), PATIENCE)
+  })
+
   describe('a delayed task', () => {
     test('is not handed over before its time, and then once', async () => {
       const { database, tenant, door, scheduling, give } = await house()
