@@ -24,6 +24,7 @@ import type { BudgetDesk } from './budget/budget-desk.js'
 import type { Bus } from './bus/bus.js'
 import type { Charter } from './charter/schema.js'
 import type { ControlChannel, LiveNode, Role } from './cluster/cluster.js'
+import { certificateOf } from './config/derived.js'
 import type { Config } from './config/load.js'
 import type { HibernateJob } from './coordinator/jobs/hibernate.js'
 import type { Edge } from './edge/edge.js'
@@ -461,8 +462,9 @@ export class Daemon {
 
   async #startAdmin(): Promise<void> {
     const { config, log } = this.#foundation
-    const { metricsHost: host, metricsPort: port } = config.monitoring
-    const admin = new AdminServer({ host, port, pages: this.#pages, log })
+    const { metricsHost: host, metricsPort: port, metricsTls } = config.monitoring
+    const certificate = metricsTls ? certificateOf(config) : undefined
+    const admin = new AdminServer({ host, port, pages: this.#pages, log, certificate })
     await admin.start()
     this.#admin = admin
     this.#lifecycle.started('admin server', () => admin.stop())

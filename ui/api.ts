@@ -40,6 +40,7 @@ const DEFAULT_WAIT_MS = 2_000
 const CREDENTIAL_FAULTS: Readonly<Record<string, string>> = {
   credentials_missing: 'A token is needed here',
   jwt_expired: 'This token has expired: make a new one',
+  jwt_not_yet_valid: 'This token is not valid yet',
   jwt_malformed: 'This is no token',
   jwt_signature_invalid: 'This token was made for another service',
   jwt_issuer_mismatch: 'This token was made by another issuer',

@@ -3,6 +3,7 @@
  */
 import type { Bus } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
+import { certificateOf } from '../config/derived.js'
 import type { Config } from '../config/load.js'
 import { MAX_CONNECTIONS_PER_EDGE } from '../edge/connection-limit.js'
 import type {
@@ -102,7 +103,7 @@ function edgeSettings({ server, monitoring, cluster, auth }: Config): EdgeDepend
     heartbeatIntervalMs: server.heartbeatIntervalMs,
     shutdownTimeoutMs: server.shutdownTimeoutMs,
     placement: cluster.strategy,
-    certificate: certificateOf(server),
+    certificate: certificateOf({ server }),
     auth: authSettings(auth),
     limits: clientLimits({ auth }),
     proxies: { trusted: auth.trustedProxies, proxyProtocol: auth.proxyProtocol },
@@ -131,10 +132,6 @@ export function authSettings(auth: Config['auth']): AuthSettings {
     audience: auth.audience,
     tokenLifetimeMs: auth.jwtExpirationSeconds * MS_PER_SECOND,
   }
-}
-
-function certificateOf({ tlsCertFile: certFile, tlsKeyFile: keyFile, tlsKeyPassphrase: passphrase }: Config['server']) {
-  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, passphrase }
 }
 
 function remoteIssuer({ jwksUrl: url, jwksAlgorithms: algorithms, ...auth }: Config['auth']): AuthSettings['remote'] {

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config/load.js'
 import { CommandFailure } from './exit.js'
+import { ownCertificate, type Trust } from './own-certificate.js'
 
 /** Options that all commands share which talk to a running daemon. */
 export interface ConnectionFlags {
@@ -28,6 +29,8 @@ export interface Address {
   /** ws:// or wss://, without any credential. */
   readonly url: string
   readonly credential: Credential
+  /** Of the daemon of this machine's settings, where it speaks TLS. */
+  readonly trust?: Trust | undefined
 }
 
 const LOCAL_TENANT = 'local'
@@ -46,16 +49,21 @@ const WEB_SOCKET_SCHEME: Readonly<Record<string, string>> = {
  * @throws CommandFailure when the address is none; whatever `settings` throws.
  */
 export function addressOf(flags: ConnectionFlags, env: NodeJS.ProcessEnv, settings: () => Config): Address {
-  const url = urlOf(flags, settings)
-  return { url: url.href.replace(/\/$/, ''), credential: credentialOf(flags, env, url, settings) }
+  const { url, trust } = placeOf(flags, settings)
+  const credential = credentialOf(flags, env, url, settings)
+  return { url: url.href.replace(/\/$/, ''), credential, ...(trust && { trust }) }
 }
 
-function urlOf({ url, host, port }: ConnectionFlags, settings: () => Config): URL {
-  if (url !== undefined) return parseUrl(url)
-  if (host !== undefined && port !== undefined) return new URL(`ws://${reachable(host)}:${port}`)
-  const { server } = settings()
-  const scheme = server.tlsCertFile === undefined ? 'ws' : 'wss'
-  return new URL(`${scheme}://${reachable(host ?? server.host)}:${port ?? server.port}`)
+function placeOf(
+  { url, host, port }: ConnectionFlags,
+  settings: () => Config,
+): { url: URL; trust?: Trust | undefined } {
+  if (url !== undefined) return { url: parseUrl(url) }
+  if (host !== undefined && port !== undefined) return { url: new URL(`ws://${reachable(host)}:${port}`) }
+  const config = settings()
+  const trust = ownCertificate(config)
+  const where = `${reachable(host ?? config.server.host)}:${port ?? config.server.port}`
+  return { url: new URL(`${trust ? 'wss' : 'ws'}://${where}`), trust }
 }
 
 /** Where a daemon that listens on `host` can be reached from this machine, as a part of a URL. */

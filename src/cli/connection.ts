@@ -3,10 +3,12 @@
  * its reason instead of being tried again.
  */
 import { type Client, ClientError, connect } from '../client/client.js'
+import { findWebSocket } from '../client/web-socket.js'
 import { loadConfig } from '../config/load.js'
 import { type Address, addressOf, type ConnectionFlags, type Credential } from './address.js'
 import { CommandFailure } from './exit.js'
 import { type Knocked, knock } from './knock.js'
+import { trusting } from './own-certificate.js'
 import { LOCAL_TOKEN_LIFETIME_MS, signedToken } from './signature.js'
 
 export type { ConnectionFlags } from './address.js'
@@ -24,17 +26,22 @@ export function findDaemon(flags: ConnectionFlags): Address {
 
 /** @throws NothingThere | CommandFailure with one sentence. */
 export async function openClient(address: Address, onConnection?: ConnectionWatcher): Promise<Client> {
-  const { url, credential } = address
+  const { url, credential, trust } = address
   let first = true
   const token = async (): Promise<string | undefined> => {
     const signed = await tokenOf(credential)
-    const answer = await knock(url, headersOf(credential, signed))
+    const answer = await knock(url, headersOf(credential, signed), trust)
     if (answer.kind !== 'open' && (first || isFinal(answer))) throw failureOf(url, answer)
     first = false
     return signed
   }
   try {
-    return await connect({ url: withKey(url, credential), token, ...(onConnection && { onConnection }) })
+    const webSocket = trust && trusting(await findWebSocket(), trust)
+    return await connect({
+      ...{ url: withKey(url, credential), token },
+      ...(webSocket && { webSocket }),
+      ...(onConnection && { onConnection }),
+    })
   } catch (error) {
     throw explained(error, url)
   }

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import type { Trust } from './own-certificate.js'
 
 export type Knocked =
   | { readonly kind: 'open' }
@@ -19,7 +20,7 @@ const MAX_BODY_BYTES = 4_096
 const KEY_BYTES = 16
 
 /** Never rejects. */
-export function knock(url: string, headers: Readonly<Record<string, string>>): Promise<Knocked> {
+export function knock(url: string, headers: Readonly<Record<string, string>>, trust?: Trust): Promise<Knocked> {
   const address = new URL(url.replace(/^ws/, 'http'))
   const send = address.protocol === 'https:' ? httpsRequest : httpRequest
   const handshake = {
@@ -28,7 +29,7 @@ export function knock(url: string, headers: Readonly<Record<string, string>>): P
     'sec-websocket-version': '13',
     'sec-websocket-key': randomBytes(KEY_BYTES).toString('base64'),
   }
-  const request = send(address, { headers: { ...handshake, ...headers }, timeout: KNOCK_TIMEOUT_MS })
+  const request = send(address, { headers: { ...handshake, ...headers }, timeout: KNOCK_TIMEOUT_MS, ...trust })
   const answer = answerTo(request)
   request.end()
   return answer

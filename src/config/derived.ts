@@ -1,6 +1,6 @@
 /**
- * Settings that follow from others: addresses of stores that were given in parts, and the one switch behind the three
- * that make a log verbose.
+ * What follows from several settings: addresses of stores that were given in parts, the one switch behind the three that
+ * make a log verbose, a certificate with its key.
  */
 import type { Values } from './schema.js'
 
@@ -14,6 +14,12 @@ export function derive(values: Values): Values {
     redis: { ...redis, url: redisUrl },
     database: { ...database, url: database.url ?? databaseUrlOf(database) },
   }
+}
+
+/** The files of the certificate; undefined without one. */
+export function certificateOf({ server }: Pick<Values, 'server'>) {
+  const { tlsCertFile: certFile, tlsKeyFile: keyFile, tlsKeyPassphrase: passphrase } = server
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, passphrase }
 }
 
 function redisUrlOf({ host, port }: Values['redis']): string | undefined {

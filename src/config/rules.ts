@@ -29,13 +29,14 @@ function* openDoors({ server, auth }: Values): Generator<string> {
   yield `DAEMON_JWT_SECRET is missing: ${keys} the daemon listens on loopback only, not on ${server.host}`
 }
 
-function* halfCertificates({ server }: Values): Generator<string> {
+function* halfCertificates({ server, monitoring }: Values): Generator<string> {
   const { tlsCertFile: cert, tlsKeyFile: key, tlsKeyPassphrase: passphrase } = server
   if (cert !== undefined && key === undefined)
     yield 'DAEMON_TLS_KEY_FILE is missing: DAEMON_TLS_CERT_FILE needs its key'
   if (cert === undefined && (key ?? passphrase) !== undefined) {
     yield 'DAEMON_TLS_CERT_FILE is missing: a key is of no use without its certificate'
   }
+  if (cert === undefined && monitoring.metricsTls) yield 'DAEMON_TLS_CERT_FILE is missing: METRICS_TLS needs it'
 }
 
 function* contradictions({ redis, auth }: Values): Generator<string> {

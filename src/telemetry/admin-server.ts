@@ -1,7 +1,9 @@
 /**
  * The port for operators and machines, beside the one for clients.
  */
+import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { Log } from './log.js'
 import { jsonPage, type Page, type Pages } from './pages.js'
 
@@ -11,6 +13,15 @@ export interface AdminServerOptions {
   readonly port: number
   readonly pages: Pick<Pages, 'answer'>
   readonly log: Log
+  /** With it the port speaks TLS and nothing else. */
+  readonly certificate?: CertificateFiles | undefined
+}
+
+/** PEM. */
+export interface CertificateFiles {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly passphrase: string | undefined
 }
 
 /** A scrape that takes longer is given up; the header limit also ends clients that send nothing. */
@@ -24,7 +35,9 @@ export class AdminServer {
 
   constructor(options: AdminServerOptions) {
     this.#options = options
-    this.#server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
+    const limits = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS }
+    const { certificate } = options
+    this.#server = certificate ? createSecureServer({ ...limits, ...secured(certificate) }) : createServer(limits)
     this.#server.on('request', (request, response) => void this.#answer(request, response))
   }
 
@@ -73,6 +86,11 @@ export class AdminServer {
     const { method = 'GET', url = '/' } = request
     return await this.#options.pages.answer({ method, path: url.split('?')[0] ?? '/', body, isLocal: isLocal(request) })
   }
+}
+
+function secured({ certFile, keyFile, passphrase }: CertificateFiles) {
+  const [cert, key] = [readFileSync(certFile), readFileSync(keyFile)]
+  return { cert, key, minVersion: 'TLSv1.2', ...(passphrase !== undefined && { passphrase }) } as const
 }
 
 /** Undefined when it is too long. @throws when the client goes away in the middle. */

@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { request } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { exportJWK, SignJWT } from 'jose'
@@ -144,8 +145,8 @@ beforeAll(() => {
 afterAll(() => authority.remove())
 
 effect(
-  ['DAEMON_TLS_CERT_FILE', 'DAEMON_TLS_KEY_FILE', 'DAEMON_TLS_KEY_PASSPHRASE'],
-  'the port speaks TLS with that certificate, whose key is encrypted',
+  ['DAEMON_TLS_CERT_FILE', 'DAEMON_TLS_KEY_FILE', 'DAEMON_TLS_KEY_PASSPHRASE', 'METRICS_TLS'],
+  'the ports speak TLS with that certificate, whose key is encrypted',
   async () => {
     const { certFile, keyFile } = authority.issue('settings')
     const encrypted = join(folder.path, 'encrypted.pem')
@@ -155,7 +156,7 @@ effect(
       DAEMON_TLS_CERT_FILE: certFile,
       DAEMON_TLS_KEY_FILE: encrypted,
       DAEMON_TLS_KEY_PASSPHRASE: 'open-sesame',
-      METRICS_ENABLED: 'false',
+      METRICS_TLS: 'true',
     })
     onTestFinished(async () => {
       await secure.stop()
@@ -164,7 +165,11 @@ effect(
     const socket = new WebSocket(`wss://127.0.0.1:${secure.daemon.port}`, { ca: authority.ca })
     onTestFinished(() => socket.terminate())
 
+    const metrics = request({ port: secure.daemon.metricsPort, path: '/live', ca: authority.ca, agent: false }).end()
+
     expect(String((await once(socket, 'message'))[0])).toContain('health_check_response')
+    expect((await once(metrics, 'response'))[0]).toMatchObject({ statusCode: 200 })
+    await expect(fetch(`http://127.0.0.1:${secure.daemon.metricsPort}/live`)).rejects.toThrow()
   },
 )
 
@@ -178,6 +183,7 @@ test.each([
   [{ DAEMON_TRUSTED_PROXIES: 'proxy.example.com' }, 'DAEMON_TRUSTED_PROXIES must be'],
   [{ DAEMON_TLS_CERT_FILE: '/c.pem' }, 'DAEMON_TLS_KEY_FILE is missing'],
   [{ DAEMON_TLS_KEY_FILE: '/k.pem' }, 'DAEMON_TLS_CERT_FILE is missing'],
+  [{ METRICS_TLS: 'true' }, 'DAEMON_TLS_CERT_FILE is missing: METRICS_TLS needs it'],
   [{ DAEMON_HOST: '0.0.0.0', DAEMON_JWT_SECRET: '' }, 'DAEMON_JWT_SECRET is missing'],
 ])('%o is refused in one sentence, which holds no secret', (env, sentence) => {
   const load = () => loadConfig({ flags: {}, env: env as Record<string, string>, cwd: folder.path })

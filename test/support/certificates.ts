@@ -10,8 +10,8 @@ export interface Authority {
   /** Of the authority, for whoever is to trust it: as a file, and as its content. */
   readonly caFile: string
   readonly ca: string
-  /** Makes a certificate for this machine, and writes it over the one before. Returns the files. */
-  issue(commonName: string): { readonly certFile: string; readonly keyFile: string }
+  /** Makes a certificate, default for this machine, and writes it over the one before. Returns the files. */
+  issue(commonName: string, names?: string): { readonly certFile: string; readonly keyFile: string }
   remove(): void
 }
 
@@ -25,15 +25,15 @@ export function testAuthority(): Authority {
   return {
     caFile: file('ca.pem'),
     ca: readFileSync(file('ca.pem'), 'utf8'),
-    issue: (commonName) => {
-      const names = ['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-addext', 'basicConstraints=CA:FALSE']
+    issue: (commonName, names = 'DNS:localhost,IP:127.0.0.1') => {
+      const extensions = ['-addext', `subjectAltName=${names}`, '-addext', 'basicConstraints=CA:FALSE']
       const signer = ['-CA', file('ca.pem'), '-CAkey', file('ca.key')]
       openssl(
         'req',
         '-x509',
         ...CURVE,
         ...signer,
-        ...names,
+        ...extensions,
         '-subj',
         `/CN=${commonName}`,
         '-keyout',

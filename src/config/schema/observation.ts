@@ -48,6 +48,7 @@ export const monitoring = {
   }),
   metricsHost: setting('METRICS_HOST', text, '127.0.0.1', 'Address for metrics'),
   metricsPort: setting('METRICS_PORT', port, '9090', 'Port for metrics; 0 takes a free one'),
+  metricsTls: setting('METRICS_TLS', flag, 'false', 'Metrics speak TLS, with the certificate of DAEMON_TLS_CERT_FILE'),
   metricsPath: setting('METRICS_PATH', urlPath, '/metrics', 'Path of the metrics'),
   metricsIntervalMs: setting('METRICS_INTERVAL', milliseconds(1), '60000', 'Between gatherings of metrics', {
     ...ms,

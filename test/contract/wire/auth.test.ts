@@ -9,7 +9,7 @@ import { describe, expect, test, vi } from 'vitest'
 import WebSocket from 'ws'
 import { Authenticator } from '../../../src/edge/auth.js'
 import { isLocalRequest } from '../../../src/edge/loopback.js'
-import { AUTH, RawClient, SECRET, startEdge, token, WIDE_LIMITS } from './edge-fixture.js'
+import { AUTH, SECRET, startEdge, token } from './edge-fixture.js'
 
 const encoded = (value: string): string => Buffer.from(value).toString('base64url')
 const key = new TextEncoder().encode(SECRET)
@@ -167,25 +167,6 @@ test('a read-only credential may look and not touch', async () => {
 
   expect(await raw.ask({ type: 'list_sessions' })).toMatchObject({ type: 'sessions_list' })
   expect(await raw.ask({ type: 'spawn_session', payload: { task: 'x' } })).toMatchObject({ code: 'forbidden' })
-})
-
-test('A-10: at /daemon/ws no credential, a limit, a scope and an end are told, and only the end of a right closes', async () => {
-  const limits = { ...WIDE_LIMITS, messages: { max: 4, windowMs: 60_000 } }
-  const { url } = await startEdge({ auth: AUTH, settings: { limits } })
-  const door = `${url}/daemon/ws`
-  const narrow = await token({ scopes: ['sessions:write'], exp: now() + 2 })
-  const raw = new RawClient(new WebSocket(door, { headers: bearer(narrow) }))
-  await raw.type('health_check_response')
-
-  expect(await knock(door)).toEqual({ status: 401, body: '{"error":"credentials_missing"}' })
-  expect(await raw.ask({ type: 'auth' })).toMatchObject({ code: 'unknown_type' })
-  expect(await raw.ask({ type: 'list_sessions' })).toMatchObject({ code: 'forbidden' })
-  const sessionId = await raw.spawn()
-  await raw.ask({ type: 'stop_session', payload: { sessionId } })
-  await raw.next(({ session }) => (session as { status?: string } | undefined)?.status === 'terminated')
-  expect(await raw.ask({ type: 'ping' })).toMatchObject({ code: 'rate_limit_exceeded' })
-  expect(raw.closed).toBeUndefined()
-  await vi.waitFor(() => expect(raw.closed).toEqual({ code: 4001, reason: 'Token expired' }), { timeout: 5_000 })
 })
 
 test('a credential inside a message is judged and changes nothing', async () => {
