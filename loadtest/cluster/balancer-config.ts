@@ -32,7 +32,7 @@ export function balancerConfig(template: string, port: number, edges: readonly B
     // The rest of the servers' settings is what is under test.
     [/(^ {4}default-server .*)check port 9090 /m, '$1'],
     [/(^ {4}default-server .*) resolvers docker init-addr none/m, '$1'],
-    [/^ {4}server-template .*$/m, servers.join('\n')],
+    [/^ {4}server-template .*$/gm, servers.join('\n')],
   ].reduce(
     (text, [pattern, replacement]) => exchanged(text, pattern as RegExp, replacement as string),
     sections.join(''),
