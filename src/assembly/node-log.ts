@@ -2,6 +2,7 @@
  * The log of a node, as the settings want it.
  */
 import type { Config } from '../config/load.js'
+import { secretsOf } from '../config/secrets.js'
 import { createLog, type Log } from '../telemetry/log.js'
 import type { LogFileOptions } from '../telemetry/log-file.js'
 import { LogLevelSwitch } from '../telemetry/log-level.js'
@@ -15,11 +16,12 @@ export const logLevelOf = ({ server, logging }: Config): LogLevelSwitch =>
  * Lines go to standard output, where containers and supervisors look, and to the file as well when there is one.
  * @throws Error with one sentence when the file cannot be written.
  */
-export async function openNodeLog({ server, logging }: Config, level: LogLevelSwitch): Promise<Log> {
+export async function openNodeLog(config: Config, level: LogLevelSwitch): Promise<Log> {
+  const { server, logging } = config
   const { name, role } = server
   const { format, file: path, ...rotation } = logging
   const file = path === undefined ? undefined : await openFile({ path, ...rotation, onError: sayLogFileFailed })
-  return createLog({ level, format, name, role, file })
+  return createLog({ level, format, name, role, file, secrets: secretsOf(config) })
 }
 
 /** What rotates files is loaded by those who have one. */

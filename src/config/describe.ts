@@ -41,15 +41,17 @@ function valueAt(config: Config, section: string, key: string): unknown {
 
 function shown({ secret }: Setting<unknown>, value: unknown): string | undefined {
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return undefined
-  if (typeof value === 'string' && value.includes('://') && URL.canParse(value)) return withoutPassword(value)
+  if (typeof value === 'string' && value.includes('://') && URL.canParse(value)) return withoutPassword(value, secret)
   if (secret) return HIDDEN
   return Array.isArray(value) ? value.join(',') : String(value)
 }
 
-/** The query goes too, because drivers take passwords there. */
-function withoutPassword(address: string): string {
+/** The query goes too, because drivers take passwords there; of a webhook the path is what nobody else may know. */
+function withoutPassword(address: string, secret: boolean): string {
   const url = new URL(address)
-  if (url.password === '' && url.search === '') return address
+  const isHook = secret && url.protocol.startsWith('http')
+  if (url.password === '' && url.search === '' && !isHook) return address
+  if (isHook) url.pathname = '/hidden'
   if (url.password !== '') url.password = 'hidden'
   if (url.search !== '') url.search = '?hidden'
   return url.href

@@ -24,10 +24,12 @@ export class AnthropicModel implements Model {
   readonly name: string
   readonly #client: Anthropic
   readonly #retry: RetryPolicy
+  readonly #key: string | undefined
 
   constructor(settings: AnthropicSettings) {
     this.name = settings.model
     this.#retry = settings.retry ?? DEFAULT_RETRY
+    this.#key = settings.apiKey
     // Every value is given, because the SDK fills gaps from environment variables of its own.
     this.#client = new Anthropic({
       apiKey: settings.apiKey ?? 'none',
@@ -41,7 +43,7 @@ export class AnthropicModel implements Model {
 
   stream(request: ModelRequest): AsyncIterable<ModelChunk> {
     const attempt = () => guarded((signal) => this.#attempt(request, signal), request.signal)
-    return retryUntilFirst(attempt, request.signal, this.#retry)
+    return retryUntilFirst(attempt, request.signal, this.#retry, this.#key)
   }
 
   async *#attempt(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelChunk, void, undefined> {

@@ -3,6 +3,7 @@
  */
 import { AnthropicError } from '@anthropic-ai/sdk'
 import { OpenAIError } from 'openai'
+import { hiding, redactText } from '../telemetry/redact.js'
 import { ModelError, type ModelErrorKind } from './model.js'
 import { StreamBroken } from './stream-guard.js'
 
@@ -28,12 +29,15 @@ const RETRYABLE: ReadonlySet<ModelErrorKind> = new Set(['rate_limit', 'network',
 const MAX_RETRY_AFTER_MS = 24 * 3600 * 1000
 const MAX_REASON_CHARS = 500
 
-/** Sorts a failed call. What is no vendor failure (a bug of ours, a refusal to start effects) is thrown as it came. */
-export function modelErrorOf(thrown: unknown): ModelError {
+/**
+ * Sorts a failed call that was made with this key, which vendors and proxies like to repeat. What is no vendor failure (a bug
+ * of ours, a refusal to start effects) is thrown as it came.
+ */
+export function modelErrorOf(thrown: unknown, key?: string): ModelError {
   if (thrown instanceof ModelError) return thrown
-  if (thrown instanceof OpenAIError || thrown instanceof AnthropicError) return vendorError(thrown)
+  if (thrown instanceof OpenAIError || thrown instanceof AnthropicError) return vendorError(thrown, key)
   if (!isBrokenStream(thrown)) throw thrown
-  return new ModelError('network', reasonOf(thrown), true, { cause: thrown })
+  return new ModelError('network', reasonOf(thrown, key), true, { cause: thrown })
 }
 
 /** The failure of a stream that has already shown something. */
@@ -48,10 +52,10 @@ interface VendorFields {
   readonly headers?: Headers | undefined
 }
 
-function vendorError(error: Error & VendorFields): ModelError {
+function vendorError(error: Error & VendorFields, key: string | undefined): ModelError {
   const kind = kindOf(error)
   const retryAfterMs = retryAfterOf(error.headers)
-  return new ModelError(kind, kind === 'auth' ? refusedKey(error.status) : reasonOf(error), RETRYABLE.has(kind), {
+  return new ModelError(kind, kind === 'auth' ? refusedKey(error.status) : reasonOf(error, key), RETRYABLE.has(kind), {
     cause: error,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   })
@@ -97,7 +101,7 @@ function isBrokenStream(thrown: unknown): thrown is Error {
   return thrown instanceof TypeError && (thrown.message === 'terminated' || thrown.message === 'fetch failed')
 }
 
-function reasonOf(error: Error): string {
+function reasonOf(error: Error, key: string | undefined): string {
   const cause = error.cause instanceof Error && error.cause.message ? ` (${error.cause.message})` : ''
-  return `${error.message}${cause}`.slice(0, MAX_REASON_CHARS)
+  return redactText(hiding(key ? [key] : [])(`${error.message}${cause}`)).slice(0, MAX_REASON_CHARS)
 }

@@ -60,7 +60,7 @@ export class OpenAiEmbedder implements Embedder {
       return data.toSorted((a, b) => a.index - b.index).map(({ embedding }) => this.#checked(embedding))
     } catch (error) {
       signal?.throwIfAborted()
-      throw modelErrorOf(error)
+      throw modelErrorOf(error, this.#client.apiKey ?? undefined)
     }
   }
 

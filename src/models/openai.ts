@@ -26,11 +26,13 @@ export class OpenAiModel implements Model {
   readonly name: string
   readonly #client: OpenAI
   readonly #retry: RetryPolicy
+  readonly #key: string | undefined
   readonly #official: boolean
 
   constructor(settings: OpenAiSettings) {
     this.name = settings.model
     this.#retry = settings.retry ?? DEFAULT_RETRY
+    this.#key = settings.apiKey
     this.#official = settings.baseUrl === undefined
     // Every value is given, because the SDK fills gaps from environment variables of its own.
     this.#client = new OpenAI({
@@ -46,7 +48,7 @@ export class OpenAiModel implements Model {
 
   stream(request: ModelRequest): AsyncIterable<ModelChunk> {
     const attempt = () => guarded((signal) => this.#attempt(request, signal), request.signal)
-    return retryUntilFirst(attempt, request.signal, this.#retry)
+    return retryUntilFirst(attempt, request.signal, this.#retry, this.#key)
   }
 
   async *#attempt(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelChunk, void, undefined> {

@@ -18,6 +18,8 @@ export async function* retryUntilFirst<T>(
   call: () => AsyncIterable<T>,
   signal: AbortSignal,
   policy: RetryPolicy = DEFAULT_RETRY,
+  /** What no error may repeat. */
+  key?: string,
 ): AsyncGenerator<T, void, undefined> {
   const deadline = performance.now() + policy.totalMs
   for (let attempt = 1; ; attempt++) {
@@ -30,7 +32,7 @@ export async function* retryUntilFirst<T>(
       return
     } catch (thrown) {
       if (signal.aborted) throw abortError(signal)
-      const error = modelErrorOf(thrown)
+      const error = modelErrorOf(thrown, key)
       if (shown) throw asCut(error)
       await waitBeforeRepeat(error, attempt, deadline, signal, policy)
     }

@@ -5,7 +5,7 @@ import { type Logger, pino } from 'pino'
 import type { LogFormat, LogLevel } from '../config/schema.js'
 import { LogLevelSwitch } from './log-level.js'
 import { type LogOutput, textWriter } from './log-text.js'
-import { redact, redactText } from './redact.js'
+import { hiding, redact, redactText } from './redact.js'
 
 /** Fields first, then one sentence; an error goes into the field `err`. Secrets are taken out of both. */
 export interface Log {
@@ -28,10 +28,13 @@ export interface LogOptions {
   readonly output?: LogOutput
   /** Where each line goes as well: people look at the output, the file keeps it. */
   readonly file?: LogOutput | undefined
+  /** Words that no line may hold, whatever they look like. */
+  readonly secrets?: readonly string[]
 }
 
 export function createLog(options: LogOptions): Log {
-  const { level, format, name, role, output = process.stdout, file } = options
+  const { level, format, name, role, output = process.stdout, file, secrets = [] } = options
+  const hide = hiding(secrets)
   const outputs = file === undefined ? [output] : [output, file]
   const logger = pino(
     {
@@ -43,15 +46,22 @@ export function createLog(options: LogOptions): Log {
       // Errors are plain objects by the time pino sees them.
       serializers: { err: (value: unknown) => value },
     },
-    writerTo(outputs.map((each) => (format === 'text' ? textWriter(each) : each))),
+    writerTo(
+      outputs.map((each) => (format === 'text' ? textWriter(each) : each)),
+      hide,
+    ),
   )
   return withoutSecrets(logger, typeof level === 'string' ? new LogLevelSwitch(level) : level)
 }
 
-function writerTo(writers: readonly { write(line: string): unknown }[]): { write(line: string): void } {
+function writerTo(
+  writers: readonly { write(line: string): unknown }[],
+  hide: (line: string) => string,
+): { write(line: string): void } {
   return {
     write(line) {
-      for (const writer of writers) writer.write(line)
+      const shown = hide(line)
+      for (const writer of writers) writer.write(shown)
     },
   }
 }

@@ -33,6 +33,12 @@ export function redactText(text: string): string {
   return SECRET_SHAPES.reduce((result, [shape, replacement]) => result.replace(shape, replacement), text)
 }
 
+/** Takes these words out of a text, as they are and as JSON writes them. */
+export function hiding(secrets: readonly string[]): (text: string) => string {
+  const spellings = secrets.flatMap((secret) => [...new Set([secret, JSON.stringify(secret).slice(1, -1)])])
+  return (text) => spellings.reduce((shown, secret) => shown.replaceAll(secret, REDACTED), text)
+}
+
 /** A copy of `value` as JSON will show it, without secrets; errors become their type, message, stack, code and cause. */
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return redactText(value)

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { type TestContext, test, vi } from 'vitest'
 import WebSocket from 'ws'
 import { type Config, loadConfig } from '../../src/config/load.js'
+import { secretsOf } from '../../src/config/secrets.js'
 import { Daemon } from '../../src/daemon.js'
 import { createLog } from '../../src/telemetry/log.js'
 
@@ -47,7 +48,8 @@ export async function startWith(folder: string, env: Readonly<Record<string, str
   })
   const lines: string[] = []
   const { level, format } = config.logging
-  const log = createLog({ level, format, name: 'test', role: 'all', output: { write: (line) => lines.push(line) } })
+  const output = { write: (line: string) => lines.push(line) }
+  const log = createLog({ level, format, name: 'test', role: 'all', output, secrets: secretsOf(config) })
   const daemon = new Daemon({ config, log, onDead: () => lines.push('dead') })
   await daemon.start()
   return { daemon, config, lines, stop: () => daemon.stop() }

@@ -119,7 +119,9 @@ export const budget = {
     '0.8',
     'How much of a budget is used when clients are told, besides 0.5, 0.75, 0.9 and 1',
   ),
-  webhookUrl: optional('TOKEN_BUDGET_WEBHOOK_URL', url('http', 'https'), 'Server that is told when a budget runs low'),
+  webhookUrl: optional('TOKEN_BUDGET_WEBHOOK_URL', url('http', 'https'), 'Server that is told when a budget runs low', {
+    secret: true,
+  }),
   webhookSecret: optional('TOKEN_BUDGET_WEBHOOK_SECRET', text, 'Secret that signs what that server is told', {
     secret: true,
   }),

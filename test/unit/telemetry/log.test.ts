@@ -69,6 +69,19 @@ describe('secrets', () => {
     nested: { headers: { authorization: 'plain-4', 'x-api-key': 'plain-5' }, list: [{ jwtSecret: 'plain-6' }] },
   }
 
+  test.each(['json', 'text'] as const)(
+    'that are known are hidden wherever they stand, whatever they look like, in %s',
+    (format) => {
+      const secret = 'no "pattern" knows\\this'
+      const { log, lines } = record({ format, secrets: [secret] })
+
+      log.info({ note: [`a ${secret} b`], [secret]: 1, err: new Error(secret) }, `it is ${secret}`)
+
+      expect(lines.join()).not.toMatch(/pattern|knows/)
+      expect(lines.join()).toContain('a [redacted] b')
+    },
+  )
+
   test('are hidden by the name of their field, at any depth', () => {
     const { log, lines } = record()
 
