@@ -138,13 +138,13 @@ describe.each(KINDS)('$where', ({ isHere, open }) => {
   })
 
   test.each([
-    ['few vectors, all of which are looked at,', 64, 400, 20],
-    ['more, by their index,', 64, 3_100, 18],
-    ['vectors of half the digits', 2_100, 40, 18],
-  ])("among %s the nearest are found, and nobody else's", async (_which, dimensions, many, atLeast) => {
+    { which: 'few vectors, all looked at', dimensions: 64, many: 400, exactUpTo: 400, atLeast: 20 },
+    { which: 'more, by their index', dimensions: 64, many: 400, exactUpTo: 399, atLeast: 18 },
+    { which: 'half the digits', dimensions: 2_100, many: 40, exactUpTo: 0, atLeast: 18 },
+  ])("$which: the nearest are found, and nobody else's", async ({ dimensions, many, exactUpTo, atLeast }) => {
     const random = seededRandom('vectors')
-    const space = { model: `random-${dimensions}-${many}`, dimensions }
-    const vectors = await MemoryVectors.open(database, space)
+    const space = { model: `random-${dimensions}-${exactUpTo}`, dimensions }
+    const vectors = await MemoryVectors.open(database, space, exactUpTo)
     if (typeof vectors === 'string') throw new Error(vectors)
     const near = Array.from({ length: 5 }, () => vectorNear(random, undefined, dimensions))
     const owners = ['one', 'two'].map((owner) => ({ tenant: space.model, owner }))
