@@ -175,6 +175,8 @@ export interface NewSessionRow {
   readonly idemKey?: string
   readonly bodyHash: string
   readonly spawn: string
+  /** Under which it remembers, where that is not the usual place. */
+  readonly memoryProfile?: string
 }
 
 export type Reserved = { readonly status: 'new' | 'existing' | 'conflict'; readonly id: SessionId }

@@ -128,7 +128,7 @@ export class Spawn {
       owner,
       orchestratorId: payload.orchestratorId,
       sessionType: type,
-      ...(payload.options && { options: payload.options }),
+      ...optionsOf(payload),
       task: newTask(payload.task, now),
       createdAt: now.toISOString(),
       ...(asker.requestId !== undefined && { requestId: asker.requestId }),
@@ -137,8 +137,20 @@ export class Spawn {
     const { orchestratorId } = payload
     const spawn = JSON.stringify(command)
     const bodyHash = hashOf(message)
-    return { id, shard, tenant, owner, orchestratorId, type, bodyHash, spawn, ...(key && { idemKey: key.text }) }
+    const memoryProfile = command.options?.memoryProfile
+    return {
+      ...{ id, shard, tenant, owner, orchestratorId, type, bodyHash, spawn },
+      ...(key && { idemKey: key.text }),
+      ...(memoryProfile !== undefined && { memoryProfile }),
+    }
   }
+}
+
+/** The profile may be named at two places; the more particular one counts. */
+function optionsOf({ options, memoryProfile }: SpawnMessage['payload']): Pick<SpawnCommand, 'options'> {
+  const named = options?.memoryProfile ?? (memoryProfile || undefined)
+  if (!options && named === undefined) return {}
+  return { options: { ...options, ...(named !== undefined && { memoryProfile: named }) } }
 }
 
 /**

@@ -13,11 +13,12 @@ interface Stands {
 
 interface Whose {
   readonly sessionId?: string | undefined
+  readonly memoryProfile?: string | undefined
 }
 
 /** Notes of a session stand in a namespace of its own, whatever else they name. */
-const namespaceOf = ({ sessionId }: Whose, { tier, namespace }: Stands): string =>
-  tier === 'scratchpad' && sessionId !== undefined ? sessionId : (namespace ?? DEFAULT_NAMESPACE)
+const namespaceOf = ({ sessionId, memoryProfile = DEFAULT_NAMESPACE }: Whose, { tier, namespace }: Stands): string =>
+  tier === 'scratchpad' && sessionId !== undefined ? sessionId : (namespace ?? memoryProfile)
 
 export function identityOf(
   whose: Whose,

@@ -22,6 +22,8 @@ import { MAX_CONTENT_CHARS, MAX_NAME_CHARS, MAX_RESULTS, TIER_LIFE_MS } from './
 export interface Holder extends MemoryScope {
   readonly sessionId?: string | undefined
   readonly orchestratorId?: string | undefined
+  /** The namespace of what names none: others of it are not looked at then. */
+  readonly memoryProfile?: string | undefined
 }
 
 export interface Note {
@@ -184,7 +186,8 @@ export class Memory {
     const { search, vectors } = this.#parts
     const { namespace, sessionId, exceptSessionId, textWeight, vectorWeight } = question
     const tiers = question.tiers ?? SEARCHED_TIERS
-    const filter = { tiers, namespace, sessionId, exceptSessionId }
+    const profile = namespace === undefined ? holder.memoryProfile : undefined
+    const filter = { tiers, namespace, profile, sessionId, exceptSessionId }
     const words = search.byWords(holder, question.query, filter, MAX_HITS)
     const meanings = async (): Promise<readonly MemoryHit[]> => {
       const vector = question.embedding ?? (await this.#vectorOf(question.query))

@@ -6,7 +6,14 @@ import { z } from 'zod'
 import { APPROVAL_DECISIONS, APPROVAL_FILTERS, MAX_COMMENT_CHARS } from './approvals.js'
 import { delegationIdSchema, delegationSchema } from './federation.js'
 import { eventIdSchema } from './ids.js'
-import { freeFormSchema, SESSION_STATUSES, SESSION_TYPES, sessionOptionsSchema, timedTaskSchema } from './session.js'
+import {
+  freeFormSchema,
+  memoryProfileSchema,
+  SESSION_STATUSES,
+  SESSION_TYPES,
+  sessionOptionsSchema,
+  timedTaskSchema,
+} from './session.js'
 import { MAX_TRACEPARENT_CHARS } from './traceparent.js'
 
 export const MAX_ID_CHARS = 128
@@ -50,7 +57,8 @@ export const spawnPayloadSchema = z.object({
   task: timedTaskSchema,
   sessionType: z.enum(SESSION_TYPES).optional(),
   idempotencyKey: z.string().min(1).max(MAX_ID_CHARS).optional(),
-  memoryProfile: z.string().max(MAX_ID_CHARS).optional(),
+  /** The same as `options.memoryProfile`, as the reference has it; empty means none. */
+  memoryProfile: memoryProfileSchema.optional(),
   options: sessionOptionsSchema.optional(),
 })
 

@@ -51,8 +51,17 @@ const mcpAttachmentSchema = z.union([
 ])
 export type McpAttachment = z.output<typeof mcpAttachmentSchema>
 
+/** Stands in the session's small state, and names a part of memory in every store. */
+const MAX_PROFILE_CHARS = 128
+export const memoryProfileSchema = z
+  .string()
+  .max(MAX_PROFILE_CHARS)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'a memory profile has no control characters')
+
 /** How a session is to be run; what a session's type has no use for is left alone. */
 export const sessionOptionsSchema = z.object({
+  /** Under which its agents remember and recall, apart from sessions of other profiles. */
+  memoryProfile: memoryProfileSchema.min(1).optional(),
   /** Model of all its tasks, instead of the one that the settings name. */
   model: z.string().min(1).max(128).optional(),
   /** How the agents of a claude-flow session are to work together. */

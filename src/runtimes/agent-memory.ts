@@ -22,6 +22,8 @@ export interface MemoryHolder {
   readonly owner: string
   readonly sessionId: string
   readonly orchestratorId: string
+  /** Where notes go, and are looked for, that name no place. */
+  readonly memoryProfile?: string | undefined
 }
 
 export interface MemoryNote {

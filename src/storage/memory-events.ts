@@ -14,6 +14,8 @@ import type { ProjectedEvent } from './step-rows.js'
 export interface RememberedSession extends MemoryScope {
   readonly sessionId: string
   readonly orchestratorId: string
+  /** Under which it remembers; null for the usual place. */
+  readonly memoryProfile?: string | null
 }
 
 /** Of one event; the whole stands in the log. */
@@ -39,11 +41,18 @@ export function memoriesOf(event: ProjectedEvent, session: RememberedSession, da
   if (body.type === 'context_compacted') return factsOf(body, event, session)
   const said = days > 0 ? saidBy(body) : undefined
   if (!said) return []
-  const { sessionId, orchestratorId } = session
+  const { sessionId, orchestratorId, memoryProfile } = session
   const validFrom = new Date(event.at)
   return [
     {
-      ...{ tier: 'episodic', namespace: NAMESPACE, kind: said.kind, content: said.text, sessionId, orchestratorId },
+      ...{
+        tier: 'episodic',
+        namespace: memoryProfile ?? NAMESPACE,
+        kind: said.kind,
+        content: said.text,
+        sessionId,
+        orchestratorId,
+      },
       identity: eventIdentity(event.sessionId, event.epoch, event.seq),
       validFrom,
       expiresAt: new Date(validFrom.getTime() + days * MS_PER_DAY),
@@ -83,9 +92,9 @@ function saidBy(body: NewEvent | LoggedEvent): Said | undefined {
 function factsOf(
   { facts }: Pick<ContextCompacted, 'facts'>,
   event: ProjectedEvent,
-  { sessionId, orchestratorId }: RememberedSession,
+  { sessionId, orchestratorId, memoryProfile }: RememberedSession,
 ): readonly NewMemory[] {
-  const place = { tier: 'semantic', namespace: NAMESPACE } as const
+  const place = { tier: 'semantic', namespace: memoryProfile ?? NAMESPACE } as const
   return facts.map(({ content, key, sources }) => ({
     ...{ ...place, kind: 'knowledge', content, key, sessionId, orchestratorId },
     identity: memoryIdentity({ ...place, key, content }),
@@ -117,7 +126,8 @@ async function sessionsOf(
 ): Promise<ReadonlyMap<string, RememberedSession>> {
   // Index sessions_pkey.
   const { rows } = await sql<RememberedSession>`
-    select id as "sessionId", tenant, owner, orchestrator_id as "orchestratorId" from sessions
+    select id as "sessionId", tenant, owner, orchestrator_id as "orchestratorId", memory_profile as "memoryProfile"
+    from sessions
     where id = any (${ids}::text[])`.execute(transaction)
   return new Map(rows.map((row) => [row.sessionId, row]))
 }

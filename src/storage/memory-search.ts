@@ -14,6 +14,8 @@ import type { MemoryTier } from './schema.js'
 export interface MemoryFilter {
   readonly tiers: readonly MemoryTier[]
   readonly namespace?: string | undefined
+  /** The same, but for notes of sessions, which stand in namespaces of their own. */
+  readonly profile?: string | undefined
   readonly sessionId?: string | undefined
   /** Of these sessions nothing: what stands in the conversation need not be found. */
   readonly exceptSessionId?: string | undefined
@@ -186,10 +188,11 @@ const anyOf = (mark: string, terms: readonly string[]): RawBuilder<unknown> =>
 const quoted = (word: string): string => `'${word.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
 
 /** Conditions on `memory_items`. */
-export function filterOf({ tiers, namespace, sessionId, exceptSessionId }: MemoryFilter): RawBuilder<unknown> {
+export function filterOf({ tiers, namespace, profile, sessionId, exceptSessionId }: MemoryFilter): RawBuilder<unknown> {
   const conditions = [
     sql`and tier = any (${tiers}::text[])`,
     ...(namespace === undefined ? [] : [sql`and namespace = ${namespace}`]),
+    ...(profile === undefined ? [] : [sql`and (namespace = ${profile} or tier = 'scratchpad')`]),
     ...(sessionId === undefined ? [] : [sql`and session_id = ${sessionId}`]),
     ...(exceptSessionId === undefined ? [] : [sql`and session_id is distinct from ${exceptSessionId}`]),
   ]

@@ -117,6 +117,7 @@ interface SessionsTable {
   idem_key: string | null
   body_hash: string
   spawn: JsonText
+  memory_profile: Generated<string | null>
   submitted: Generated<boolean>
   purged: Generated<boolean>
   awake: Generated<boolean>

@@ -20,6 +20,8 @@ export interface NewSession {
   readonly bodyHash: string
   /** Body of the spawn command, kept byte by byte. */
   readonly spawn: string
+  /** Under which it remembers, where that is not the usual place. */
+  readonly memoryProfile?: string
 }
 
 export type Reservation =
@@ -103,6 +105,7 @@ export class Sessions {
         idem_key: session.idemKey === undefined ? null : storableText(session.idemKey),
         body_hash: session.bodyHash,
         spawn,
+        ...(session.memoryProfile !== undefined && { memory_profile: session.memoryProfile }),
       })
       .onConflict((conflict) => conflict.doNothing())
       .returning('id')

@@ -172,6 +172,7 @@ async function carryOut(host: TurnHost, command: TaskCommand, course: Course): P
       // As migrations have it: a session from before owners were noted belongs to who has the tenant's name.
       owner: owner ?? host.tenant,
       orchestratorId,
+      memoryProfile: options.memoryProfile,
       task: command.task,
       progress,
       journal,

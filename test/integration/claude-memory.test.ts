@@ -83,3 +83,13 @@ test('a memory that is away keeps no task from its end', async () => {
   expect(done.result.output).toBe('All done, friend.')
   expect(session.events.map(({ type }) => type)).not.toContain('memory_recalled')
 })
+
+test('a session is asked and told in the name of the profile that it was spawned with', async () => {
+  const { memory, asked } = remembering()
+  const { cluster } = await claudeCluster(script, { memory })
+  await cluster.takeOver('worker-1')
+  const session = await cluster.spawn('claude-code', { description: 'write the report' }, { memoryProfile: 'reports' })
+  await session.event('task_completed')
+
+  expect(asked[0]?.holder.memoryProfile).toBe('reports')
+})

@@ -60,9 +60,10 @@ eachDatabase((open) => {
     await sql`delete from memory_items`.execute(database.sql)
   })
 
-  async function session(type: string): Promise<Log> {
+  async function session(type: string, memoryProfile: string | null = null): Promise<Log> {
     const id = newSessionId(0)
-    const row = { id, shard: 0, ...SCOPE, orchestrator_id: 'main', type, status: 'active', body_hash: 'h', spawn: '{}' }
+    const about = { orchestrator_id: 'main', type, status: 'active', body_hash: 'h', memory_profile: memoryProfile }
+    const row = { id, shard: 0, ...SCOPE, ...about, spawn: '{}' }
     await database.sql
       .insertInto('sessions')
       .values({ ...row, status: 'active', idem_key: null })
@@ -114,6 +115,17 @@ eachDatabase((open) => {
       ...['interaction', 'observation'],
     ])
     expect(await items.originalsOf({ ...SCOPE, owner: 'somebody else' }, sunny?.id ?? '')).toEqual([])
+  })
+
+  test('what a session with a profile does, and its facts, are remembered under the profile', async () => {
+    await project((await session('llm', 'trips')).turn().compacted('it is sunny', []))
+    await project((await session('llm')).turn().compacted('it rains', []))
+
+    const namespaces = async (tier: 'episodic' | 'semantic') =>
+      (await items.newest(SCOPE, tier, 50)).map(({ namespace }) => namespace).sort()
+    expect(await namespaces('episodic')).toEqual([...Array(3).fill('default'), ...Array(3).fill('trips')])
+    // Facts of one key under two profiles are two facts.
+    expect(await namespaces('semantic')).toEqual(['default', 'trips'])
   })
 
   test('with episodicDays of 0 only facts are remembered', async () => {

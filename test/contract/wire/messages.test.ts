@@ -187,3 +187,29 @@ test('a binary frame is read like a text frame', async () => {
 
   expect(await raw.type('pong')).toEqual({ type: 'pong', requestId: 7 })
 })
+
+test('a memory profile goes to the worker, and stands in the row that the projection reads', async () => {
+  const { client, rows } = await startEdge()
+  const raw = await client()
+
+  const [named, twice, none] = [
+    await raw.spawn({ memoryProfile: 'trips' }),
+    await raw.spawn({ memoryProfile: 'trips', options: { memoryProfile: 'taxes', model: 'm' } }),
+    await raw.spawn({ memoryProfile: '' }),
+  ]
+
+  const spawnOf = (id: string) => JSON.parse(rows.rows.get(id)?.spawn ?? '{}') as { options?: object }
+  expect([rows.rows.get(named), spawnOf(named)]).toMatchObject([
+    { memoryProfile: 'trips' },
+    { options: { memoryProfile: 'trips' } },
+  ])
+  expect([rows.rows.get(twice), spawnOf(twice)]).toMatchObject([
+    { memoryProfile: 'taxes' },
+    { options: { memoryProfile: 'taxes', model: 'm' } },
+  ])
+  expect(rows.rows.get(none)).not.toHaveProperty('memoryProfile')
+  expect(spawnOf(none)).not.toHaveProperty('options')
+  expect(await raw.ask({ type: 'spawn_session', payload: { task: 'x', memoryProfile: 'a\u0000b' } })).toMatchObject({
+    ...{ type: 'error', code: 'invalid_payload' },
+  })
+})
