@@ -29,6 +29,7 @@ import type { Config } from './config/load.js'
 import type { HibernateJob } from './coordinator/jobs/hibernate.js'
 import type { Edge } from './edge/edge.js'
 import type { HttpSources } from './edge/http/sources.js'
+import type { V2Sources } from './edge/v2/sources.js'
 
 import type { Federation } from './federation/federation.js'
 import { type NodeId, newNodeId } from './protocol/ids.js'
@@ -408,7 +409,8 @@ export class Daemon {
       sharedLimits: limits,
       federation,
       scheduling,
-      http: await this.#httpSources(planes),
+      http: await this.#httpSources(planes, neolith),
+      v2: await this.#v2Sources(database),
       onSpawned,
     }
     const edge = new Edge(edgeParts(parts))
@@ -437,7 +439,19 @@ export class Daemon {
     return openNeolith(this.#foundation, { apiKey, apiSecret }, parts)
   }
 
-  async #httpSources({ database, view, control, shardLoads }: Planes): Promise<HttpSources> {
+  async #v2Sources(database: Planes['database']): Promise<V2Sources> {
+    const [{ v2Sources }, { memory }] = await Promise.all([
+      import('./assembly/v2-parts.js'),
+      this.#openMemory(database),
+    ])
+    const { config } = this.#foundation
+    return v2Sources({ config, database, memory, logLevel: this.options.logLevel })
+  }
+
+  async #httpSources(
+    { database, view, control, shardLoads }: Planes,
+    neolith: OpenNeolith | undefined,
+  ): Promise<HttpSources> {
     const [{ httpSources }, { memory }, inForce] = await Promise.all([
       import('./assembly/http-parts.js'),
       this.#openMemory(database),
@@ -447,6 +461,7 @@ export class Daemon {
     const { node } = this.#foundation
     return httpSources({
       ...{ database, node, budgets, memory, shardLoads, charter: () => inForce.charter, nodes: () => view.nodes() },
+      neolith: neolith?.view,
     })
   }
 

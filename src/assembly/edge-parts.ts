@@ -43,6 +43,7 @@ export interface EdgeFitting {
   readonly federation: EdgeDependencies['federation']
   readonly scheduling: TaskScheduling
   readonly http: EdgeDependencies['http']
+  readonly v2: EdgeDependencies['v2']
   readonly onSpawned: EdgeDependencies['onSpawned']
 }
 
@@ -50,7 +51,7 @@ const MS_PER_SECOND = 1_000
 
 export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
   const { config, node, log, database, bus, view, metrics, pages, sharedLimits, federation, scheduling } = fitting
-  const { http, onSpawned, audit, tracing } = fitting
+  const { http, v2, onSpawned, audit, tracing } = fitting
   return {
     id: node,
     settings: edgeSettings(config),
@@ -69,6 +70,7 @@ export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
     federation: federation && federationDoor(federation),
     scheduling: schedulingDoor(scheduling),
     http,
+    v2,
     onSpawned,
   }
 }
@@ -156,6 +158,7 @@ function sessionRows(database: Database): SessionRows {
     releaseKey: (id) => orUnavailable(sessions.releaseKey(id)),
     find: (id) => orUnavailable(sessions.find(id)),
     listByTenant: (tenant, page) => orUnavailable(list.page(tenant, page)),
+    countByTenant: (tenant, filter) => orUnavailable(list.count(tenant, filter)),
     markSubmitted: (id) => sessions.markSubmitted(id),
   }
 }

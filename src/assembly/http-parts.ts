@@ -6,6 +6,8 @@ import type { Charter } from '../charter/schema.js'
 import type { ShardLoads } from '../cluster/cluster.js'
 import type { HttpSources, MemoryRow } from '../edge/http/sources.js'
 import type { Memory, Recalled } from '../memory/memory.js'
+import type { NeolithView } from '../neolith/view.js'
+import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
 import { Artifacts } from '../storage/artifacts.js'
 import { AuditLog } from '../storage/audit-log.js'
@@ -16,6 +18,7 @@ import { unlessAway } from '../storage/outage.js'
 import { SessionList } from '../storage/session-list.js'
 import { ShardAssignments } from '../storage/shard-assignments.js'
 import { Turns } from '../storage/turns.js'
+import { redactText } from '../telemetry/redact.js'
 
 export interface HttpFitting {
   readonly database: Database
@@ -27,6 +30,8 @@ export interface HttpFitting {
   /** Undefined for one process alone, which leads itself and measures nothing. */
   readonly shardLoads: ShardLoads | undefined
   readonly nodes: () => readonly { readonly id: NodeId }[]
+  /** Undefined where this node is connected to none. */
+  readonly neolith: NeolithView | undefined
 }
 
 export function httpSources(fitting: HttpFitting): HttpSources {
@@ -49,6 +54,7 @@ export function httpSources(fitting: HttpFitting): HttpSources {
     audit: (query) => unlessAway(audit.list(query)),
     charter,
     cluster: clusterOf(fitting),
+    neolith: fitting.neolith && neolithOf(fitting.neolith),
   }
 }
 
@@ -78,6 +84,23 @@ const shown = ({ id, tier, kind, namespace, key, content, tags, metadata, ...abo
   validTo: about.validTo ?? null,
   sessionId: about.sessionId ?? null,
 })
+
+/** What Neolith refuses, or does not answer, is nobody's bug here. */
+function neolithOf(view: NeolithView): NonNullable<HttpSources['neolith']> {
+  const orUnavailable = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer
+    } catch (cause) {
+      const reason = cause instanceof Error ? redactText(cause.message) : 'Neolith did not answer'
+      throw new ServiceError('unavailable', { reason }, { cause })
+    }
+  }
+  return {
+    traffic: async () => view.traffic(),
+    channels: () => orUnavailable(view.channels()),
+    channel: (id) => orUnavailable(view.channel(id)),
+  }
+}
 
 function clusterOf({ database, node, shardLoads, nodes }: HttpFitting): HttpSources['cluster'] {
   const [leader, assignments] = [new LeaderLease(database), new ShardAssignments(database)]

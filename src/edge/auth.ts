@@ -29,6 +29,8 @@ export interface Principal {
   readonly address?: string | undefined
   /** True for the user of this machine where nobody else may come: there is nobody to protect from them. */
   readonly unlimited?: true
+  /** True for somebody who will say later who they are: nothing is done for them until then. */
+  readonly isGuest?: true
 }
 
 /** Why a credential was refused: the `error` of the 401 body. */

@@ -4,7 +4,7 @@
  */
 import { LIMITS } from '../bus/bus.js'
 import { decode, errorReply } from '../protocol/codec.js'
-import type { ClientMessage } from '../protocol/commands.js'
+import type { ClientMessage, RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { Principal } from './auth.js'
 import type { Client } from './client.js'
@@ -14,7 +14,7 @@ import type { Admission, Allowance } from './rate-limit.js'
 /** Above this, events stay in the log until the client has read: what one slow client may cost. */
 const MAX_BUFFERED_BYTES = 256 * 1024
 /** Answers are not stored anywhere; a client that asks on and reads nothing is cut off here. */
-const MAX_WITH_REPLIES_BYTES = 1024 * 1024
+export const MAX_WITH_REPLIES_BYTES = 1024 * 1024
 /** A client whose buffer is full and that reads nothing for this long is gone. */
 const MAX_STALL_MS = 60_000
 /** Messages that wait for an earlier one of the same client to be carried out. */
@@ -22,6 +22,8 @@ const MAX_WAITING_MESSAGES = 1_024
 /** The same in characters: large messages fill the memory before they are many. */
 const MAX_WAITING_CHARS = 4 * 1024 * 1024
 const CLOSE_POLICY = 1008
+/** What messages of other protocols are counted as. */
+const REQUEST = 'req'
 
 /** The transport under a connection. It may not be touched after `Connection.closed`. */
 export interface Socket {
@@ -37,16 +39,38 @@ export interface Socket {
   terminate(): void
 }
 
+/**
+ * Another protocol on the same socket: frames are read and written in its words, everything else about the connection (its
+ * order, allowance, buffer, heartbeat and end) stays as it is.
+ */
+export interface Dialect {
+  /** Reads one frame; bytes where the client sent bytes. */
+  read(frame: string | Buffer): Spoken
+  /** What a frame of the first protocol is in this one: none, one or several. */
+  write(frame: string): readonly string[]
+  /** A heartbeat is due. */
+  beat(): void
+  /** The connection is over. */
+  ended(): void
+}
+
+/** A message in a dialect: what it leads to is the dialect's own business. */
+export type Spoken =
+  | { readonly ok: true; readonly carryOut: () => Promise<void> | undefined; readonly requestId: RequestId | undefined }
+  | { readonly ok: false; readonly error: ServiceError; readonly requestId: RequestId | undefined }
+
 export interface ConnectionHandlers {
   /** Carries out one message; never throws or rejects. A promise holds back the client's next message. */
   readonly onMessage: (connection: Connection, message: ClientMessage) => Promise<void> | undefined
   /** There is room again after `hasRoom` was false. */
   readonly onRoom: (connection: Connection) => void
+  /** Another protocol that may begin with a frame which is none of the first one's; undefined where there is none. */
+  readonly dialectOf?: ((connection: Connection, frame: string) => Dialect | undefined) | undefined
   readonly metrics: Pick<EdgeMetrics, 'received' | 'sent'>
 }
 
 /** What a client said wrong is answered before what it says next, like everything else. */
-type Incoming = ReturnType<typeof decode>
+type Incoming = ReturnType<typeof decode> | Spoken
 
 interface Waiting {
   readonly incoming: Incoming
@@ -67,7 +91,8 @@ export class Connection implements Client {
   #working = false
   #waiting: Waiting[] | undefined
   #waitingChars = 0
-  readonly #allowance: Pick<Allowance, 'take'> | undefined
+  #allowance: Pick<Allowance, 'take'> | undefined
+  #dialect: Dialect | undefined
 
   /** Without an allowance, a client may send as much as it likes. */
   constructor(
@@ -90,10 +115,27 @@ export class Connection implements Client {
     return true
   }
 
+  /** Whether frames that are no text mean something. */
+  get takesBytes(): boolean {
+    return this.#dialect !== undefined
+  }
+
+  /** Speaks another protocol from now on. */
+  speak(dialect: Dialect): void {
+    this.#dialect = dialect
+  }
+
+  /** Somebody who came without a name has one now, and what goes with it. */
+  adopt(principal: Principal, allowance: Pick<Allowance, 'take'> | undefined): void {
+    this.principal = principal
+    this.#allowance = allowance
+  }
+
   /** Takes one frame from the client. */
-  receive(frame: string): void {
-    const incoming = decode(frame)
-    this.#handlers.metrics.received(incoming.ok ? incoming.message.type : undefined, Buffer.byteLength(frame))
+  receive(frame: string | Buffer): void {
+    const incoming = this.#dialect?.read(frame) ?? this.#decode(String(frame))
+    const type = 'message' in incoming ? incoming.message.type : incoming.ok ? REQUEST : undefined
+    this.#handlers.metrics.received(type, Buffer.byteLength(frame))
     this.#take(incoming, frame.length)
   }
 
@@ -104,8 +146,14 @@ export class Connection implements Client {
     this.#take({ ok: false, error, requestId }, 0)
   }
 
-  /** Queues a frame; frames of one turn of the event loop leave together. */
+  /** Queues a frame of the first protocol, in the words of the one that is spoken. */
   push(frame: string): void {
+    if (!this.#dialect) this.send(frame)
+    else for (const said of this.#dialect.write(frame)) this.send(said)
+  }
+
+  /** Queues a frame as it is; frames of one turn of the event loop leave together. */
+  send(frame: string): void {
     if (!this.#open) return
     if (this.#buffered + this.#outgoingChars > MAX_WITH_REPLIES_BYTES) {
       this.terminate()
@@ -147,7 +195,9 @@ export class Connection implements Client {
   }
 
   ping(): void {
-    if (this.#open) this.#socket.ping()
+    if (!this.#open) return
+    this.#socket.ping()
+    this.#dialect?.beat()
   }
 
   /** Says good-bye after everything that is queued. */
@@ -166,6 +216,14 @@ export class Connection implements Client {
     this.#open = false
     this.#outgoing = []
     this.#waiting = undefined
+    this.#dialect?.ended()
+  }
+
+  #decode(frame: string): Incoming {
+    const incoming = decode(frame)
+    if (incoming.ok || incoming.error.code !== 'unknown_type') return incoming
+    this.#dialect = this.#handlers.dialectOf?.(this, frame)
+    return this.#dialect?.read(frame) ?? incoming
   }
 
   #take(incoming: Incoming, chars: number): void {
@@ -195,7 +253,9 @@ export class Connection implements Client {
       this.refuse(new ServiceError('rate_limit_exceeded', { retryAfterMs: refusedForMs }), incoming.requestId)
       return undefined
     }
-    if (incoming.ok) return this.#handlers.onMessage(this, incoming.message)
+    if (incoming.ok) {
+      return 'message' in incoming ? this.#handlers.onMessage(this, incoming.message) : incoming.carryOut()
+    }
     this.refuse(incoming.error, incoming.requestId)
     return undefined
   }

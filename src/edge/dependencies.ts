@@ -18,6 +18,7 @@ import type { CertificateSettings } from './certificate.js'
 import type { ProxySettings } from './client-address.js'
 import type { HttpSources } from './http/sources.js'
 import type { PublicKeyAlgorithm } from './signature.js'
+import type { V2Sources } from './v2/sources.js'
 
 export interface EdgeSettings {
   /** Name of the service, shown by `daemon_status`. */
@@ -210,6 +211,8 @@ export interface SessionRows {
   find(id: SessionId): Promise<SessionRow | undefined>
   /** Newest first; `cursor` continues where a former page ended. With `owner`, only what that subject spawned. */
   listByTenant(tenant: string, page: SessionPageRequest): Promise<SessionPage>
+  /** How many there are; of very many only that there are so many. */
+  countByTenant(tenant: string, filter: Pick<SessionPageRequest, 'owner' | 'statuses'>): Promise<number>
   markSubmitted(id: SessionId): Promise<void>
 }
 
@@ -326,6 +329,8 @@ export interface EdgeDependencies {
   readonly scheduling: TaskScheduling
   /** What only the HTTP door reads. */
   readonly http: HttpSources
+  /** What only the second protocol reads and changes. */
+  readonly v2: V2Sources
   /** Told of every session that came in here and that a worker has accepted. */
   readonly onSpawned?: ((sessionId: SessionId, tenant: string) => void) | undefined
 }

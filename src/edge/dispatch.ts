@@ -265,8 +265,8 @@ function ended(span: Span | undefined, work: Promise<void> | undefined): Promise
   return work
 }
 
-/** Resolves with the work, or when it has taken too long; the work goes on. */
-function inOrderFor(ms: number, work: Promise<void>): Promise<void> {
+/** Resolves with the work, which never fails, or when it has taken too long; the work goes on. */
+export function inOrderFor(ms: number, work: Promise<void>): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms)
     void work.then(() => {

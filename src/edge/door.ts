@@ -23,6 +23,18 @@ export type DoorVerdict =
       readonly address?: string
     }
 
+/** Who will say who they are when they are inside; until then nothing is done for them. */
+const GUEST: Principal = {
+  tenant: '-',
+  subject: '-',
+  role: 'readonly',
+  scopes: [],
+  expiresAt: undefined,
+  isGuest: true,
+}
+/** Of those at an edge at a time: they cost a socket and a timer each, and nothing is known of them. */
+const MAX_GUESTS = 1_000
+
 /** A request that has no answer yet. */
 export interface Visit {
   /** Takes the right to it. */
@@ -51,6 +63,7 @@ export class Door {
   readonly #principals: Allowances
   /** Undefined: what comes from an address is not counted. */
   readonly #addresses: Allowances | undefined
+  #guests = 0
 
   constructor(parts: DoorParts) {
     this.#parts = parts
@@ -89,6 +102,27 @@ export class Door {
     return hasRoom ? verdict : { ok: false, reason: 'connection_limit_exceeded' }
   }
 
+  /** Somebody without a credential, at a place where it is shown later. Counted as what comes from its address. */
+  admitGuest(credentials: Credentials): DoorVerdict {
+    if (this.#guests >= MAX_GUESTS) return { ok: false, reason: 'edge_full' }
+    const principal: Principal = { ...GUEST, address: this.#parts.addresses.of(credentials) }
+    const { origin } = namesOf(principal)
+    const hasRoom = origin === undefined || this.#parts.addressConnections?.hasRoomFor(origin) !== false
+    return hasRoom ? { ok: true, principal } : { ok: false, reason: 'connection_limit_exceeded' }
+  }
+
+  /** A guest has said who they are, and is counted as that. @throws ServiceError when there is no room for one more */
+  introduce(connection: Connection, named: Principal): void {
+    const principal: Principal = { ...named, address: connection.principal.address }
+    const { name } = namesOf(principal)
+    if (name !== undefined && !this.#parts.connections.hasRoomFor(name)) {
+      throw new ServiceError('connection_limit_exceeded')
+    }
+    this.closed(connection)
+    connection.adopt(principal, this.allowanceOf(principal))
+    this.opened(connection)
+  }
+
   /** Who sends a request; whether it may have one more connection is not asked. Guessing credentials counts too. */
   identify(credentials: Credentials): DoorVerdict {
     const { authenticator } = this.#parts
@@ -125,12 +159,14 @@ export class Door {
 
   opened(connection: Connection): void {
     const { name, origin } = namesOf(connection.principal)
+    if (connection.principal.isGuest) this.#guests += 1
     this.#parts.connections.opened(connection, name)
     this.#parts.addressConnections?.opened(connection, origin)
   }
 
   closed(connection: Connection): void {
     const { name, origin } = namesOf(connection.principal)
+    if (connection.principal.isGuest) this.#guests -= 1
     this.#parts.connections.closed(connection, name)
     this.#parts.addressConnections?.closed(connection, origin)
     if (name !== undefined) this.#release(connection.principal)
@@ -157,13 +193,12 @@ const UNCOUNTED: Visit = { take: () => undefined, leave: () => undefined }
  * Under which a principal is counted, and under which its address is; undefined for what is not. A tenant holds no colon
  * and no @, so that no name is another's.
  */
-function namesOf({ tenant, subject, unlimited, address = '' }: Principal): {
+function namesOf({ tenant, subject, unlimited, isGuest, address = '' }: Principal): {
   readonly name: string | undefined
   readonly origin: string | undefined
 } {
-  return unlimited
-    ? { name: undefined, origin: undefined }
-    : { name: `${tenant}:${subject}`, origin: originOf(address) }
+  if (unlimited) return { name: undefined, origin: undefined }
+  return { name: isGuest ? undefined : `${tenant}:${subject}`, origin: originOf(address) }
 }
 
 const originOf = (address: string): string | undefined => (address === '' ? undefined : `@${networkOf(address)}`)

@@ -31,7 +31,8 @@ import { type SubmissionRequest, Submissions } from './submissions.js'
 import type { Receiver } from './subscription.js'
 import { Subscriptions } from './subscriptions.js'
 import { TaskQueue } from './task-queue.js'
-import type { WebSocketHandlers } from './websocket.js'
+import { V2 } from './v2/v2.js'
+import type { RawPath, WebSocketHandlers } from './websocket.js'
 
 const UNAUTHORIZED = 401
 
@@ -52,6 +53,11 @@ export class Edge {
   /** One object for all connections: an idle one must cost little. */
   readonly #handlers: ConnectionHandlers
   #reloading: Promise<void> = Promise.resolve()
+  /** Whether what clients send is limited at all. */
+  #isLimited: boolean
+  /** The same for raw WebSockets, which may come to speak another protocol. */
+  readonly #rawHandlers: ConnectionHandlers
+  readonly #v2: V2
   #state: 'new' | 'running' | 'draining' | 'stopped' = 'new'
 
   constructor(deps: EdgeDependencies) {
@@ -59,6 +65,7 @@ export class Edge {
     const traffic = new TrafficMeter(deps.metrics)
     const { metrics } = traffic
     this.#deps = deps
+    this.#isLimited = settings.limits.messages !== undefined
     this.#authenticator = new Authenticator(settings.auth, trace)
     this.#connections = new Connections(settings.heartbeatIntervalMs, metrics)
     this.#door = doorOf(deps, this.#authenticator)
@@ -110,9 +117,18 @@ export class Edge {
       onRoom: (reader) => this.#subscriptions.roomAgain(reader),
       metrics,
     }
+    this.#v2 = new V2({
+      ...{ dispatcher: this.#dispatch, authenticator: this.#authenticator, directory, events, rows: sessions, traffic },
+      introduce: (connection, principal) => this.#introduced(connection, principal),
+      renewed: (connection) => this.#connections.watchExpiry(connection),
+      isLimited: () => this.#isLimited,
+      settings,
+      ...{ connections: () => this.connections, sources: deps.v2, trace },
+    })
+    this.#rawHandlers = { ...this.#handlers, dialectOf: (connection, frame) => this.#v2.begin(connection, frame) }
     const handlers: WebSocketHandlers = {
-      admit: (credentials) => this.#admit(credentials),
-      onOpen: (socket, principal) => this.#opened(socket, principal),
+      admit: (credentials, path) => this.#admit(credentials, path),
+      onOpen: (socket, principal, path) => this.#opened(socket, principal, path),
       onClose: (connection) => this.#closed(connection),
       trace,
     }
@@ -168,6 +184,7 @@ export class Edge {
 
   /** From now on clients may ask for so much. Connections that are there stay. */
   limitClients(limits: LimitSettings): void {
+    this.#isLimited = limits.messages !== undefined
     this.#door.adopt(limits)
   }
 
@@ -251,8 +268,11 @@ export class Edge {
     await this.#reader.stop()
   }
 
-  #admit(credentials: Credentials): DoorVerdict {
-    return this.#counted(this.#door.admit(credentials))
+  /** Where a credential may come later, having none is no reason to stay outside. */
+  #admit(credentials: Credentials, path?: RawPath): DoorVerdict {
+    const verdict = this.#door.admit(credentials)
+    const isGuest = path === 'v2' && !verdict.ok && verdict.reason === 'credentials_missing' && this.isLocked
+    return this.#counted(isGuest ? this.#door.admitGuest(credentials) : verdict)
   }
 
   #counted(verdict: DoorVerdict): DoorVerdict {
@@ -262,11 +282,18 @@ export class Edge {
     return verdict
   }
 
-  #opened(socket: Socket, principal: Principal): Connection {
-    const connection = new Connection(socket, principal, this.#handlers, this.#door.allowanceOf(principal))
+  #opened(socket: Socket, principal: Principal, path?: RawPath): Connection {
+    const handlers = path === undefined ? this.#handlers : this.#rawHandlers
+    const connection = new Connection(socket, principal, handlers, this.#door.allowanceOf(principal))
+    if (path === 'v2') connection.speak(this.#v2.expect(connection))
     this.#connections.add(connection)
     this.#door.opened(connection)
     return connection
+  }
+
+  #introduced(connection: Connection, principal: Principal): void {
+    this.#door.introduce(connection, principal)
+    this.#connections.watchExpiry(connection)
   }
 
   #closed(connection: Connection): void {

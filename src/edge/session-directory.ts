@@ -5,11 +5,11 @@
 import type { SessionHead, SessionLog, SmallState } from '../bus/bus.js'
 import type { SpawnCommand } from '../bus/command.js'
 import { ServiceError } from '../protocol/errors.js'
-import { type SessionId, shardOfSession } from '../protocol/ids.js'
+import { formatEventId, LOG_START, type SessionId, shardOfSession } from '../protocol/ids.js'
 import { type Holder, maySee } from '../protocol/permissions.js'
 import type { Session, SessionType } from '../protocol/session.js'
 import type { Principal } from './auth.js'
-import type { SessionRow, SessionRows, SessionSummary } from './dependencies.js'
+import type { EventRows, SessionRow, SessionRows, SessionSummary } from './dependencies.js'
 
 /** Holders remembered: they never change, and each entry is about 200 bytes. */
 const MAX_REMEMBERED = 50_000
@@ -55,6 +55,19 @@ export class SessionDirectory {
     if (live) return live
     const row = await this.#rows.find(id)
     return row && sessionOfRow(row)
+  }
+
+  /** The session with the event after which it stood so; undefined while only its spawn is known. */
+  async standing(
+    id: SessionId,
+    events: Pick<EventRows, 'last'>,
+  ): Promise<{ readonly session: Session | undefined; readonly eventId: string }> {
+    const head = await this.#log.peek(id)
+    if (head) return { session: stateOf(head)?.session, eventId: head.head }
+    // Read before the row: an event that comes in between is told twice rather than never.
+    const last = await events.last(id)
+    const session = await this.snapshot(id)
+    return { session, eventId: last ? formatEventId(last.epoch, last.seq) : LOG_START }
   }
 
   async #lookUp(id: SessionId): Promise<Holder | undefined> {

@@ -11,10 +11,18 @@ import { credentialsOf } from './credentials.js'
 import type { EdgeLog } from './dependencies.js'
 import type { DoorVerdict } from './door.js'
 
+/**
+ * What the path of a raw WebSocket says: `v2` speaks the second protocol, and may show its credential in the first frame.
+ * At any other path a credential is asked for before, and the first protocol is spoken until a frame says otherwise.
+ */
+export type RawPath = 'v2' | 'any'
+
+const PATHS: Readonly<Record<string, RawPath>> = { '/v2': 'v2' }
+
 export interface WebSocketHandlers {
   /** Whether whoever knocks comes in; answers at once. */
-  admit(credentials: Credentials): DoorVerdict
-  onOpen(socket: Socket, principal: Principal): Connection
+  admit(credentials: Credentials, path?: RawPath): DoorVerdict
+  onOpen(socket: Socket, principal: Principal, path?: RawPath): Connection
   onClose(connection: Connection): void
   readonly trace: EdgeLog
 }
@@ -26,6 +34,7 @@ export interface WebSocketSettings {
 
 interface UserData {
   readonly principal: Principal
+  readonly path: RawPath
   connection: Connection | undefined
 }
 
@@ -54,13 +63,14 @@ export function webSocketBehavior(
     upgrade: (res, req, context) => upgrade(res, req, context, handlers),
     open: (ws) => {
       const data = ws.getUserData()
-      data.connection = handlers.onOpen(new UwsSocket(ws), data.principal)
+      data.connection = handlers.onOpen(new UwsSocket(ws), data.principal, data.path)
       data.connection.push(GREETING)
     },
-    message: (ws, message) => {
+    message: (ws, message, isBinary) => {
       const { connection } = ws.getUserData()
       if (!connection) return
       if (message.byteLength > settings.maxPayloadBytes) connection.receiveOversize(settings.maxPayloadBytes)
+      else if (isBinary && connection.takesBytes) connection.receive(Buffer.from(message.slice(0)))
       else connection.receive(Buffer.from(message).toString('utf8'))
     },
     drain: (ws) => ws.getUserData().connection?.drained(),
@@ -105,7 +115,7 @@ class UwsSocket implements Socket {
 }
 
 /** A peer that answers no ping for two heartbeats is gone. */
-function idleSeconds(heartbeatIntervalMs: number): number {
+export function idleSeconds(heartbeatIntervalMs: number): number {
   const seconds = Math.ceil((2 * heartbeatIntervalMs) / 1000)
   return Math.min(MAX_IDLE_SECONDS, Math.max(MIN_IDLE_SECONDS, seconds))
 }
@@ -115,13 +125,14 @@ function idleSeconds(heartbeatIntervalMs: number): number {
  * opened (docs/decisions/0011-tokens-are-checked-at-once.md).
  */
 function upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t, handlers: WebSocketHandlers): void {
-  const verdict = judge(handlers, credentialsOf(res, req))
+  const path = PATHS[req.getUrl()] ?? 'any'
+  const verdict = judge(handlers, credentialsOf(res, req), path)
   if (!verdict.ok) {
     refuse(res, verdict.reason)
     return
   }
   res.upgrade<UserData>(
-    { principal: verdict.principal, connection: undefined },
+    { principal: verdict.principal, path, connection: undefined },
     req.getHeader('sec-websocket-key'),
     firstOf(req.getHeader('sec-websocket-protocol')),
     req.getHeader('sec-websocket-extensions'),
@@ -130,9 +141,9 @@ function upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context
 }
 
 /** When judging fails, that is a bug of ours and lets nobody in. */
-function judge(handlers: WebSocketHandlers, credentials: Credentials): DoorVerdict {
+function judge(handlers: WebSocketHandlers, credentials: Credentials, path: RawPath): DoorVerdict {
   try {
-    return handlers.admit(credentials)
+    return handlers.admit(credentials, path)
   } catch (error) {
     handlers.trace.error({ err: error }, 'a credential could not be judged, so it was refused')
     return { ok: false, reason: 'internal' }

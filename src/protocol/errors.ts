@@ -28,6 +28,14 @@ export const ERRORS = {
     http: 400,
     retryable: false,
   },
+  unknown_method: { text: 'Unknown method: {method}; rpc.discover lists them', http: 400, retryable: false },
+  handshake_required: { text: 'The first request must be auth.connect', http: 400, close: 1008, retryable: false },
+  protocol_mismatch: {
+    text: 'Version 2 of the protocol is spoken here; the client asks for {min} to {max}',
+    http: 400,
+    close: 1002,
+    retryable: false,
+  },
   message_too_large: {
     text: 'Message is larger than {limit} bytes; send less at once',
     http: 413,
@@ -37,6 +45,8 @@ export const ERRORS = {
   method_not_allowed: { text: '{path} does not take {method}; see /api/docs', http: 405, retryable: false },
   artifact_not_found: { text: 'The session has no file {path}', http: 404, retryable: false },
   session_not_found: { text: 'Session not found: {sessionId}', http: 404, retryable: false },
+  subscription_not_found: { text: 'There is no subscription {subscriptionId}', http: 404, retryable: false },
+  memory_not_found: { text: 'Nothing is remembered under {memoryId}', http: 404, retryable: false },
   session_not_running: {
     text: 'Session {sessionId} is not running (status: {status}); spawn a new one',
     http: 409,
@@ -83,6 +93,7 @@ export const ERRORS = {
     retryable: true,
   },
   credentials_missing: { text: 'credentials_missing', http: 401, retryable: false },
+  authentication_timeout: { text: 'authentication_timeout', http: 401, close: 1008, retryable: true },
   api_key_invalid: { text: 'api_key_invalid', http: 401, retryable: false },
   jwt_malformed: { text: 'jwt_malformed', http: 401, retryable: false },
   jwt_header_invalid: { text: 'jwt_header_invalid', http: 401, retryable: false },

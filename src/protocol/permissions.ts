@@ -9,7 +9,7 @@ export const CLIENT_ROLES = ['admin', 'user', 'readonly'] as const
 export type ClientRole = (typeof CLIENT_ROLES)[number]
 
 /** Names that a credential's `scopes` may hold, beside `*` and the names of single actions. */
-export const SCOPES = ['sessions:read', 'sessions:write', 'sessions:approve', 'daemon:read'] as const
+export const SCOPES = ['sessions:read', 'sessions:write', 'sessions:approve', 'daemon:read', 'daemon:write'] as const
 export type Scope = (typeof SCOPES)[number]
 
 interface Permission {
@@ -45,11 +45,15 @@ export const PERMISSIONS = {
   ping: { roles: EVERYBODY, scope: undefined },
 } as const satisfies Record<ClientMessageType, Permission>
 
-/** What can be asked over HTTP only. */
+/** What is no message of the first protocol: asked over HTTP, or in the second protocol. */
 export const HTTP_PERMISSIONS = {
   read_session: { roles: EVERYBODY, scope: 'sessions:read' },
   read_usage: { roles: EVERYBODY, scope: 'sessions:read' },
   read_memory: { roles: EVERYBODY, scope: 'sessions:read' },
+  write_memory: { roles: WHO_WORKS, scope: 'sessions:write' },
+  // Addresses and limits of the service: nothing for whoever has only sessions of its own.
+  read_config: { roles: ['admin', 'readonly'], scope: 'daemon:read' },
+  write_config: { roles: ['admin'], scope: 'daemon:write' },
   read_charter: { roles: EVERYBODY, scope: 'daemon:read' },
   // Names and loads of machines: nothing for whoever has only sessions of its own.
   read_cluster: { roles: ['admin', 'readonly'], scope: 'daemon:read' },

@@ -36,6 +36,9 @@ const MAX_LOOKED_AT = 2_000
 /** Of a spawn's JSON, where its task is looked into. */
 const SEARCHED_CHARS = 4_000
 
+/** Some ms of an index. */
+const MAX_COUNTED = 10_000
+
 const COLUMNS = sql`id, shard, tenant, owner, orchestrator_id as "orchestratorId", type, status, submitted, snapshot,
   created_at as "createdAt", updated_at as "updatedAt", spawn::text as spawn`
 
@@ -62,6 +65,17 @@ export class SessionList {
     const sessions = rows.slice(0, limit)
     const last = rows.length > limit ? sessions.at(-1) : windowed && (await this.#lastSeen(tenant, request))
     return last ? { sessions, cursor: writeCursor(last) } : { sessions }
+  }
+
+  /** How many sessions a list has, counted up to a bound: more than that nobody pages through. */
+  async count(tenant: string, { owner, statuses }: Pick<SessionPageRequest, 'owner' | 'statuses'>): Promise<number> {
+    const filter = conditions({ statuses })
+    // Index sessions_by_owner or sessions_by_tenant.
+    const { rows } = await sql<{ n: string }>`
+      select count(*) as n from (
+        select 1 from sessions where tenant = ${tenant} ${ownedBy(owner)} ${sql.join(filter, sql` `)} limit ${MAX_COUNTED}
+      ) s`.execute(this.#database.sql)
+    return Number(rows[0]?.n ?? 0)
   }
 
   /** Active sessions without work in which nothing has happened for `idleMs`, the longest idle first. */

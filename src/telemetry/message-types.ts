@@ -65,8 +65,9 @@ const SERVER: Readonly<Record<ServerMessage['type'], true>> = {
   pong: true,
 }
 
-export const CLIENT_MESSAGES: readonly string[] = [...Object.keys(CLIENT), UNKNOWN]
-export const SERVER_MESSAGES: readonly string[] = [...Object.keys(SERVER), UNKNOWN]
+/** The second protocol is counted by its frames. */
+export const CLIENT_MESSAGES: readonly string[] = [...Object.keys(CLIENT), 'req', UNKNOWN]
+export const SERVER_MESSAGES: readonly string[] = [...Object.keys(SERVER), 'res', 'event', UNKNOWN]
 
 /** Every frame we send begins with its type. */
 const START = '{"type":"'

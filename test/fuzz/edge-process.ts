@@ -47,6 +47,7 @@ function dependencies(secret: string, bus: EdgeDependencies['bus']): EdgeDepende
     sessions: {
       ...{ reserve: nobody, releaseKey: nobody, find: async () => undefined, markSubmitted: nobody },
       listByTenant: async () => ({ sessions: [] }),
+      countByTenant: async () => 0,
     },
     events: { page: async () => [], contains: async () => false, last: async () => undefined },
     status: { totals: nobody, subsystems: nobody },
@@ -63,6 +64,11 @@ function dependencies(secret: string, bus: EdgeDependencies['bus']): EdgeDepende
       memory: { search: async () => [], page: async () => [] },
       charter: () => ({ name: 'fuzz' }),
       cluster: { leader: async () => undefined, assignments: async () => [], loads: async () => new Map() },
+    },
+    v2: {
+      memory: { search: async () => [], store: nobody, forget: async () => 0 },
+      swarm: async () => undefined,
+      settings: { read: () => new Map(), change: (name) => `${name} is fixed` },
     },
   }
 }

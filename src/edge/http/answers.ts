@@ -30,6 +30,6 @@ export function handlersOf({ deps, directory, traffic, connections }: HandlerPar
     ...historyAnswers({ directory, history: new History({ log: bus.log, rows: events }), sources }),
     ...governanceAnswers({ directory, sources, now: Date.now }),
     ...serviceAnswers({ settings, view, sources, startedAt: Date.now() }),
-    ...bridgeAnswers({ traffic, connections }),
+    ...bridgeAnswers({ neolith: sources.neolith, traffic, connections }),
   }
 }

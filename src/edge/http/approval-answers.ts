@@ -2,10 +2,10 @@
  * Approvals over HTTP: listed and decided through the same dispatch as over a WebSocket.
  */
 import { ServiceError } from '../../protocol/errors.js'
+import { type Caller, command } from '../caller.js'
 import { ok } from './answer.js'
-import type { Caller } from './caller.js'
 import type { Handlers } from './handlers.js'
-import { accepted, command } from './session-answers.js'
+import { accepted } from './session-answers.js'
 
 export const APPROVAL_ANSWERS: Handlers<'listApprovals' | 'readApproval' | 'decideApproval'> = {
   listApprovals: async ({ caller, query: payload }) => {

@@ -1,26 +1,30 @@
 /**
- * What the reference's bridge asks: sessions as agents, and what this service has no part in.
+ * What the reference's bridge asks: sessions as agents, and traffic and channels as Neolith tells of them.
  */
 import { createHash } from 'node:crypto'
 import { ServiceError } from '../../protocol/errors.js'
 import { isTerminal, type Session } from '../../protocol/session.js'
 import { CpuMeter } from '../../telemetry/cpu-meter.js'
+import { type Caller, command, sessionOf } from '../caller.js'
 import { json, ok } from './answer.js'
-import type { Caller } from './caller.js'
 import type { Handlers } from './handlers.js'
 import { statusOf } from './service-answers.js'
-import { command, sessionOf, spawn } from './session-answers.js'
+import { spawn } from './session-answers.js'
+import type { NeolithSource } from './sources.js'
 import type { TrafficMeter } from './traffic-meter.js'
 
 const BYTES_PER_MB = 1024 * 1024
-const NO_TRAFFIC = 'this service spreads no messages over orchestrators; sessions are placed by LOAD_BALANCING_STRATEGY'
+const SET_THERE = 'Neolith sets how many messages it takes; change it there'
+const NO_NEOLITH = 'this node is not connected to Neolith, which has the channels and their traffic'
 
 export interface BridgeParts {
+  readonly neolith: NeolithSource | undefined
   readonly traffic: Pick<TrafficMeter, 'read'>
   readonly connections: () => number
 }
 
 export function bridgeAnswers({
+  neolith,
   traffic,
   connections,
 }: BridgeParts): Handlers<
@@ -62,17 +66,23 @@ export function bridgeAnswers({
       return ok({ agentId, tokensUsed, tasksCompleted, errorsEncountered, ...averages, cost })
     },
     restartAgent: async ({ caller, params: { agentId }, key }) => json(201, await restart(caller, agentId, key)),
-    readTraffic: noTraffic,
-    steerTraffic: noTraffic,
-    listChannels: () => ok({ channels: [] }),
-    readChannel: ({ params }) => {
-      throw new ServiceError('not_found', { path: `/api/channels/${params.channelId}` })
+    readTraffic: async () => ok(await connected(neolith).traffic()),
+    steerTraffic: () => {
+      throw new ServiceError('unavailable', { reason: neolith ? SET_THERE : NO_NEOLITH })
+    },
+    listChannels: async () => ok({ channels: await connected(neolith).channels() }),
+    readChannel: async ({ params: { channelId } }) => {
+      const channel = await connected(neolith).channel(channelId)
+      if (!channel) throw new ServiceError('not_found', { path: `/api/channels/${channelId}` })
+      // Neolith has just shown it, which is all that there is to be well.
+      return ok({ ...channel, channelId, status: 'healthy', lastChecked: new Date() })
     },
   }
 }
 
-function noTraffic(): never {
-  throw new ServiceError('unavailable', { reason: NO_TRAFFIC })
+function connected(neolith: NeolithSource | undefined): NeolithSource {
+  if (!neolith) throw new ServiceError('unavailable', { reason: NO_NEOLITH })
+  return neolith
 }
 
 /** The new one is there before the old one goes: what fails in between leaves one too many, not one too few. */

@@ -5,12 +5,10 @@
 import { ServiceError } from '../../protocol/errors.js'
 import { seesTenant } from '../../protocol/permissions.js'
 import type { Principal } from '../auth.js'
+import { type Caller, command, Refusal } from '../caller.js'
 import type { AuditNote, EdgeAudit } from '../dependencies.js'
 import { ok } from './answer.js'
-import type { Caller } from './caller.js'
 import type { Handler } from './handlers.js'
-import { Refusal } from './problems.js'
-import { command } from './session-answers.js'
 import type { HttpSources } from './sources.js'
 
 const DEFAULT_IDLE_MS = 15 * 60_000

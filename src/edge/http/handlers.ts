@@ -4,8 +4,8 @@
 import type { Input } from '../../protocol/rest/endpoint.js'
 import type { EndpointName, Endpoints } from '../../protocol/rest/endpoints.js'
 import type { Principal } from '../auth.js'
+import type { Caller } from '../caller.js'
 import type { Answer } from './answer.js'
-import type { Caller } from './caller.js'
 
 export interface Asked<N extends EndpointName> extends Input<Endpoints[N]> {
   readonly caller: Caller

@@ -9,14 +9,6 @@ import type { Answer, Header } from './answer.js'
 const PROBLEM_TYPE = 'application/problem+json'
 const MS_PER_SECOND = 1_000
 
-/** The error that a client of the other door would get, as an exception. */
-export class Refusal extends Error {
-  constructor(readonly reply: ErrorReply) {
-    super(reply.error)
-    this.name = 'Refusal'
-  }
-}
-
 export function problem(reply: Omit<ErrorReply, 'type'>, headers: readonly Header[] = []): Answer {
   const { code, error, retryable, retryAfterMs, sessionId, commandId } = reply
   const status = statusOf(code)

@@ -5,10 +5,10 @@ import type { ClusterView, LiveNode } from '../../cluster/cluster.js'
 import { nodeName } from '../../protocol/ids.js'
 import { docsPage } from '../../protocol/rest/docs-page.js'
 import { openApiDocument } from '../../protocol/rest/openapi.js'
+import type { Caller } from '../caller.js'
 import type { EdgeSettings } from '../dependencies.js'
 import { isWorker } from '../session-placement.js'
 import { type Header, JSON_TYPE, ok } from './answer.js'
-import type { Caller } from './caller.js'
 import type { Handlers } from './handlers.js'
 import type { AssignmentRow, HttpSources } from './sources.js'
 
@@ -17,7 +17,7 @@ const DEFAULT_MOVES = 100
 export interface ServiceParts {
   readonly settings: Pick<EdgeSettings, 'version' | 'placement'>
   readonly view: ClusterView
-  readonly sources: Pick<HttpSources, 'cluster'>
+  readonly sources: Pick<HttpSources, 'cluster' | 'neolith'>
   /** ms since 1970, when this edge started. */
   readonly startedAt: number
 }
@@ -44,7 +44,7 @@ export function serviceAnswers(
         ...status,
         running: true,
         activeAgents: status.activeSessions,
-        totalChannels: 0,
+        totalChannels: await channelCount(sources),
         messagesProcessed: status.metrics.totalTasksProcessed,
         startedAt: new Date(parts.startedAt).toISOString(),
       })
@@ -62,6 +62,12 @@ export function serviceAnswers(
     openApi: () => ({ status: 200, type: JSON_TYPE, body: document }),
     docs: () => ({ status: 200, type: 'text/html; charset=utf-8', body: page, headers: DOCS_HEADERS }),
   }
+}
+
+/** A status is answered whatever Neolith does; what it does not tell counts as none. */
+async function channelCount({ neolith }: Pick<HttpSources, 'neolith'>): Promise<number> {
+  const channels = await neolith?.channels().catch(() => [])
+  return channels?.length ?? 0
 }
 
 /** Nothing on the page runs, and it loads nothing. */

@@ -1,13 +1,12 @@
 /**
  * Sessions and tasks over HTTP: each request is a message, carried out by the same dispatch as a WebSocket's.
  */
-import { createHash } from 'node:crypto'
 import type { ClientMessage } from '../../protocol/commands.js'
 import { newCommandId } from '../../protocol/ids.js'
 import type { ScheduledTask } from '../../protocol/schedule.js'
 import { timingOf } from '../../protocol/schedule.js'
+import { type AcceptedReply, type Caller, command, sessionOf, taskIdOf } from '../caller.js'
 import { type Answer, type Header, json, ok } from './answer.js'
-import type { Caller } from './caller.js'
 import type { Asked, Handlers } from './handlers.js'
 import { invalid } from './problems.js'
 
@@ -16,9 +15,6 @@ type Payload<T extends 'spawn_session' | 'execute_task' | 'list_tasks'> = NonNul
 >
 type Verb = 'stop_session' | 'complete_session' | 'pause_session' | 'resume_session'
 type VerbName = 'removeSession' | 'stopSession' | 'completeSession' | 'pauseSession' | 'resumeSession'
-
-/** Characters of a hash that stand for a task without a name of its own. */
-const TASK_HASH_CHARS = 26
 
 export const SESSION_ANSWERS: Handlers<
   VerbName | 'listSessions' | 'spawnSession' | 'sessionStatus' | 'cancelTask' | 'executeTask' | TaskList
@@ -45,7 +41,7 @@ export const SESSION_ANSWERS: Handlers<
     accepted(await command(caller, { type: 'cancel_task', payload: { ...params, ...body } }, key)),
   executeTask: async ({ caller, params, body, key }) => {
     const commandId = key ?? newCommandId()
-    const task = named(body.task, `${params.sessionId}/${commandId}`)
+    const task = named(body.task, taskIdOf(params.sessionId, commandId))
     const message = { type: 'execute_task', commandId, payload: { ...body, ...params, task } } as const
     if (timingOf(body.task)) return scheduled(await caller.ask(message, 'task_scheduled'))
     const reply = await command(caller, message, commandId)
@@ -58,11 +54,6 @@ export const SESSION_ANSWERS: Handlers<
 }
 type TaskList = 'listSessionTasks' | 'listTasks' | 'cancelScheduled'
 
-export async function sessionOf(caller: Caller, sessionId: string) {
-  const { session } = await caller.ask({ type: 'session_status', payload: { sessionId } }, 'session_status_update')
-  return session
-}
-
 /** Spawns a session, or finds the one that its key stands for. */
 export async function spawn(caller: Caller, payload: Payload<'spawn_session'>): Promise<Answer> {
   const message = { type: 'spawn_session', commandId: newCommandId(), payload } as const
@@ -71,20 +62,6 @@ export async function spawn(caller: Caller, payload: Payload<'spawn_session'>): 
   const { sessionId, duplicate } = await caller.ask(message, 'command_accepted')
   const location: Header = ['location', `/api/sessions/${sessionId}`]
   return json(201, await sessionOf(caller, sessionId), [location, ...replayed(duplicate)])
-}
-
-interface AcceptedReply {
-  readonly commandId: string
-  readonly sessionId: string
-  readonly duplicate: boolean
-  readonly result?: string
-}
-
-/** Sends a command under the client's id, or one of ours, and waits until a worker holds it. */
-export async function command(caller: Caller, message: ClientMessage, key: string | undefined): Promise<AcceptedReply> {
-  const commandId = key ?? newCommandId()
-  const { sessionId, duplicate, result } = await caller.ask({ ...message, commandId }, 'command_accepted')
-  return { commandId, sessionId, duplicate, ...(result !== undefined && { result }) }
 }
 
 export const accepted = (reply: AcceptedReply & { readonly taskId?: string }): Answer =>
@@ -101,9 +78,8 @@ async function tasks(caller: Caller, payload: Payload<'list_tasks'>): Promise<An
   return ok({ tasks, ...(cursor !== undefined && { cursor }) })
 }
 
-/** A request that is repeated must not make another task of it: its name comes from the command's. */
-function named(task: Payload<'execute_task'>['task'], seed: string) {
-  const id = `task_${createHash('sha256').update(seed).digest('hex').slice(0, TASK_HASH_CHARS)}`
+/** A task with a name of its own keeps it. */
+function named(task: Payload<'execute_task'>['task'], id: string) {
   if (typeof task !== 'string') return { ...task, id: task.id ?? id }
   return { id, description: task, type: 'general', priority: 'medium' } as const
 }

@@ -74,8 +74,25 @@ export interface AuditRow {
   readonly hash: string
 }
 
+/** A place where people and orchestrators write to each other. */
+export interface ChannelRow {
+  readonly id: string
+  readonly name: string
+}
+
+/** What a connection to Neolith knows. Each throws ServiceError `unavailable`, with the reason, for what it cannot tell now. */
+export interface NeolithSource {
+  /** How many messages may go back and forth, and do. */
+  traffic(): Promise<object>
+  channels(): Promise<readonly ChannelRow[]>
+  /** Undefined for one that is not there for this orchestrator. */
+  channel(channelId: string): Promise<ChannelRow | undefined>
+}
+
 /** Everything of it throws ServiceError `unavailable` while the database is away. */
 export interface HttpSources {
+  /** Undefined where this node is connected to none. */
+  readonly neolith?: NeolithSource | undefined
   /** Sessions in which nothing has happened for so long; only those of `owner`, where one is named. */
   idleSessions(tenant: string, owner: string | undefined, idleMs: number, limit: number): Promise<readonly SessionId[]>
   turns(

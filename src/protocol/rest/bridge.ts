@@ -1,5 +1,5 @@
 /**
- * Endpoints that the reference's bridge calls. An agent is a session; there are no channels here, and no traffic to steer.
+ * Endpoints that the reference's bridge calls. An agent is a session; channels and their traffic are Neolith's.
  */
 import { z } from 'zod'
 import { SESSION_STATUSES, SESSION_TYPES } from '../session.js'
@@ -27,7 +27,7 @@ const agentShape = z
 const traffic = {
   ...bridge,
   path: '/api/traffic/config',
-  action: 'daemon_status',
+  action: 'read_cluster',
   answers: { 200: freeForm },
   errors: ['unavailable'],
 } as const
@@ -110,27 +110,28 @@ export const BRIDGE_ENDPOINTS = {
     answers: { 201: agentShape },
     errors: ['session_not_found', 'session_not_running', 'max_sessions', 'busy', 'outcome_unknown'],
   },
-  readTraffic: { ...traffic, summary: 'How messages are spread over orchestrators; this service has none to spread.' },
+  readTraffic: { ...traffic, summary: 'How many messages go to Neolith and come from it, and how many may.' },
   steerTraffic: {
     ...traffic,
     method: 'PUT',
-    summary: 'Changes how messages are spread; there is nothing to change here.',
+    summary: 'Would change that; it is set in Neolith, and this says so.',
     body: z.looseObject({}),
   },
   listChannels: {
     ...bridge,
     path: '/api/channels',
-    summary: 'Channels of messaging services; this service is connected to none.',
-    action: 'daemon_status',
+    summary: 'Channels of Neolith that this orchestrator may see.',
+    action: 'read_cluster',
     answers: { 200: z.object({ channels: z.array(freeForm) }) },
+    errors: ['unavailable'],
   },
   readChannel: {
     ...bridge,
     path: '/api/channels/{channelId}/health',
     summary: 'How a channel does.',
-    action: 'daemon_status',
+    action: 'read_cluster',
     params: z.object({ channelId: id }),
     answers: { 200: freeForm },
-    errors: ['not_found'],
+    errors: ['not_found', 'unavailable'],
   },
 } as const satisfies Record<string, Endpoint>

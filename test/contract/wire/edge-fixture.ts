@@ -25,6 +25,7 @@ import type {
 } from '../../../src/edge/dependencies.js'
 import { Edge } from '../../../src/edge/edge.js'
 import type { HttpSources } from '../../../src/edge/http/sources.js'
+import type { V2Sources } from '../../../src/edge/v2/sources.js'
 import { ServiceError } from '../../../src/protocol/errors.js'
 import { type EventId, type NodeId, newNodeId, parseEventId, type SessionId } from '../../../src/protocol/ids.js'
 import { ScriptedWorker } from './scripted-worker.js'
@@ -79,6 +80,10 @@ export class RowsInMemory implements SessionRows {
   ): Promise<{ sessions: SessionRow[] }> {
     const fits = (row: SessionRow): boolean => row.tenant === tenant && (owner === undefined || row.owner === owner)
     return { sessions: [...this.rows.values()].filter(fits).slice(0, limit) }
+  }
+
+  async countByTenant(tenant: string, { owner }: { owner?: string | undefined }): Promise<number> {
+    return (await this.listByTenant(tenant, { limit: this.rows.size, owner })).sessions.length
   }
 
   async markSubmitted(id: SessionId): Promise<void> {
@@ -139,6 +144,7 @@ export interface EdgeOptions {
   readonly scheduling?: TaskScheduling
   /** Nothing is there when left out. */
   readonly http?: Partial<HttpSources>
+  readonly v2?: Partial<V2Sources>
   /** Ids of edges that live beside this one. */
   readonly others?: () => readonly NodeId[]
   /** A cluster that stands already; default a new one. */
@@ -167,6 +173,12 @@ const nothingKept: HttpSources = {
   audit: async () => [],
   charter: () => ({ name: 'test' }),
   cluster: { leader: async () => undefined, assignments: async () => [], loads: async () => new Map() },
+}
+
+const nothingElse: V2Sources = {
+  memory: { search: async () => [], store: async () => ({ id: 'mem_1' }), forget: async () => 0 },
+  swarm: async () => undefined,
+  settings: { read: () => new Map(), change: (name) => `${name} is fixed` },
 }
 
 export type Cluster = Pick<Fixture, 'bus' | 'worker' | 'rows' | 'events'>
@@ -199,6 +211,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
     federation: options.federation,
     scheduling: options.scheduling ?? nothingScheduled,
     http: { ...nothingKept, ...options.http },
+    v2: { ...nothingElse, ...options.v2 },
     metrics: {
       connections: vi.fn(),
       received: vi.fn(),

@@ -60,7 +60,8 @@ test('every sentence of the table is filled from the details that it names', () 
   const more = { action: 'a', provider: 'p', type: 'y', attempts: 3, id: 'd', incident: 'i', approvalId: 'v' }
   const budget = { used: 9, period: 'day', scope: 'z', relief: 'l' }
   const schedule = { task: 'k', outcome: 'o', scheduleId: 'n' }
-  const server = { name: 'm', tokens: 9, path: '/x', method: 'PUT' }
+  const server = { name: 'm', tokens: 9, path: '/x', method: 'PUT', min: 1, max: 3 }
+  const second = { subscriptionId: 'sub', memoryId: 'mem' }
   const left = Object.keys(ERRORS).filter((code) =>
     /[{}]|unknown/.test(
       new ServiceError(code as keyof typeof ERRORS, {
@@ -69,6 +70,7 @@ test('every sentence of the table is filled from the details that it names', () 
         ...budget,
         ...schedule,
         ...server,
+        ...second,
       }).message.replace('Unknown', ''),
     ),
   )

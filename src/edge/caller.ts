@@ -1,11 +1,21 @@
 /**
  * A request as a client of the edge: it sends one message at a time, gets its answer, and sees nothing else.
  */
-import type { ClientMessage } from '../../protocol/commands.js'
-import type { ErrorReply, Reply } from '../../protocol/events.js'
-import type { Principal } from '../auth.js'
-import type { Client } from '../client.js'
-import { Refusal } from './problems.js'
+import { createHash } from 'node:crypto'
+import type { ClientMessage } from '../protocol/commands.js'
+import type { ErrorReply, Reply } from '../protocol/events.js'
+import { newCommandId } from '../protocol/ids.js'
+import type { Session } from '../protocol/session.js'
+import type { Principal } from './auth.js'
+import type { Client } from './client.js'
+
+/** The error that a client of the raw WebSocket would get, as an exception. */
+export class Refusal extends Error {
+  constructor(readonly reply: ErrorReply) {
+    super(reply.error)
+    this.name = 'Refusal'
+  }
+}
 
 export interface Dispatcher {
   handle(client: Client, message: ClientMessage): Promise<void> | undefined
@@ -73,4 +83,33 @@ export class Caller implements Client {
   leave(): void {
     this.#open = false
   }
+}
+
+/** A session as it stands. @throws Refusal `session_not_found` */
+export async function sessionOf(caller: Caller, sessionId: string): Promise<Session> {
+  const { session } = await caller.ask({ type: 'session_status', payload: { sessionId } }, 'session_status_update')
+  return session
+}
+
+export interface AcceptedReply {
+  readonly commandId: string
+  readonly sessionId: string
+  readonly duplicate: boolean
+  readonly result?: string
+}
+
+/** Sends a command under the client's id, or one of ours, and waits until a worker holds it. */
+export async function command(caller: Caller, message: ClientMessage, key: string | undefined): Promise<AcceptedReply> {
+  const commandId = key ?? newCommandId()
+  const { sessionId, duplicate, result } = await caller.ask({ ...message, commandId }, 'command_accepted')
+  return { commandId, sessionId, duplicate, ...(result !== undefined && { result }) }
+}
+
+/** Characters of a hash that stand for a task without a name of its own. */
+const TASK_HASH_CHARS = 26
+
+/** A request that is repeated must not make another task of it: its name comes from the command's. */
+export function taskIdOf(sessionId: string, commandId: string): string {
+  const hash = createHash('sha256').update(`${sessionId}/${commandId}`).digest('hex')
+  return `task_${hash.slice(0, TASK_HASH_CHARS)}`
 }

@@ -1,0 +1,34 @@
+/**
+ * What only the second protocol reads and changes, as small interfaces: the composition root fits them.
+ */
+import type { SessionId } from '../../protocol/ids.js'
+import type { SwarmView } from '../../protocol/v2/shapes.js'
+import type { HttpSources, MemoryHolder, MemoryRow } from '../http/sources.js'
+
+/** Something to be remembered. */
+export interface NewMemoryNote {
+  readonly content: string
+  readonly tier: MemoryRow['tier']
+  readonly kind: MemoryRow['kind']
+  readonly sessionId?: string | undefined
+  readonly orchestratorId?: string | undefined
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined
+}
+
+export interface V2Sources {
+  readonly memory: {
+    readonly search: HttpSources['memory']['search']
+    /** @throws ServiceError `invalid_payload` for a note that is too long */
+    store(holder: MemoryHolder, note: NewMemoryNote): Promise<{ readonly id: string }>
+    /** Returns how many are gone. */
+    forget(holder: MemoryHolder, id: string): Promise<number>
+  }
+  /** What the agents of a session have agreed on; undefined before they have. */
+  swarm(sessionId: SessionId): Promise<SwarmView | undefined>
+  readonly settings: {
+    /** Each by its name in the environment, as one would write it; secrets are hidden. */
+    read(): ReadonlyMap<string, string | undefined>
+    /** Changes one while the node runs. Undefined when it has, else why it cannot. */
+    change(name: string, value: unknown): string | undefined
+  }
+}
