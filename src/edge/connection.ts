@@ -52,6 +52,8 @@ export interface Dialect {
   beat(): void
   /** The connection is over. */
   ended(): void
+  /** Its own code for an end that others want; the same one where it has none. */
+  closeCode?(code: number): number
 }
 
 /** A message in a dialect: what it leads to is the dialect's own business. */
@@ -204,7 +206,7 @@ export class Connection implements Client {
   end(code: number, reason: string): void {
     if (!this.#open) return
     this.#flush()
-    if (this.#open) this.#socket.end(code, reason)
+    if (this.#open) this.#socket.end(this.#dialect?.closeCode?.(code) ?? code, reason)
   }
 
   terminate(): void {

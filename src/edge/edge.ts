@@ -18,6 +18,7 @@ import { Dispatch } from './dispatch.js'
 import type { Door, DoorVerdict } from './door.js'
 import { doorOf } from './door-parts.js'
 import { EventReader } from './event-reader.js'
+import { FeedLink } from './feed/feed-link.js'
 import { handlersOf } from './http/answers.js'
 import { HttpDoor } from './http/http.js'
 import { TrafficMeter } from './http/traffic-meter.js'
@@ -31,6 +32,7 @@ import { type SubmissionRequest, Submissions } from './submissions.js'
 import type { Receiver } from './subscription.js'
 import { Subscriptions } from './subscriptions.js'
 import { TaskQueue } from './task-queue.js'
+import type { V2Parts } from './v2/parts.js'
 import { V2 } from './v2/v2.js'
 import type { RawPath, WebSocketHandlers } from './websocket.js'
 
@@ -58,6 +60,8 @@ export class Edge {
   /** The same for raw WebSockets, which may come to speak another protocol. */
   readonly #rawHandlers: ConnectionHandlers
   readonly #v2: V2
+  /** For those who may say later who they are. */
+  readonly #lateParts: V2Parts
   #state: 'new' | 'running' | 'draining' | 'stopped' = 'new'
 
   constructor(deps: EdgeDependencies) {
@@ -117,14 +121,15 @@ export class Edge {
       onRoom: (reader) => this.#subscriptions.roomAgain(reader),
       metrics,
     }
-    this.#v2 = new V2({
+    this.#lateParts = {
       ...{ dispatcher: this.#dispatch, authenticator: this.#authenticator, directory, events, rows: sessions, traffic },
       introduce: (connection, principal) => this.#introduced(connection, principal),
       renewed: (connection) => this.#connections.watchExpiry(connection),
       isLimited: () => this.#isLimited,
       settings,
       ...{ connections: () => this.connections, sources: deps.v2, trace },
-    })
+    }
+    this.#v2 = new V2(this.#lateParts)
     this.#rawHandlers = { ...this.#handlers, dialectOf: (connection, frame) => this.#v2.begin(connection, frame) }
     const handlers: WebSocketHandlers = {
       admit: (credentials, path) => this.#admit(credentials, path),
@@ -271,7 +276,8 @@ export class Edge {
   /** Where a credential may come later, having none is no reason to stay outside. */
   #admit(credentials: Credentials, path?: RawPath): DoorVerdict {
     const verdict = this.#door.admit(credentials)
-    const isGuest = path === 'v2' && !verdict.ok && verdict.reason === 'credentials_missing' && this.isLocked
+    const isLate = path === 'v2' || path === 'feed'
+    const isGuest = isLate && !verdict.ok && verdict.reason === 'credentials_missing' && this.isLocked
     return this.#counted(isGuest ? this.#door.admitGuest(credentials) : verdict)
   }
 
@@ -286,6 +292,7 @@ export class Edge {
     const handlers = path === undefined ? this.#handlers : this.#rawHandlers
     const connection = new Connection(socket, principal, handlers, this.#door.allowanceOf(principal))
     if (path === 'v2') connection.speak(this.#v2.expect(connection))
+    if (path === 'feed') connection.speak(new FeedLink(connection, this.#lateParts))
     this.#connections.add(connection)
     this.#door.opened(connection)
     return connection

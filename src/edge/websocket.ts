@@ -12,12 +12,13 @@ import type { EdgeLog } from './dependencies.js'
 import type { DoorVerdict } from './door.js'
 
 /**
- * What the path of a raw WebSocket says: `v2` speaks the second protocol, and may show its credential in the first frame.
- * At any other path a credential is asked for before, and the first protocol is spoken until a frame says otherwise.
+ * What the path of a raw WebSocket says: `v2` speaks the second protocol, `feed` that of the reference's WEBSOCKET_API.md, and
+ * both may show their credential in the first frame. At any other path it is asked for before, and the first protocol is
+ * spoken until a frame says otherwise.
  */
-export type RawPath = 'v2' | 'any'
+export type RawPath = 'v2' | 'feed' | 'any'
 
-const PATHS: Readonly<Record<string, RawPath>> = { '/v2': 'v2' }
+const PATHS: Readonly<Record<string, RawPath>> = { '/v2': 'v2', '/daemon/ws': 'feed' }
 
 export interface WebSocketHandlers {
   /** Whether whoever knocks comes in; answers at once. */
