@@ -4,7 +4,15 @@
  */
 import { type Client, ClientError, connect, FROM_START, type SessionHandle } from '../client/client.js'
 import type { Principal } from '../edge/auth.js'
-import { type SessionDoor, type Story, StoryBroken, TaskRefused, taskIdOf } from '../neolith/session-door.js'
+import { CANCELLED, DONE } from '../neolith/narrator.js'
+import {
+  type SessionDoor,
+  type Story,
+  StoryBroken,
+  type TaskOutcome,
+  TaskRefused,
+  taskIdOf,
+} from '../neolith/session-door.js'
 import type { Position } from '../protocol/commands.js'
 import type { ServerMessage } from '../protocol/events.js'
 import type { SessionType, TaskInput } from '../protocol/session.js'
@@ -34,7 +42,10 @@ export class NeolithSessions<I extends Inside> implements SessionDoor {
 
   async open(row: NeolithTaskRow, from: Position | null): Promise<Story> {
     const { orchestrator } = row
-    const principal: Principal = { tenant: orchestrator, subject: orchestrator, role: 'user', expiresAt: undefined }
+    // Unlimited: how many tasks are seen to at one time is bounded already, and people with a token of the same orchestrator
+    // must not find their allowance used up.
+    const who = { tenant: orchestrator, subject: orchestrator, role: 'user', unlimited: true } as const
+    const principal: Principal = { ...who, expiresAt: undefined }
     // A connection of its own: the handles of one client share what they hear, and tasks must not.
     const client = await connect({ url: IN_PROCESS, webSocket: inProcessSocket(this.#deps.entrance(), principal) })
     try {
@@ -45,11 +56,11 @@ export class NeolithSessions<I extends Inside> implements SessionDoor {
     }
   }
 
-  async end(sessionId: string, taskId: string): Promise<string | undefined> {
+  async end(sessionId: string, taskId: string): Promise<TaskOutcome | undefined> {
     const end = await this.#deps.ends.find(sessionId, taskId)
-    if (!end) return undefined
-    if (end.type === 'task_completed') return end.result.output || 'Done.'
-    return end.type === 'task_failed' ? end.error : 'The task was cancelled.'
+    if (!end || end.type === 'task_cancelled') return end && CANCELLED
+    if (end.type === 'task_failed') return { kind: 'failed', words: end.error }
+    return { kind: 'result', words: end.result.output || DONE }
   }
 
   async #handle(client: Client, row: NeolithTaskRow, from: Position | null): Promise<SessionHandle> {

@@ -8,6 +8,7 @@
 import type { Position } from '../protocol/commands.js'
 import type { ServerMessage, StreamChunk, StreamEnd, TaskCompleted } from '../protocol/events.js'
 import type { Posting, PostingKind } from '../storage/neolith-tasks.js'
+import type { TaskOutcome } from './session-door.js'
 
 /** The position before the first event. */
 const FROM_START: Position = { eventId: '0-0' }
@@ -17,6 +18,10 @@ const PIECE_EVERY_MS = 3_000
 const MIN_PIECE_CHARS = 200
 /** Longer ones are cut: no chat shows more at once. */
 const MAX_PIECE_CHARS = 8_000
+
+export const CANCELLED: TaskOutcome = { kind: 'cancelled', words: 'The task was cancelled.' }
+/** Of a result without words. */
+export const DONE = 'Done.'
 
 export interface NarratorOptions {
   /** Of the message that is answered; keys of pieces begin with it. */
@@ -67,8 +72,8 @@ export class Narrator {
   }
 
   /** The end of the task as somebody else tells it; there is nothing more to hear. */
-  fail(error: string): readonly Posting[] {
-    return [...this.#rest(), this.#end('failed', error)]
+  conclude({ kind, words }: TaskOutcome): readonly Posting[] {
+    return [...this.#rest(), this.#end(kind, words)]
   }
 
   #reset(eventId: string): void {
@@ -93,11 +98,9 @@ export class Narrator {
       case 'task_completed':
         return this.#isOurs(message) ? this.#completed(message) : this.#rest()
       case 'task_failed':
-        return this.#isOurs(message) ? this.fail(message.error) : this.#rest()
+        return this.#isOurs(message) ? this.conclude({ kind: 'failed', words: message.error }) : this.#rest()
       case 'task_cancelled':
-        return this.#isOurs(message)
-          ? [...this.#rest(), this.#end('cancelled', 'The task was cancelled.')]
-          : this.#rest()
+        return this.#isOurs(message) ? this.conclude(CANCELLED) : this.#rest()
       default:
         return []
     }
@@ -139,7 +142,7 @@ export class Narrator {
     const told = this.#told > 0
     this.#text = ''
     const words = held || (told ? '' : result.output.trim().slice(0, MAX_PIECE_CHARS))
-    return [this.#end('result', words || 'Done.')]
+    return [this.#end('result', words || DONE)]
   }
 
   #end(kind: PostingKind, content: string): Posting {

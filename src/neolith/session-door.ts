@@ -24,6 +24,12 @@ export class TaskRefused extends Error {
   }
 }
 
+/** The last message of a story. */
+export interface TaskOutcome {
+  readonly kind: 'result' | 'failed' | 'cancelled'
+  readonly words: string
+}
+
 /** The story broke off, and can be gone on with from the last position. */
 export class StoryBroken extends Error {}
 
@@ -34,7 +40,7 @@ export interface SessionDoor {
    */
   open(row: NeolithTaskRow, from: Position | null): Promise<Story>
   /** How the task ended, where the story no longer tells; undefined while that is not known. */
-  end(sessionId: string, taskId: string): Promise<string | undefined>
+  end(sessionId: string, taskId: string): Promise<TaskOutcome | undefined>
 }
 
 /** Of a task and a command; what Neolith calls a message is for Neolith to choose. */

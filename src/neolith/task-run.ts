@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { NeolithTaskEnd, NeolithTaskRow, NeolithTasks, Posting } from '../storage/neolith-tasks.js'
 import { Narrator } from './narrator.js'
 import { type Poster, Undeliverable } from './poster.js'
-import { type SessionDoor, type Story, StoryBroken, TaskRefused, taskIdOf } from './session-door.js'
+import { type SessionDoor, type Story, StoryBroken, type TaskOutcome, TaskRefused, taskIdOf } from './session-door.js'
 
 /** Pause before the next attempt, doubled with each. */
 const FIRST_PAUSE_MS = 1_000
@@ -14,6 +14,7 @@ const MAX_PAUSE_MS = 60_000
 /** Looks for the end of a task whose session is over: the projection is behind by less. */
 const LAST_LOOKS = 5
 const LOOK_MS = 1_000
+const LEFT: TaskOutcome = { kind: 'failed', words: 'The session ended before the task did.' }
 const FINAL = ['result', 'failed', 'cancelled']
 
 export interface TaskRunDependencies {
@@ -84,17 +85,17 @@ export class TaskRun {
       this.#signal.throwIfAborted()
     }
     this.#signal.throwIfAborted()
-    return this.#missedEnd(narrator, story, LAST_LOOKS, 'The session ended before the task did.')
+    return this.#missedEnd(narrator, story, LAST_LOOKS, LEFT)
   }
 
   /** The end as the database knows it. `otherwise`: what to say when it does not. */
-  async #missedEnd(narrator: Narrator, { sessionId }: Story, looks: number, otherwise?: string): Promise<boolean> {
+  async #missedEnd(narrator: Narrator, { sessionId }: Story, looks: number, otherwise?: TaskOutcome): Promise<boolean> {
     for (let look = 1; look <= looks; look++) {
       const end = await this.#deps.door.end(sessionId, taskIdOf(this.#row))
-      if (end !== undefined) return this.#postAll(narrator.fail(end))
+      if (end) return this.#postAll(narrator.conclude(end))
       if (look < looks) await this.#pause(LOOK_MS)
     }
-    return otherwise === undefined ? false : this.#postAll(narrator.fail(otherwise))
+    return otherwise ? this.#postAll(narrator.conclude(otherwise)) : false
   }
 
   async #postAll(pieces: readonly Posting[]): Promise<boolean> {

@@ -172,7 +172,9 @@ describe('a story', () => {
 
     expect(narrator.hear(reset)).toEqual([])
 
-    expect(narrator.fail('gone')).toMatchObject([{ kind: 'failed', content: 'gone', position: { eventId: '3-7' } }])
+    expect(narrator.conclude({ kind: 'failed', words: 'gone' })).toMatchObject([
+      { kind: 'failed', content: 'gone', position: { eventId: '3-7' } },
+    ])
     expect(narrator.over).toBe(true)
   })
 })
