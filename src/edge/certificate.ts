@@ -12,6 +12,8 @@ export interface CertificateSettings {
   readonly certFile: string
   readonly keyFile: string
   readonly passphrase: string | undefined
+  /** Between looks at the files; default a minute. */
+  readonly lookMs?: number | undefined
 }
 
 /** A certificate as it stood in its files. */

@@ -10,6 +10,7 @@ import { HYDRATE, type Outbox, type Submission } from '../bus/command.js'
 import { ERRORS } from '../protocol/errors.js'
 import type { SessionId } from '../protocol/ids.js'
 import { Authenticator, type Credentials, type Principal } from './auth.js'
+import { CertificateWatch } from './certificate-watch.js'
 import { Connection, type ConnectionHandlers, type Socket } from './connection.js'
 import { Connections } from './connections.js'
 import { Denials } from './denials.js'
@@ -54,6 +55,7 @@ export class Edge {
   readonly #inside = new Set<Receiver>()
   /** One object for all connections: an idle one must cost little. */
   readonly #handlers: ConnectionHandlers
+  readonly #certificateWatch: CertificateWatch | undefined
   #reloading: Promise<void> = Promise.resolve()
   /** Whether what clients send is limited at all. */
   #isLimited: boolean
@@ -148,6 +150,10 @@ export class Edge {
       corsOrigins: settings.corsOrigins,
       onServed: (method, path, status, seconds) => metrics.served(method, path, status, seconds),
     })
+    const renew = () => this.#inTurn(() => this.#server.renewCertificate())
+    if (settings.certificate) {
+      this.#certificateWatch = new CertificateWatch(renew, trace, settings.certificate.lookMs)
+    }
     this.#server = new Server(settings, handlers, {
       takeRequest: (res, req) => http.handle(res, req),
       pages: deps.pages,
@@ -183,6 +189,7 @@ export class Edge {
       await this.stop()
       throw error
     }
+    this.#certificateWatch?.start()
     this.#state = 'running'
     this.#deps.log.info({ host: this.#deps.settings.host, port: this.port }, 'the edge takes connections')
   }
@@ -238,15 +245,18 @@ export class Edge {
    * @throws Error with one sentence when there is something wrong with either; the other may have been taken up
    */
   reload(auth: AuthSettings): Promise<void> {
-    const reloaded = this.#reloading.then(async () => {
-      if (this.#state === 'stopped') return
+    return this.#inTurn(async () => {
       await this.#authenticator.renew(auth)
       this.#connections.endUnless((principal) => this.#authenticator.stillHolds(principal))
       await this.#server.renewCertificate()
     })
-    // What went wrong with one is told to its caller, and keeps none behind it.
-    this.#reloading = reloaded.catch(() => undefined)
-    return reloaded
+  }
+
+  /** One after the other. What went wrong with one is told to its caller, and keeps none behind it. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#reloading.then(() => (this.#state === 'stopped' ? undefined : work()))
+    this.#reloading = done.catch(() => undefined)
+    return done
   }
 
   /** Takes no new clients and sends the present ones to other edges, within the shutdown timeout. May be repeated. */
@@ -266,6 +276,7 @@ export class Edge {
     this.#connections.stop()
     this.#door.stop()
     this.#authenticator.stop()
+    this.#certificateWatch?.stop()
     this.#denials.stop()
     this.#routing.stop()
     this.#submissions.stop()

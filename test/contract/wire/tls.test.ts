@@ -8,7 +8,7 @@ import { request } from 'node:https'
 import { createServer } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { io } from 'socket.io-client'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import WebSocket from 'ws'
 import { connect } from '../../../src/client/client.js'
 import { type Authority, testAuthority } from '../../support/certificates.js'
@@ -139,6 +139,23 @@ test('a new certificate is shown from now on, and connections from before go on'
   expect(String((await once(raw, 'message'))[0])).toBe('{"type":"pong"}')
   const later = openSocket(port, await token())
   await once(later, 'message')
+})
+
+test('what renews the files need not tell anybody, and half a renewal changes nothing and is said once', async () => {
+  const files = authority.issue('first')
+  const warn = vi.fn()
+  const certificate = { ...files, passphrase: undefined, lookMs: 20 }
+  const { edge } = await startEdge({ auth: AUTH, settings: { certificate }, log: { warn } })
+  const first = await nameShown(edge.port)
+  writeFileSync(files.keyFile, 'half written')
+  await vi.waitFor(() => expect(warn).toHaveBeenCalled())
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  const [during, complaints] = [await nameShown(edge.port), warn.mock.calls.length]
+
+  authority.issue('second')
+
+  await vi.waitFor(async () => expect(await nameShown(edge.port)).toBe('second'), { timeout: 5_000 })
+  expect([first, during, complaints]).toEqual(['first', 'first', 1])
 })
 
 test('certificates may be renewed many times, and all doors of the last one stop with the edge', async () => {
