@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest'
 import { connect } from '../../src/client/client.js'
+import { Requester } from '../contract/http/http-fixture.js'
 import { SECRET, token } from '../contract/wire/edge-fixture.js'
 import { API_KEY, API_SECRET, FakeNeolith, type Fault, ORCHESTRATOR, USER } from '../support/fake-neolith.js'
 import { readMetrics, valueIn } from '../support/metrics-page.js'
@@ -187,6 +188,24 @@ test('calls, tasks and the breaker show on the page of metrics', async () => {
   await vi.waitFor(async () => {
     expect(valueIn(await readMetrics(daemon.metricsPort), 'orchestrator_neolith_tasks_total', ended)).toBe(1)
   }, PATIENCE)
+})
+
+test('H-06: channels and traffic are told as Neolith tells them, and why not while it does not', async () => {
+  const neolith = await startNeolith()
+  const { daemon } = await startDaemon(neolith)
+  await answered(neolith, neolith.say(`@${USER} count me`))
+  const authorization = `Bearer ${await token({ claims: { tenant: 'acme', role: 'admin' } })}`
+  const bridge = new Requester(`http://127.0.0.1:${daemon.port}`, { authorization })
+
+  const channels = await bridge.get('/api/channels')
+  expect(channels.body.channels).toMatchObject([{ id: 'chan-1', name: 'general' }, { id: 'dm-1' }])
+  expect((await bridge.get('/api/channels/chan-1/health')).body).toMatchObject({ id: 'chan-1', status: 'healthy' })
+  expect((await bridge.get('/api/channels/elsewhere/health')).status).toBe(404)
+  const traffic = { messagesPerMinute: 60, sent: 2, received: 1, breaker: 'closed', reporting: true }
+  expect((await bridge.get('/api/traffic/config')).body).toMatchObject(traffic)
+  neolith.fail('GET /api/daemon/channels', { kind: 'status', status: 403, body: '{"error":"no","code":"FORBIDDEN"}' })
+  const away = await bridge.get('/api/channels')
+  expect([away.status, JSON.stringify(away.body)]).toEqual([503, expect.stringContaining('FORBIDDEN')])
 })
 
 test(
