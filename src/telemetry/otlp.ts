@@ -19,7 +19,7 @@ import {
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-node'
 import type { SamplerName } from '../config/schema.js'
-import { isTraceparent } from '../protocol/traceparent.js'
+import { isSampled, isTraceparent } from '../protocol/traceparent.js'
 import type { Log } from './log.js'
 import { SeldomLog } from './seldom-log.js'
 import type { OpenTracing, Span, SpanEnd, SpanOptions, TracedNode } from './tracing.js'
@@ -49,6 +49,8 @@ const KINDS = {
 export class OtlpTracing implements OpenTracing {
   readonly #provider: BasicTracerProvider
   readonly #tracer: Tracer
+  /** What hangs under a span that is not recorded is not recorded either. */
+  readonly #followsParent: boolean
 
   constructor(settings: OtlpSettings, node: TracedNode, log: Pick<Log, 'warn'>) {
     const exporter = new OTLPTraceExporter({ url: settings.url, headers: pairs(settings.headers) })
@@ -57,10 +59,12 @@ export class OtlpTracing implements OpenTracing {
       sampler: samplerOf(settings.sampler, settings.samplerRatio),
       spanProcessors: [new BatchSpanProcessor(new ToldExporter(exporter, log))],
     })
+    this.#followsParent = settings.sampler.startsWith('parentbased_')
     this.#tracer = this.#provider.getTracer(SCOPE, node.version)
   }
 
   start(name: string, { kind, parent, link, attributes, startedAt }: SpanOptions): Span {
+    if (this.#followsParent && parent !== undefined && isUnrecorded(parent)) return new UnrecordedSpan(parent)
     const agoMs = startedAt === undefined ? 0 : performance.now() - startedAt
     const startTime = Date.now() - agoMs
     const links: Link[] = link !== undefined && isTraceparent(link) ? [{ context: spanContextOf(link) }] : []
@@ -108,6 +112,17 @@ class OtlpSpan implements Span {
   }
 }
 
+/** Of a trace that is not recorded: as good as none, but that the context goes on. */
+class UnrecordedSpan implements Span {
+  constructor(readonly traceparent: string) {}
+
+  child(): Span {
+    return this
+  }
+
+  end(): void {}
+}
+
 /** Says seldom that nothing can be sent; spans that could not be are lost. */
 class ToldExporter implements SpanExporter {
   readonly #trouble: SeldomLog
@@ -134,6 +149,8 @@ class ToldExporter implements SpanExporter {
     return this.exporter.shutdown()
   }
 }
+
+const isUnrecorded = (parent: string): boolean => isTraceparent(parent) && !isSampled(parent)
 
 function contextUnder(parent: string | undefined): Context {
   if (parent === undefined || !isTraceparent(parent)) return ROOT_CONTEXT

@@ -126,6 +126,13 @@ test('every public class is there and works', async () => {
   ])
 })
 
+test('C-24: what people are told to copy is in the package: settings, examples, licence, sources', () => {
+  const target = join(folder, 'node_modules', PACKAGE)
+  const copied = ['.env.example', 'LICENSE', 'README.md', 'examples/README.md', 'src/README.md', 'dist/ui/index.html']
+
+  expect(copied.filter((file) => !existsSync(join(target, file)))).toEqual([])
+})
+
 test('whatever the package offers is in it, with its types, and its folders are closed otherwise', async () => {
   const target = join(folder, 'node_modules', PACKAGE)
   const { exports } = JSON.parse(readFileSync(join(target, 'package.json'), 'utf8')) as { exports: Exports }
