@@ -5,10 +5,13 @@
  *   database ▶ bus ▶ membership ▶ worker ▶ coordinator ▶ edge ▶ admin server
  */
 import type { OpenCharter } from './assembly/charter-parts.js'
+import { FigureLog } from './assembly/figure-log.js'
 import { HealthWatch } from './assembly/health-watch.js'
 import { Lifecycle } from './assembly/lifecycle.js'
+import { LiveSettings, type Reloaded } from './assembly/live-settings.js'
 import type { OpenMemory } from './assembly/memory-parts.js'
 import type { OpenNeolith } from './assembly/neolith-parts.js'
+import { levelOf } from './assembly/node-log.js'
 import { heeding } from './assembly/node-words.js'
 import {
   type ControlPlane,
@@ -62,6 +65,8 @@ export interface DaemonOptions {
   readonly logLevel?: LogLevelSwitch
   /** Told of every session that comes in at this node's edge and that a worker has accepted. */
   readonly onSpawned?: (sessionId: string, tenant: string) => void
+  /** Told of settings that count anew: for what stands outside. */
+  readonly onReloaded?: (config: Config) => void
   /** Told of each part that has started, by its name: for whoever watches the start. */
   readonly onStarted?: (part: string) => void
 }
@@ -95,6 +100,7 @@ export class Daemon {
   readonly #pages: Pages
   readonly #health: Health
   readonly #lifecycle: Lifecycle
+  readonly #settings: LiveSettings
   /** Known where sessions run, and where they are shown. */
   #charter: Charter | undefined
   #tracing: Tracing | undefined
@@ -120,7 +126,9 @@ export class Daemon {
       onLevelChanged: (level) => this.#noteLevel(level),
     })
     const node = newNodeId(config.server.name)
-    this.#foundation = { config, node, version: VERSION, log, lifecycle: this.#lifecycle }
+    this.#settings = new LiveSettings(config, log)
+    this.#settings.onChanged((now, before) => this.#turnLog(now, before))
+    this.#foundation = { config, settings: this.#settings, node, version: VERSION, log, lifecycle: this.#lifecycle }
   }
 
   /** Port for clients, known after `start` in roles that listen. */
@@ -157,12 +165,26 @@ export class Daemon {
     }
   }
 
+  /**
+   * Takes up what is live of these settings, all of it or nothing, and says in the log what has changed and what waits for
+   * the next start. What sessions do goes on.
+   */
+  reload(config: Config): Promise<Reloaded> {
+    return this.#settings.reload(config)
+  }
+
   /** Stops in reverse order, each part in bounded time. May be called twice. */
   async stop(): Promise<void> {
     this.#draining = true
     this.#health.setReadiness({ ready: false, message: 'draining' })
     await this.#lifecycle.stop()
     this.#metrics.stop()
+  }
+
+  /** A level that an operator has turned stays, unless the settings name another one than before. */
+  #turnLog(now: Config, before: Config): void {
+    if (levelOf(now) !== levelOf(before)) this.options.logLevel?.configure(levelOf(now))
+    this.options.onReloaded?.(now)
   }
 
   async #start(): Promise<void> {
@@ -181,6 +203,7 @@ export class Daemon {
     if (role === 'edge' || role === 'all') await this.#startEdge(planes)
     if (config.monitoring.metricsEnabled && !this.#sharesPort) await this.#startAdmin()
     this.#watchHealth()
+    if (config.monitoring.metricsEnabled) this.#tellFigures()
     this.#health.setReadiness({ ready: true, message: 'ready' })
     const { environment } = config.server
     log.info({ node, port: this.port, metricsPort: this.metricsPort, environment }, 'ready')
@@ -209,6 +232,14 @@ export class Daemon {
     const tracing = await openTracing(config, { node, role: config.server.role, version }, log)
     this.#tracing = tracing
     if (tracing) this.#lifecycle.started('tracing', () => tracing.stop())
+  }
+
+  #tellFigures(): void {
+    const { config, log } = this.#foundation
+    const intervalMs = config.monitoring.metricsIntervalMs
+    const figures = new FigureLog({ metrics: this.#metrics, intervalMs, log })
+    figures.start()
+    this.#lifecycle.started('figures in the log', async () => figures.stop())
   }
 
   /** Before anything else: a node whose charter is wrong does not start. */
@@ -263,16 +294,21 @@ export class Daemon {
 
   // Each role is loaded when it starts: an edge needs no vendor's SDK, and a worker no sockets.
   async #startWorker({ database, audit, bus, member, view, beats, control, shardLoads }: Planes): Promise<void> {
-    const [{ Worker }, { openRuntimes, workerStorage, workspaceKeeper }, { workerLimits }, { openBudgets, pricesOf }] =
-      await Promise.all([
-        import('./worker/worker.js'),
-        import('./assembly/worker-parts.js'),
-        import('./assembly/charter-parts.js'),
-        import('./assembly/budget-parts.js'),
-      ])
+    const [
+      { Worker },
+      { openRuntimes, workerStorage, workspaceKeeper },
+      { workerLimits },
+      { openBudgets, openPrices },
+    ] = await Promise.all([
+      import('./worker/worker.js'),
+      import('./assembly/worker-parts.js'),
+      import('./assembly/charter-parts.js'),
+      import('./assembly/budget-parts.js'),
+    ])
     const { config, node, log } = this.#foundation
+    const settings = this.#settings.view
     const charter = await this.#charterInForce()
-    const prices = pricesOf(config)
+    const prices = openPrices(this.#foundation)
     const { budgets, desk } = await openBudgets(this.#foundation, {
       ...{ database, view, control, prices, charter, metrics: this.#metrics.budgets },
       tell: (tenant, alert) => worker.tellBudget(tenant, alert),
@@ -281,6 +317,7 @@ export class Daemon {
     const { runtimes: kinds, hooks } = await openRuntimes({
       prices,
       config,
+      settings,
       member,
       metrics: this.#metrics,
       lifecycle: this.#lifecycle,
@@ -302,11 +339,15 @@ export class Daemon {
       workspaces: workspaceKeeper(config, database),
       gate: charter.gate,
       hooks,
-      approvalTimeoutMs: config.charter.approvalTimeoutMs,
+      get approvalTimeoutMs() {
+        return settings.charter.approvalTimeoutMs
+      },
       budgets,
       runtimeOf: (type) => kinds.of(type),
       ...workerLimits(config, charter.limits),
-      maxContextTokens: config.memory.maxContextTokens,
+      get maxContextTokens() {
+        return settings.memory.maxContextTokens
+      },
       sessionTimeoutMs: config.session.timeoutMs,
       hibernateAfterMs: config.session.hibernateAfterMs,
       logger: log,
@@ -314,7 +355,9 @@ export class Daemon {
       tracing: this.#tracing,
       now: () => new Date(),
     })
-    charter.onChanged(() => worker.limitTurns(workerLimits(config, charter.limits)))
+    const limitTurns = () => worker.limitTurns(workerLimits(settings, charter.limits))
+    charter.onChanged(limitTurns)
+    this.#settings.onChanged(limitTurns)
     await worker.start()
     this.#worker = worker
     this.#budgets = desk
@@ -384,16 +427,18 @@ export class Daemon {
     const { database, audit, bus, view } = planes
     const { config, node, log } = this.#foundation
     const { onSpawned } = this.options
-    const [{ Edge }, { edgeParts }, { federationOf }, { schedulingOf }] = await Promise.all([
-      import('./edge/edge.js'),
-      import('./assembly/edge-parts.js'),
-      import('./assembly/federation-parts.js'),
-      import('./assembly/scheduling-parts.js'),
-    ])
+    const [{ Edge }, { clientLimits, edgeParts }, { followCredentials }, { federationOf }, { schedulingOf }] =
+      await Promise.all([
+        import('./edge/edge.js'),
+        import('./assembly/edge-parts.js'),
+        import('./assembly/credentials.js'),
+        import('./assembly/federation-parts.js'),
+        import('./assembly/scheduling-parts.js'),
+      ])
     const limits = await sharedLimits(this.#foundation)
     const entrance = (): Edge => edge
     const federation = federationOf({ config, node, log, database, metrics: this.#metrics, entrance })
-    const scheduling = schedulingOf({ config, node, log, database, door: entrance })
+    const scheduling = schedulingOf({ settings: this.#settings.view, node, log, database, door: entrance })
     const neolith = await this.#openNeolith(planes, entrance)
     const parts = {
       config,
@@ -416,6 +461,8 @@ export class Daemon {
     const edge = new Edge(edgeParts(parts))
     await edge.start()
     this.#edge = edge
+    this.#settings.onChanged((now) => edge.limitClients(clientLimits(now)))
+    followCredentials(this.#foundation, edge)
     this.#lifecycle.started('edge', () => edge.stop())
     scheduling.start()
     this.#lifecycle.started('scheduling', () => scheduling.stop())
@@ -467,9 +514,9 @@ export class Daemon {
 
   /** Where no sessions run: only to be looked at. */
   async #openBudgetDesk(planes: Pick<Planes, 'database' | 'view' | 'control'>): Promise<BudgetDesk> {
-    const { openBudgets, pricesOf } = await import('./assembly/budget-parts.js')
+    const { openBudgets, openPrices } = await import('./assembly/budget-parts.js')
     const { desk } = await openBudgets(this.#foundation, {
-      ...{ ...planes, prices: pricesOf(this.#foundation.config), charter: await this.#charterInForce() },
+      ...{ ...planes, prices: openPrices(this.#foundation), charter: await this.#charterInForce() },
       ...{ metrics: this.#metrics.budgets, tell: () => undefined },
     })
     return desk

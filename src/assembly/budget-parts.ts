@@ -18,7 +18,7 @@ import { Webhook } from '../budget/webhook.js'
 import type { CharterLimits } from '../charter/limits.js'
 import type { ClusterView, ControlChannel } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
-import { readPriceFile } from '../config/price-file.js'
+import { type PriceFile, readPriceFile } from '../config/price-file.js'
 import type { BudgetAlert } from '../protocol/events.js'
 import { connectCommands, disconnect } from '../redis/connect.js'
 import { BudgetLedger } from '../storage/budget-ledger.js'
@@ -40,10 +40,26 @@ export interface BudgetParts {
   readonly tell: (tenant: string, alert: BudgetAlert) => void
 }
 
-/** The built-in table, or the file in its place. @throws Error that names file, line and field */
-export function pricesOf({ budget }: Config): PriceList {
-  return priceList(budget.pricesFile === undefined ? undefined : readPriceFile(resolve(budget.pricesFile)).models)
+/** The price list of this node, which follows the settings and the file that they name. */
+export function openPrices({ config, settings }: Pick<Foundation, 'config' | 'settings'>): PriceList {
+  const first = pricesIn(config)
+  let list = priceList(first)
+  settings.watch<ReturnType<typeof pricesIn>>(
+    {
+      name: 'TOKEN_PRICES_FILE',
+      read: pricesIn,
+      adopt: (prices) => {
+        list = priceList(prices)
+      },
+    },
+    first,
+  )
+  return { costOf: (model, usage) => list.costOf(model, usage), isPriced: (model) => list.isPriced(model) }
 }
+
+/** Undefined: the built-in table. @throws Error that names file, line and field */
+const pricesIn = ({ budget }: Config): PriceFile['models'] | undefined =>
+  budget.pricesFile === undefined ? undefined : readPriceFile(resolve(budget.pricesFile)).models
 
 export interface OpenBudgets {
   /** For sessions. */
@@ -53,14 +69,16 @@ export interface OpenBudgets {
 }
 
 export async function openBudgets(foundation: Foundation, parts: BudgetParts): Promise<OpenBudgets> {
-  const { config, log, lifecycle } = foundation
+  const { config, settings, log, lifecycle } = foundation
   const { metrics, prices, database } = parts
   const meter = await openMeter(foundation)
   const ledger = openLedger(foundation, parts)
   const limits = limitBook(foundation, parts)
   const budgets = new TokenBudgets({
     ...{ meter, ledger, metrics, limits, costOf: prices.costOf },
-    thresholds: thresholdsWith(config.budget.alertThreshold),
+    get thresholds() {
+      return thresholdsWith(settings.view.budget.alertThreshold)
+    },
     onCrossing: herald(foundation, parts),
     onError: (err, what) => log.error({ err }, what),
     writesThrough: !usesRedis(config),
@@ -88,10 +106,12 @@ function openLedger({ log, lifecycle }: Foundation, { database, metrics }: Budge
   return ledger
 }
 
-function limitBook({ config, log }: Foundation, { database, charter }: BudgetParts): LimitBook {
+function limitBook({ settings: { view }, log }: Foundation, { database, charter }: BudgetParts): LimitBook {
   const overrides = new BudgetOverrides(database)
   return new LimitBook({
-    settings: limitsOf(config),
+    get settings() {
+      return limitsOf(view)
+    },
     charter: { of: () => charter.limits.tokens },
     findOverrides: (tenant) => overrides.findHolding(tenant),
     onError: (err) => log.warn({ err }, 'overrides of budgets cannot be read; those known last hold on'),
@@ -114,14 +134,14 @@ function limitsOf({ budget }: Config): LimitSettings {
 
 /** Spreads the word of a threshold: metrics, the sessions of all workers, the webhook. */
 function herald(foundation: Foundation, parts: BudgetParts): (spender: Spender, crossing: Crossing) => void {
-  const { config, node, log } = foundation
+  const { settings, node, log } = foundation
   const { metrics, tell, view, control } = parts
   const webhook = openWebhook(foundation, metrics)
   return ({ tenant }, crossing) => {
     const alert = alertOf(crossing)
     metrics.alerted(alert.scope, alert.threshold)
     log.warn({ tenant, alert }, 'a budget has come to a threshold')
-    if (!config.budget.alertsEnabled) return
+    if (!settings.view.budget.alertsEnabled) return
     webhook?.send(tenant, alert)
     tell(tenant, alert)
     if (alert.scope === 'session') return
@@ -134,8 +154,8 @@ function herald(foundation: Foundation, parts: BudgetParts): (spender: Spender, 
 }
 
 function openWebhook({ config, log, lifecycle }: Foundation, metrics: BudgetMetrics): Webhook | undefined {
-  const { webhookUrl: url, webhookSecret: secret, alertsEnabled } = config.budget
-  if (url === undefined || !alertsEnabled) return undefined
+  const { webhookUrl: url, webhookSecret: secret } = config.budget
+  if (url === undefined) return undefined
   const webhook = new Webhook({
     ...{ url, secret },
     onOutcome: (outcome) => metrics.webhook(outcome),

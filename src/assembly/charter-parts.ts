@@ -2,8 +2,7 @@
  * The charter of this node: read before anything starts, and what enforces it: the gate, and the limits of the others.
  */
 import { existsSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { getHeapStatistics } from 'node:v8'
 import { defaultCharter } from '../charter/default.js'
 import { CharterGate } from '../charter/gate.js'
@@ -11,6 +10,7 @@ import { type CharterLimits, limitsOf, smallest } from '../charter/limits.js'
 import { CharterError, loadCharterFile } from '../charter/load.js'
 import { CharterSync, underKept } from '../charter/organization.js'
 import type { Charter } from '../charter/schema.js'
+import { USUAL_CHARTER } from '../config/charter-place.js'
 import type { Config } from '../config/load.js'
 import { type Log, silentLog } from '../telemetry/log.js'
 import type { Foundation } from './planes.js'
@@ -18,11 +18,9 @@ import type { Foundation } from './planes.js'
 const MB = 1024 * 1024
 /** V8 adds it to what is asked for. */
 const YOUNG_GENERATION_MB = 100
-/** Where the reference looks for one. */
-const USUAL_FILE = join(homedir(), 'orchestrator-daemon', 'orchestrator-charter.yaml')
 
 /** The charter that holds on this node. @throws CharterError with file, line and field */
-export async function charterOf({ charter }: Config, log: Log, usualFile = USUAL_FILE): Promise<Charter> {
+export async function charterOf({ charter }: Config, log: Log, usualFile = USUAL_CHARTER): Promise<Charter> {
   const file = charter.file ?? (existsSync(usualFile) ? usualFile : undefined)
   if (file === undefined) return defaultCharter()
   const loaded = await loadCharterFile(file)
@@ -31,11 +29,10 @@ export async function charterOf({ charter }: Config, log: Log, usualFile = USUAL
   return loaded.charter
 }
 
-/** The gate; no session reaches the files of another one, of the service, or the charter itself. */
-function gateOf({ worker, database, charter: { file } }: Config, charter: Charter): CharterGate {
-  const own = file === undefined ? [dirname(USUAL_FILE)] : [resolve(file)]
-  const foreign = [resolve(worker.workspaceRoot), resolve(database.directory), resolve('.env'), ...own]
-  return new CharterGate({ charter, foreign })
+/** No session reaches the files of another one, of the service, or the charter itself. */
+function foreignTo({ worker, database, charter: { file } }: Config): string[] {
+  const own = file === undefined ? [dirname(USUAL_CHARTER)] : [resolve(file)]
+  return [resolve(worker.workspaceRoot), resolve(database.directory), resolve('.env'), ...own]
 }
 
 /** The charter that counts on this node, with that of its organisation above it where it has one. */
@@ -47,7 +44,7 @@ export class OpenCharter {
   readonly #listeners: (() => void)[] = []
 
   constructor(config: Config, charter: Charter, log: Log) {
-    this.gate = gateOf(config, charter)
+    this.gate = new CharterGate({ charter, foreign: foreignTo(config) })
     this.#charter = charter
     this.#limits = limitsOf(charter)
     this.#log = log
@@ -63,9 +60,9 @@ export class OpenCharter {
     return this.#limits
   }
 
-  /** From now on this charter counts. */
-  adopt(charter: Charter): void {
-    this.gate.adopt(charter)
+  /** From now on this charter counts; with `config` where the paths of the service may have changed too. */
+  adopt(charter: Charter, config?: Config): void {
+    this.gate.adopt(charter, config && foreignTo(config))
     this.#charter = charter
     this.#limits = limitsOf(charter)
     for (const listener of this.#listeners) listener()
@@ -89,19 +86,27 @@ export class OpenCharter {
 
 /** Kept up to date with the charter of the organisation until this node stops. */
 export async function openCharter(
-  { config, log, lifecycle }: Pick<Foundation, 'config' | 'log' | 'lifecycle'>,
+  { config, settings, log, lifecycle }: Pick<Foundation, 'config' | 'settings' | 'log' | 'lifecycle'>,
   local = defaultCharter(),
 ): Promise<OpenCharter> {
   const charter = new OpenCharter(config, local, log)
+  let sync: CharterSync | undefined
+  const read = (now: Config) => charterOf(now, silentLog)
+  const adopt = (own: Charter, now: Config): void => {
+    charter.adopt(own, now)
+    sync?.adoptLocal(own)
+  }
+  settings.watch<Charter>({ name: 'CHARTER_FILE', read, adopt }, local)
   const { organizationId, syncIntervalMs: intervalMs, cacheDirectory } = config.charter
   if (organizationId !== undefined) {
     const { apiUrl: baseUrl, apiKey } = config.neolith
-    const sync = new CharterSync({
+    sync = new CharterSync({
       ...{ organizationId, baseUrl, apiKey, intervalMs, cacheDirectory: resolve(cacheDirectory), local, log },
       onUpdated: (both) => charter.adopt(both),
     })
-    await sync.start()
-    lifecycle.started('charter of the organisation', () => sync.stop())
+    const started = sync
+    await started.start()
+    lifecycle.started('charter of the organisation', () => started.stop())
   }
   // A node without sessions is no charter's business.
   if (config.server.role === 'edge') return charter
@@ -115,12 +120,17 @@ export function workerLimits({ server }: Pick<Config, 'server'>, { maxSessions, 
   return { maxSessions: Math.min(server.maxSessions, maxSessions ?? server.maxSessions), maxConcurrentTasks }
 }
 
-/** The window of a conversation, which the charter may make smaller at any time. */
-export function windowSettings({ memory }: Pick<Config, 'memory'>, charter: Pick<OpenCharter, 'limits'>) {
-  const { maxContextTokens, compactionEnabled, compactionThreshold: threshold } = memory
+/** The window of a conversation, as settings and charter have it at the time. */
+export function windowSettings(settings: Pick<Config, 'memory'>, charter: Pick<OpenCharter, 'limits'>) {
   return {
-    ...{ compactionEnabled, threshold },
+    get compactionEnabled(): boolean {
+      return settings.memory.compactionEnabled
+    },
+    get threshold(): number {
+      return settings.memory.compactionThreshold
+    },
     get maxTokens(): number {
+      const { maxContextTokens } = settings.memory
       return Math.min(maxContextTokens, charter.limits.maxContextTokens ?? maxContextTokens)
     },
   }

@@ -27,6 +27,7 @@ import { ShardAssignments } from '../storage/shard-assignments.js'
 import { StandaloneBus } from '../storage/standalone-bus.js'
 import type { Log } from '../telemetry/log.js'
 import type { Lifecycle } from './lifecycle.js'
+import type { LiveSettings } from './live-settings.js'
 
 /** How this process meets others: not at all, or as a node of a cluster. */
 export interface ControlPlane {
@@ -42,7 +43,10 @@ export interface ControlPlane {
 }
 
 export interface Foundation {
+  /** As of the start. */
   readonly config: Config
+  /** As they stand now; see `LiveSettings`. */
+  readonly settings: Pick<LiveSettings, 'view' | 'onChanged' | 'watch'>
   readonly node: NodeId
   readonly version: string
   readonly log: Log

@@ -31,7 +31,8 @@ export interface CommandDoor<I extends Inside> extends Entrance<I> {
 }
 
 export interface SchedulingFitting<I extends Inside> {
-  readonly config: Config
+  /** As they stand now. */
+  readonly settings: Pick<Config, 'scheduling'>
   readonly node: NodeId
   readonly log: Log
   readonly database: Database
@@ -40,7 +41,7 @@ export interface SchedulingFitting<I extends Inside> {
 }
 
 export function schedulingOf<I extends Inside>({
-  config,
+  settings,
   node,
   log,
   database,
@@ -53,7 +54,12 @@ export function schedulingOf<I extends Inside>({
     entries: new ScheduleEntries(database),
     door: new OwnDoor(door),
     log,
-    ...config.scheduling,
+    get maxWaiting() {
+      return settings.scheduling.maxWaiting
+    },
+    get minIntervalMs() {
+      return settings.scheduling.minIntervalMs
+    },
   })
 }
 

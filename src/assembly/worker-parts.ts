@@ -101,7 +101,10 @@ export function workerStorage(
 
 export interface RuntimeParts {
   readonly prices: PriceList
+  /** As of the start. */
   readonly config: Config
+  /** As they stand now. */
+  readonly settings: Config
   readonly metrics: Metrics
   readonly member: Pick<Member, 'relayBeats'>
   readonly lifecycle: Lifecycle
@@ -118,13 +121,13 @@ export interface OpenRuntimes {
 }
 
 export async function openRuntimes(parts: RuntimeParts): Promise<OpenRuntimes> {
-  const { config, metrics, member, lifecycle, database, log, memory } = parts
+  const { config, settings, metrics, member, lifecycle, database, log, memory } = parts
   const { openai, anthropic, worker } = config
   const { costOf } = parts.prices
   const select = (wanted?: string) =>
     selectModel({
-      openaiModel: openai.model,
-      anthropicModel: anthropic.model,
+      openaiModel: settings.openai.model,
+      anthropicModel: settings.anthropic.model,
       wanted,
       ...(openai.apiKey !== undefined && { openaiApiKey: openai.apiKey }),
       ...(openai.organization !== undefined && { openaiOrgId: openai.organization }),
@@ -143,18 +146,29 @@ export async function openRuntimes(parts: RuntimeParts): Promise<OpenRuntimes> {
   const tools = standardTools({ ...options, onCall: (call) => metrics.toolCall(call) })
   const claude = new ClaudeSessions({
     ...anthropic,
+    get model() {
+      return settings.anthropic.model
+    },
+    program: config.claude.program === undefined ? undefined : resolve(config.claude.program),
     costOf,
     transcripts: new Transcripts(database),
     sandbox,
     supervisor,
-    limits: { max: config.claude.maxProcesses, idleMs: config.claude.idleTimeoutMs },
+    limits: {
+      get max() {
+        return settings.claude.maxProcesses
+      },
+      get idleMs() {
+        return settings.claude.idleTimeoutMs
+      },
+    },
     onToolCall: (call) => metrics.toolCall(call),
     onModelCall: (call) => metrics.modelCall(call),
   })
   lifecycle.started('Claude Code', () => claude.stop())
   const servers = await attachedServers({ config, lifecycle, log, sandbox, supervisor })
   const flow = { sessions: claude, swarms: new Swarms(database), memory }
-  const window = new Window(windowSettings(config, parts.charter))
+  const window = new Window(windowSettings(settings, parts.charter))
   const hooks = await toolHooks({ config, log, sandbox, supervisor })
   const all = new Runtimes({
     echo: new Echo(),

@@ -27,16 +27,17 @@ interface Finding extends Judged {
 
 export class CharterGate {
   #rules: Rules
-  readonly #foreign: readonly string[]
+  #foreign: readonly string[]
 
   constructor({ charter, foreign = [] }: CharterGateOptions) {
     this.#rules = rulesOf(charter)
     this.#foreign = foreign
   }
 
-  /** From now on this charter counts; what was decided before stands. */
-  adopt(charter: Charter): void {
+  /** From now on this charter counts, and these paths are the service's; what was decided before stands. */
+  adopt(charter: Charter, foreign = this.#foreign): void {
     this.#rules = rulesOf(charter)
+    this.#foreign = foreign
   }
 
   judge(use: ToolUse): Verdict {

@@ -23,10 +23,10 @@ export interface CharterSyncOptions {
   readonly apiKey: string | undefined
   readonly intervalMs: number
   readonly cacheDirectory: string
-  /** The charter of this node. */
+  /** The charter of this node; see `adoptLocal`. */
   readonly local: Charter
   /** `charter:updated`: from now on this charter counts, both in one. Not told when nothing has changed. */
-  readonly onUpdated: (charter: Charter, from: 'server' | 'cache') => void
+  readonly onUpdated: (charter: Charter, from: 'server' | 'cache' | 'node') => void
   readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void }
 }
 
@@ -34,12 +34,15 @@ export class CharterSync {
   readonly #options: CharterSyncOptions
   #timer: NodeJS.Timeout | undefined
   #adopted: string | undefined
+  #organization: Charter | undefined
+  #local: Charter
   #running: Promise<void> | undefined
   readonly #ending = new AbortController()
 
   constructor(options: CharterSyncOptions) {
     if (!ORGANIZATION.test(options.organizationId)) throw new Error('an organisation id is letters, digits, _ and -')
     this.#options = options
+    this.#local = options.local
   }
 
   /** Resolves when the newest charter that can be had counts. Never rejects: without any, the one of this node does. */
@@ -63,6 +66,12 @@ export class CharterSync {
       this.#running = undefined
     })
     await this.#running
+  }
+
+  /** From now on this is the charter of this node. */
+  adoptLocal(local: Charter): void {
+    this.#local = local
+    this.#options.onUpdated(this.#organization ? above(this.#organization, local) : local, 'node')
   }
 
   get #file(): string {
@@ -99,13 +108,14 @@ export class CharterSync {
 
   /** False when it is no charter. */
   #adopt(text: string, from: 'server' | 'cache'): boolean {
-    const { local, onUpdated, log, organizationId } = this.#options
+    const { onUpdated, log, organizationId } = this.#options
     if (text === this.#adopted) return true
     try {
       const { charter, notes } = parseCharter(unwrapped(text), `charter of ${organizationId}`)
       for (const note of notes) log.warn({ organizationId }, note)
       this.#adopted = text
-      onUpdated(above(charter, local), from)
+      this.#organization = charter
+      onUpdated(above(charter, this.#local), from)
       log.info({ organizationId, version: charter.version, from }, 'the charter of the organisation counts')
       return true
     } catch (error) {

@@ -2,14 +2,15 @@
  * The command line: every command with its options. What a command does is loaded when it is called, so that `status`
  * does not wait for the parts of a worker.
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { ConfigError } from '../config/load.js'
 import { hint } from '../config/nearest.js'
 import { ROLES } from '../config/schema.js'
 import { VERSION } from '../version.js'
 import { addAuditCommands } from './audit-commands.js'
+import { isBackground } from './background.js'
 import { CommandFailure, EXIT } from './exit.js'
-import { clientOptions, configOption, jsonOption, portNumber, urlOption, wholeNumber } from './options.js'
+import { clientOptions, configOption, jsonOption, logsOptions, portNumber, urlOption, wholeNumber } from './options.js'
 import { addSessionCommands } from './session-commands.js'
 
 const MAX_TIMEOUT_MS = 600_000
@@ -27,9 +28,9 @@ const MAX_AWAY_S = 3_600
 const MAX_SEED = 2 ** 31
 
 /** Carries out one command line. Sets the exit code; returns when there is nothing more to do. */
-export async function runCli(argv: readonly string[]): Promise<void> {
+export async function runCli(argv: readonly string[], root: () => Command = program): Promise<void> {
   try {
-    await program().parseAsync(argv)
+    await root().parseAsync(argv)
   } catch (error) {
     process.stderr.write(`${sentenceOf(error)}\n`)
     process.exitCode = error instanceof CommandFailure ? error.exitCode : EXIT.failed
@@ -53,6 +54,7 @@ function program(): Command {
     .configureOutput({ outputError: (text, write) => write(`${text.trim().replaceAll('\n', ' ')}\n`) })
   addStart(root)
   addDaemonCommands(root)
+  addLogs(root)
   addSessionCommands(root)
   addClusterCommands(root)
   addAuditCommands(root)
@@ -67,20 +69,33 @@ function addStart(root: Command): void {
     .allowExcessArguments()
     .action(async (flags, command: Command) => {
       refuseUnknownCommand(root, command.args[0])
-      await (await import('./start.js')).start(flags)
+      await (await import('./start.js')).start(detaching(flags))
     })
   startOptions(root.command('restart').description('stop the daemon of these settings and start it anew')).action(
     async (flags) => {
-      await (await import('./stop.js')).stop(undefined, flags)
-      await (await import('./start.js')).start(flags)
+      // In the background the same command line is carried out again, by the processes that take the place of the old ones.
+      if (!isBackground()) await (await import('./stop.js')).stop(undefined, { ...flags, timeout: undefined })
+      await (await import('./start.js')).start(detaching(flags))
     },
   )
 }
 
+/** `--daemon` is what the reference calls it. */
+const detaching = <F extends { detach?: boolean; daemon?: boolean }>(flags: F): F =>
+  flags.daemon ? { ...flags, detach: true } : flags
+
 const startOptions = (command: Command): Command =>
   settingOptions(command)
     .option('--pid-file <path>', 'where to note the pid; default: where `stop` looks for it')
-    .addHelpText('after', '\nIt stops on SIGTERM (exit code 0) or Ctrl-C (130); a second signal ends it at once (1).')
+    .option('-d, --detach', 'run in the background; returns when clients may come, and starts it again when it fails')
+    .addOption(new Option('--daemon', 'as --detach').hideHelp())
+    .option('--timeout <ms>', 'how long --detach waits; default 60000', wholeNumber(1, MAX_TIMEOUT_MS))
+    .addHelpText(
+      'after',
+      `
+It stops on SIGTERM (exit code 0) or Ctrl-C (130); a second signal ends it at once (1). Settings that \`config\` calls live
+are read again on SIGHUP, and when a file that they come from is saved.`,
+    )
 
 /** Options that stand for settings. */
 const settingOptions = (command: Command): Command =>
@@ -126,8 +141,19 @@ function addDaemonCommands(root: Command): void {
     .option('--name <name>', 'name of the daemon to stop')
     .option('--pid-file <path>', 'the file that its start was given')
     .option('--timeout <ms>', 'how long to wait before it is killed; default 15000', wholeNumber(1, MAX_TIMEOUT_MS))
+    .option('-f, --force', 'kill it at once')
     .addHelpText('after', '\nExit code 0 when it has stopped or did not run, 1 when it had to be killed.')
     .action(async (session, flags) => (await import('./stop.js')).stop(session, flags))
+}
+
+function addLogs(root: Command): void {
+  logsOptions(root.command('logs'))
+    .option('-p, --port <port>', 'port of the daemon', portNumber)
+    .option('--role <role>', 'role of the daemon')
+    .option('--name <name>', 'name of the daemon')
+    .option('--pid-file <path>', 'the file that its start was given')
+    .addOption(configOption())
+    .action(async (flags) => (await import('./logs.js')).logs(flags))
 }
 
 /** Commands for operators: they read Redis and PostgreSQL themselves, so that they also work when no edge does. */

@@ -24,10 +24,10 @@ export async function config(flags: Readonly<Record<string, FlagValue>>): Promis
   for (const warning of loaded.warnings) output.note(output.noteColours.yellow(warning))
 }
 
-const rowOf = ({ name, value, unit, source, pending }: EffectiveSetting): string[] => [
+const rowOf = ({ name, value, unit, source, live }: EffectiveSetting): string[] => [
   name,
   value === undefined ? '-' : printable(value),
   value === undefined || unit === undefined ? '' : unit,
   source,
-  pending === undefined ? '' : `not used yet: there is no ${pending}`,
+  live ? 'live' : '',
 ]

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 type Signal = (typeof SIGNALS)[number]
 
 /** Set for the child, because other programs that start a daemon may open a channel to it too. */
@@ -22,7 +22,8 @@ const SAME_SIGNAL_MS = 1_000
 const SIGNAL_EXIT_BASE = 128
 
 const HEAP_OPTION = /^--max[-_]old[-_]space[-_]size=(\d+)$/
-const nodeOption = (maxHeapMb: number): string => `--max-old-space-size=${maxHeapMb}`
+/** What Node.js is told. */
+export const heapOption = (maxHeapMb: number): string => `--max-old-space-size=${maxHeapMb}`
 
 /** Whether this process keeps to the limit: it was started with it or a smaller one, by us or through NODE_OPTIONS. */
 export function hasHeapLimit(
@@ -38,7 +39,7 @@ export function hasHeapLimit(
 
 /** Runs this command line anew with the limit. Resolves with the exit code. */
 export function runWithHeapLimit(maxHeapMb: number): Promise<number> {
-  const args = [...process.execArgv, nodeOption(maxHeapMb), ...process.argv.slice(1)]
+  const args = [...process.execArgv, heapOption(maxHeapMb), ...process.argv.slice(1)]
   const child = spawn(process.execPath, args, {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, [CHILD_MARK]: '1' },

@@ -4,6 +4,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
 const MAX_PORT = 65_535
+const MAX_LINES = 100_000
+const DEFAULT_LINES = 50
 
 /** Options of all commands that talk to a running daemon. */
 export const clientOptions = (command: Command): Command =>
@@ -23,10 +25,18 @@ Without a token and a key, and where DAEMON_JWT_SECRET is set (environment, .env
 of 15 minutes for itself: on the daemon's own machine nothing more is needed. It is shown to that daemon only.`,
     )
 
+/** Options of all commands that show a log. */
+export const logsOptions = (command: Command): Command =>
+  command
+    .description("the end of the daemon's log file")
+    .option('-f, --follow', 'go on with what is written from now on, until Ctrl-C')
+    .option('-n, --lines <count>', 'lines to begin with', wholeNumber(0, MAX_LINES), DEFAULT_LINES)
+    .option('--json', 'as they stand in the file')
+
 export const urlOption = (): Option =>
   new Option('--url <address>', 'address of the daemon, such as ws://127.0.0.1:8787')
 export const jsonOption = (): Option => new Option('--json', 'print JSON, one value per line')
-export const configOption = (): Option => new Option('-c, --config <file>', 'settings file, JSON or YAML')
+export const configOption = (): Option => new Option('-c, --config <file>', 'settings file, JSON5 or YAML')
 
 export const portNumber = (text: string): number => wholeNumber(0, MAX_PORT, 'a port is a')(text)
 

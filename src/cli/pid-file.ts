@@ -17,6 +17,9 @@ import {
   thisNode,
 } from './pid-files.js'
 
+/** What `logs` and `stop` look for. */
+type MoreOfNode = Pick<RunningNode, 'log' | 'supervisor'>
+
 interface Warnings {
   warn(fields: object, text: string): void
 }
@@ -32,8 +35,9 @@ export class PidFile {
    * written is only a warning: a container with a read-only disk needs none.
    * @throws CommandFailure when another daemon holds the port or the file.
    */
-  static claim({ role, name, host, port }: Config['server'], path: string | undefined, log: Warnings): PidFile {
-    const node = thisNode({ role, name, host, port: role === 'all' || role === 'edge' ? port : 0 })
+  static claim(server: Config['server'], path: string | undefined, log: Warnings, more: MoreOfNode = {}): PidFile {
+    const { role, name, host, port } = server
+    const node = thisNode({ role, name, host, port: role === 'all' || role === 'edge' ? port : 0, ...more })
     try {
       const folder = pidFolder()
       if (path === undefined) ensurePidFolder(folder)

@@ -7,15 +7,23 @@ import { linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-export interface RunningNode {
+/** A process, and no other one that gets its pid later. */
+export interface ProcessName {
   readonly pid: number
   /** What the system says about the start of the process; only compared. */
   readonly bornAt: string
+}
+
+export interface RunningNode extends ProcessName {
   readonly role: string
   readonly name: string
   readonly host: string
   /** For clients; 0 when the role has none or it is not known yet. */
   readonly port: number
+  /** Where its lines are, when not on standard output alone. */
+  readonly log?: string | undefined
+  /** The process that starts it again when it ends by itself. */
+  readonly supervisor?: ProcessName | undefined
 }
 
 export interface FoundNode extends RunningNode {
@@ -53,11 +61,12 @@ export function ensurePidFolder(folder: string): void {
 }
 
 /** This process as others will find it. */
-export const thisNode = (node: Omit<RunningNode, 'pid' | 'bornAt'>): RunningNode => ({
-  pid: process.pid,
-  bornAt: birthOf(process.pid) ?? '',
+export const thisNode = (node: Omit<RunningNode, keyof ProcessName>): RunningNode => ({
+  ...processOf(process.pid),
   ...node,
 })
+
+export const processOf = (pid: number): ProcessName => ({ pid, bornAt: birthOf(pid) ?? '' })
 
 /**
  * Writes the file, in the place of one whose process is gone. Returns the living process that holds it, and has then
@@ -129,7 +138,7 @@ export function runningNode(path: string): FoundNode | undefined {
 }
 
 /** True while the process that wrote the file runs; another one with its pid does not count. */
-export function isRunning({ pid, bornAt }: Pick<RunningNode, 'pid' | 'bornAt'>): boolean {
+export function isRunning({ pid, bornAt }: ProcessName): boolean {
   return birthOf(pid) === bornAt
 }
 

@@ -1,46 +1,83 @@
 /**
- * `orchestrator-daemon start`: runs a node in the foreground until a signal ends it.
+ * `orchestrator-daemon start`: runs a node in the foreground until a signal ends it; in the background with --detach.
  */
+import { isatty } from 'node:tty'
 import { logLevelOf, openNodeLog } from '../assembly/node-log.js'
 import { type Config, type FlagValue, loadConfig } from '../config/load.js'
+import { secretsOf } from '../config/secrets.js'
 import { Daemon } from '../daemon.js'
 import type { Log } from '../telemetry/log.js'
+import { sayUp, supervisorOfThis, takeMark } from './background.js'
 import { EXIT } from './exit.js'
 import { hasHeapLimit, heedParent, runWithHeapLimit } from './heap-limit.js'
 import { Output } from './output.js'
 import { PidFile } from './pid-file.js'
+import { Reload } from './reload.js'
+import { tellServiceManager } from './service-manager.js'
 
-export type StartFlags = Readonly<Record<string, FlagValue>> & { readonly pidFile?: string }
+export type StartFlags = Readonly<Record<string, FlagValue>> & {
+  readonly pidFile?: string
+  readonly detach?: boolean
+  /** How long `detach` waits, in ms. */
+  readonly timeout?: number
+  /** What shows its log; default `orchestrator-daemon logs -f`. */
+  readonly logsWith?: string
+}
 
 export async function start(flags: StartFlags): Promise<void> {
+  const part = takeMark()
+  if (part === 'supervisor') process.exit(await (await import('./supervisor.js')).supervise())
   heedParent()
-  const config = loadConfig({ flags, env: process.env, cwd: process.cwd() })
+  const read = () => loadConfig({ flags, env: process.env, cwd: process.cwd() })
+  const config = read()
   const maxHeapMb = await heapLimitOf(config)
+  if (flags.detach && part === undefined) {
+    const { detach, UP_TIMEOUT_MS } = await import('./detach.js')
+    const { timeout: timeoutMs = UP_TIMEOUT_MS, logsWith = 'orchestrator-daemon logs -f' } = flags
+    return await detach(config, { maxHeapMb, timeoutMs, logsWith })
+  }
   if (maxHeapMb !== undefined && !hasHeapLimit(maxHeapMb, process.env)) {
     process.exit(await runWithHeapLimit(maxHeapMb))
   }
+  process.exit(await run(config, read, flags))
+}
+
+/** Resolves with the exit code. */
+async function run(config: Config, read: () => Config, { pidFile: pidPath }: StartFlags): Promise<number> {
   const logLevel = logLevelOf(config)
-  const log = await openNodeLog(config, logLevel)
+  const { log, file, secrets } = openNodeLog(config, logLevel)
   const output = new Output()
-  const pidFile = PidFile.claim(config.server, flags.pidFile, log)
+  const pidFile = PidFile.claim(config.server, pidPath, log, { log: file?.path, supervisor: supervisorOfThis() })
   const daemon = new Daemon({
     config,
     log,
     logLevel,
     onDead: () => process.exit(EXIT.dead),
     onDrain: () => process.kill(process.pid, 'SIGTERM'),
+    onReloaded: ({ logging }) => file?.limit(logging),
     onStarted: (part) => output.step(part),
   })
   guard(log)
   const ended = untilSignal(daemon)
+  const readAnew = (): Config => {
+    const now = read()
+    // Before anything is said about it.
+    secrets.add(secretsOf(now))
+    return now
+  }
+  const around = { cwd: process.cwd(), env: process.env }
+  const reload = new Reload({ daemon, log, file, read: readAnew, first: config, ...around })
   try {
     await daemon.start()
   } catch (error) {
-    process.exit(notStarted(error, log, config))
+    return notStarted(error, log, config)
   }
   pidFile.listensOn(daemon.port ?? 0)
+  reload.start()
   output.step(`ready${daemon.port === undefined ? '' : ` on port ${daemon.port}`}; Ctrl-C stops it`)
-  process.exit(await ended)
+  sayUp(daemon.port)
+  tellServiceManager(process.env, (err) => log.warn({ err }, 'systemd could not be told that this daemon is ready'))
+  return await ended.finally(() => reload.stop())
 }
 
 /** What the settings say, and for a node with sessions its charter too. */
@@ -74,6 +111,11 @@ function untilSignal(daemon: Daemon): Promise<number> {
     }
     process.on('SIGTERM', stop(EXIT.ok))
     process.on('SIGINT', stop(EXIT.interrupted))
+    // Where the terminal has gone, nobody sees or stops the daemon any more; else it is asked to read its settings.
+    const hadTerminal = process.stdin.isTTY
+    process.on('SIGHUP', () => {
+      if (hadTerminal && !isatty(0)) process.emit('SIGTERM')
+    })
   })
 }
 

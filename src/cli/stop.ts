@@ -7,7 +7,7 @@ import { loadConfig } from '../config/load.js'
 import { type ConnectionFlags, explained, findDaemon, openClient } from './connection.js'
 import { EXIT } from './exit.js'
 import { duration, Output } from './output.js'
-import { type FoundNode, isRunning, pidFolder, runningNode, runningNodes } from './pid-files.js'
+import { type FoundNode, isRunning, type ProcessName, pidFolder, runningNode, runningNodes } from './pid-files.js'
 
 export interface StopFlags extends ConnectionFlags {
   readonly role?: string
@@ -15,6 +15,8 @@ export interface StopFlags extends ConnectionFlags {
   readonly pidFile?: string
   /** How long to wait for the end, in ms. */
   readonly timeout?: number
+  /** Kills it at once. */
+  readonly force?: true
   readonly json?: true
 }
 
@@ -63,7 +65,8 @@ async function stopDaemon(flags: StopFlags): Promise<void> {
   else if (ended.length === 0) output.line('no daemon of these settings runs on this machine')
 }
 
-function findNodes(flags: StopFlags): FoundNode[] {
+/** Daemons that run on this machine and are meant. */
+export function findNodes(flags: StopFlags): FoundNode[] {
   if (flags.pidFile !== undefined) {
     const node = runningNode(flags.pidFile)
     return node ? [node] : []
@@ -91,23 +94,33 @@ interface Ended {
 async function end(node: FoundNode, flags: StopFlags, output: Output): Promise<Ended> {
   const { pid, role, name } = node
   const timeoutMs = timeoutOf(flags)
-  output.step(`asking ${name} (${role}, pid ${pid}) to stop`)
+  const called = `${name} (${role}, pid ${pid})`
+  if (flags.force) {
+    kill(node)
+    if (!flags.json) output.line(`${called} was killed`)
+    return { pid, killed: false }
+  }
+  output.step(`asking ${called} to stop`)
   signal(node, 'SIGTERM')
   const killed = !(await isGone(node, timeoutMs))
-  if (killed) signal(node, 'SIGKILL')
+  if (killed) kill(node)
   if (!flags.json) {
     output.line(
-      killed
-        ? `${name} (${role}, pid ${pid}) did not stop within ${duration(timeoutMs)} and was killed`
-        : `${name} (${role}, pid ${pid}) has stopped`,
+      killed ? `${called} did not stop within ${duration(timeoutMs)} and was killed` : `${called} has stopped`,
     )
   }
   return { pid, killed }
 }
 
+/** First who would start it again. */
+function kill(node: FoundNode): void {
+  if (node.supervisor) signal(node.supervisor, 'SIGKILL')
+  signal(node, 'SIGKILL')
+}
+
 // Looked at again right before: the process may have ended, and its pid may be somebody else's by now.
-function signal(node: FoundNode, name: NodeJS.Signals): void {
-  if (isRunning(node)) process.kill(node.pid, name)
+function signal(target: ProcessName, name: NodeJS.Signals): void {
+  if (isRunning(target)) process.kill(target.pid, name)
 }
 
 async function isGone(node: FoundNode, timeoutMs: number): Promise<boolean> {

@@ -15,8 +15,8 @@ export interface EffectiveSetting {
   readonly source: Origin
   readonly unit: string | undefined
   readonly meaning: string
-  /** The part of the product that would use it and is not there yet. */
-  readonly pending: string | undefined
+  /** A change takes effect while the process runs. */
+  readonly live: boolean
 }
 
 const HIDDEN = 'set (hidden)'
@@ -26,11 +26,11 @@ export function effectiveSettings(config: Config): readonly EffectiveSetting[] {
   return allSettings().map(({ section, key, setting }) => ({
     section,
     name: setting.env,
-    value: shown(setting, valueAt(config, section, key)),
+    value: shownValue(setting, valueAt(config, section, key)),
     source: config.origins.get(setting.env) ?? 'default',
     unit: setting.unit,
     meaning: setting.meaning,
-    pending: setting.pending,
+    live: setting.live,
   }))
 }
 
@@ -39,7 +39,8 @@ function valueAt(config: Config, section: string, key: string): unknown {
   return values[key]
 }
 
-function shown({ secret }: Setting<unknown>, value: unknown): string | undefined {
+/** As one would write it, without any secret; undefined when not set. */
+export function shownValue({ secret }: Setting<unknown>, value: unknown): string | undefined {
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return undefined
   if (typeof value === 'string' && value.includes('://') && URL.canParse(value)) return withoutPassword(value, secret)
   if (secret) return HIDDEN

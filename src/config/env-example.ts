@@ -7,6 +7,7 @@ import type { Setting } from './setting.js'
 
 const HEADER = `# Settings of the orchestrator daemon. Copy to .env and remove the # of what you change.
 # Precedence: command line, environment, .env, file of --config, default. Generated: npx tsx scripts/env-example.ts
+# What is live takes effect when its file is saved, or on SIGHUP; the rest with the next start.
 `
 
 /** What the Compose files read beside the settings; the program itself does not. */
@@ -37,7 +38,7 @@ function entry(setting: Setting<unknown>): string {
     ...(setting.kind === text ? [] : [setting.kind.expected]),
     ...(setting.unit ? [setting.unit] : []),
     ...(setting.secret ? ['secret'] : []),
-    ...(setting.pending ? ['not used by this version yet'] : []),
+    ...(setting.live ? ['live'] : []),
     ...(setting.replaced ? [`no effect: ${setting.replaced}`] : []),
     ...(setting.aliases.length > 0 ? [`also ${setting.aliases.join(', ')}`] : []),
   ]

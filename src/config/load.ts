@@ -4,10 +4,11 @@
  */
 import { derive } from './derived.js'
 import { hint } from './nearest.js'
+import { WUNDR_SECTIONS, wundrNames } from './reference-paths.js'
 import { brokenRules } from './rules.js'
 import { allSettings, SETTINGS, type Values } from './schema.js'
 import type { Setting } from './setting.js'
-import { settingsFileSource } from './settings-file.js'
+import { type FileSurroundings, settingsFileSource, usualSettingsFile } from './settings-file.js'
 import {
   type Flags,
   flagSource,
@@ -51,11 +52,12 @@ const CLUSTER_LANES = 16
 /** @throws ConfigError */
 export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
   const mistakes: string[] = []
+  const warnings: string[] = []
   const envFile = readEnvFile(cwd, mistakes)
   const sources = [flagSource(flags), nameSource('environment', env), nameSource('.env', envFile)]
-  const file = firstIn(sources, SETTINGS.server.configFile)
-  if (file) sources.push(settingsFileSource(file.text, cwd, mistakes))
-  const reading: Reading = { sources, mistakes, origins: new Map(), warnings: [] }
+  const names = { ...envFile, ...env }
+  sources.push(...fileSources(sources, { cwd, env: names, mistakes, warnings }))
+  const reading: Reading = { sources, mistakes, origins: new Map(), warnings }
   const values = derive(readValues(reading))
   // Rules between settings read only values that are right, so they wait until all are.
   if (mistakes.length === 0) mistakes.push(...brokenRules(values))
@@ -63,9 +65,23 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
   return {
     ...values,
     lanes: values.redis.clusterNodes ? CLUSTER_LANES : 1,
-    warnings: [...unknownNames({ ...envFile, ...env }), ...reading.warnings],
+    warnings: [...unknownNames(names), ...warnings],
     origins: reading.origins,
   }
+}
+
+/** The settings file that is named, or stands where one is looked for. */
+function fileSources(sources: readonly Source[], around: FileSurroundings): Source[] {
+  const named = firstIn(sources, SETTINGS.server.configFile)
+  if (named) return [settingsFileSource(named.text, around)]
+  const usual = usualSettingsFile(around)
+  if (usual === undefined) return []
+  const itself = { text: usual, label: usual }
+  const place: Source = {
+    origin: 'file',
+    find: (setting) => (setting === SETTINGS.server.configFile ? itself : undefined),
+  }
+  return [settingsFileSource(usual, around), place]
 }
 
 interface Reading {
@@ -98,7 +114,6 @@ function readValue(setting: Setting<unknown>, { sources, mistakes, warnings, ori
   const given = firstIn(sources, setting)
   if (!given) return setting.fallback === undefined ? undefined : setting.kind.type.parse(setting.fallback)
   origins.set(setting.env, given.origin)
-  if (setting.pending) warnings.push(`${given.label} is not used by this version yet: it has no ${setting.pending}`)
   if (setting.replaced) warnings.push(`${given.label} has no effect: ${setting.replaced}`)
   const result = setting.kind.type.safeParse(given.text)
   if (result.success) return result.data
@@ -115,9 +130,10 @@ const NAMES_OF_CLIENTS = ['DAEMON_TOKEN', 'DAEMON_API_KEY']
 
 function unknownNames(names: Names): string[] {
   const settings = allSettings().flatMap(({ setting }) => [setting.env, ...setting.aliases])
-  const known = new Set([...settings, ...NAMES_OF_CLIENTS])
+  const known = new Set([...settings, ...[...wundrNames.values()].flat(), ...NAMES_OF_CLIENTS])
+  const ours = (name: string) => ['DAEMON_', ...WUNDR_SECTIONS].some((start) => name.startsWith(start))
   return Object.keys(names)
-    .filter((name) => name.startsWith('DAEMON_') && !known.has(name))
+    .filter((name) => ours(name) && !known.has(name))
     .sort()
     .map((name) => `${name} is not a setting of this version and has no effect${hint(name, known)}`)
 }

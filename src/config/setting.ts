@@ -17,10 +17,10 @@ export interface Setting<T> {
   readonly unit: string | undefined
   /** Never printed. */
   readonly secret: boolean
-  /** The part of the product that would use it and is not there yet; undefined: the setting takes effect. */
-  readonly pending: string | undefined
   /** What stands in for it here, as a sentence: accepted, with a warning, because the reference has it. */
   readonly replaced: string | undefined
+  /** A change takes effect while the process runs; the others wait for the next start. */
+  readonly live: boolean
 }
 
 interface Extras {
@@ -28,8 +28,8 @@ interface Extras {
   readonly flag?: string
   readonly unit?: string
   readonly secret?: boolean
-  readonly pending?: string
   readonly replaced?: string
+  readonly live?: boolean
 }
 
 /** A setting that always has a value. */
@@ -61,7 +61,7 @@ function complete<T>(
     flag: extras.flag,
     unit: extras.unit,
     secret: extras.secret ?? false,
-    pending: extras.pending,
     replaced: extras.replaced,
+    live: extras.live ?? false,
   }
 }

@@ -1,157 +1,139 @@
 /**
- * The file of `--config`, JSON or YAML. A setting may be written there in three ways:
+ * The file of `--config`, JSON5 or YAML. A setting may be written there in several ways:
  *
- *   DAEMON_PORT: 9090            its name in the environment, or an older one
- *   port: 9090                   its option, or its key in the section `server`
- *   server: { port: 9090 }       its section and key in the table
+ *   DAEMON_PORT: 9090                its name in the environment, or an older one
+ *   port: 9090                       its option, or its key in the section `server`
+ *   server: { port: 9090 }           its section and key in the table; the unit at the end of a key may be left out
+ *   security: { jwt: { secret: … } } as files of the reference have it
  *
- * The unit at the end of a key may be left out: `heartbeatInterval` is `heartbeatIntervalMs`.
+ * `$include: other.yaml` (or a list) is read first, and what this file says counts more. `${NAME}` in a value stands for
+ * a variable of the environment.
  */
-import { readFileSync } from 'node:fs'
-import { extname, resolve } from 'node:path'
-import { LineCounter, parseDocument } from 'yaml'
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { isTree, readTree, type Tree } from './file-formats.js'
 import { hint } from './nearest.js'
-import { allSettings, type PlacedSetting, SETTINGS } from './schema.js'
+import { goesOn, sectionCalled, settingsByPath, withoutEffect } from './reference-paths.js'
+import { allSettings, SETTINGS } from './schema.js'
 import type { Setting } from './setting.js'
-import type { Given, Source } from './sources.js'
+import type { Given, Names, Source } from './sources.js'
 
-/** Far more than all settings together; whoever names a disk image must not wait for it. */
-const MAX_CHARACTERS = 1_048_576
-const UNIT = /(Ms|Seconds|Mb)$/
+/** Files within files; a longer chain is a circle. */
+const MAX_INCLUDES = 8
+const INCLUDE = '$include'
 /** A file cannot say where it is. */
 const ELSEWHERE: ReadonlySet<Setting<unknown>> = new Set([SETTINGS.server.configFile])
+/** Found without being named, in the working directory before the home directory. */
+const USUAL_PLACES = ['.wundr/config.json5', '.wundr/config.json']
+
+export interface FileSurroundings {
+  readonly cwd: string
+  /** For `${NAME}`, and HOME. */
+  readonly env: Names
+  readonly mistakes: string[]
+  readonly warnings: string[]
+}
+
+/** Where a settings file may stand that nobody has named, first come first. */
+export const usualSettingsFiles = ({ cwd, env }: Pick<FileSurroundings, 'cwd' | 'env'>): readonly string[] =>
+  [cwd, ...(env.HOME ? [env.HOME] : [])].flatMap((folder) => USUAL_PLACES.map((place) => join(folder, place)))
+
+/** The one that is there. */
+export const usualSettingsFile = (around: Pick<FileSurroundings, 'cwd' | 'env'>): string | undefined =>
+  usualSettingsFiles(around).find((file) => existsSync(file))
 
 /** Reads the file. Everything that is wrong with it becomes one of the `mistakes`. */
-export function settingsFileSource(path: string, cwd: string, mistakes: string[]): Source {
+export function settingsFileSource(path: string, around: FileSurroundings): Source {
   const found = new Map<string, Given>()
-  const tree = readTree(resolve(cwd, path), path, mistakes)
-  for (const [label, value, setting] of leaves(tree, path, mistakes)) {
-    const given = { text: written(value), label: `${label} in ${path}` }
-    if (found.has(setting.env)) mistakes.push(`${given.label} says again what ${found.get(setting.env)?.label} says`)
-    else if (given.text !== '') found.set(setting.env, given)
-  }
+  read(path, resolve(around.cwd, path), around, found, MAX_INCLUDES)
   return { origin: 'file', find: ({ env }) => found.get(env) }
 }
 
-type Tree = Readonly<Record<string, unknown>>
-
-function readTree(file: string, path: string, mistakes: string[]): Tree {
-  const read = FORMATS[extname(file).toLowerCase()]
-  if (!read) {
-    mistakes.push(`the settings file ${path} must end in ${Object.keys(FORMATS).join(', ')}`)
-    return {}
-  }
+function read(path: string, file: string, around: FileSurroundings, found: Map<string, Given>, left: number): void {
+  let tree: Tree
   try {
-    const text = readFileSync(file, 'utf8')
-    if (text.length > MAX_CHARACTERS) throw new Error(`it is longer than ${MAX_CHARACTERS} characters`)
-    const tree = read(text) ?? {}
-    if (isTree(tree)) return tree
-    throw new Error('it must hold names and values')
+    if (left === 0) throw new Error(`${path} is included by ${MAX_INCLUDES} files in turn; do they include each other?`)
+    tree = readTree(file, path)
   } catch (error) {
-    mistakes.push(`the settings file ${path} could not be read: ${reasonOf(error)}`)
+    around.mistakes.push((error as Error).message)
+    return
   }
-  return {}
-}
-
-function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT') return 'it is not there'
-  return code === undefined ? message : (message.split(',')[0] ?? message)
-}
-
-const FORMATS: Readonly<Record<string, (text: string) => unknown>> = {
-  '.json': readJson,
-  '.yaml': readYaml,
-  '.yml': readYaml,
-}
-
-/** The reason names no part of the text, which may hold secrets. */
-function readJson(text: string): unknown {
-  const json = text.replace(/^\uFEFF/, '')
-  try {
-    return JSON.parse(json)
-  } catch {
-    const before = json.slice(0, goodLength(json)).split('\n')
-    const column = (before.at(-1)?.length ?? 0) + 1
-    throw new Error(`line ${before.length}, column ${column}: this is not JSON`)
+  for (const included of includesOf(tree)) {
+    read(included, resolve(dirname(file), included), around, found, left - 1)
   }
+  for (const [env, given] of givenIn(tree, path, around)) found.set(env, given)
 }
 
-/** How much of the text could be the beginning of JSON. The parser often does not say, but it knows for each beginning. */
-function goodLength(text: string): number {
-  let [good, bad] = [0, text.length + 1]
-  while (bad - good > 1) {
-    const middle = Math.floor((good + bad) / 2)
-    if (mayGoOn(text.slice(0, middle))) good = middle
-    else bad = middle
-  }
-  return good
-}
+const includesOf = ({ [INCLUDE]: included }: Tree): string[] =>
+  [included ?? []].flat().filter((path): path is string => typeof path === 'string')
 
-function mayGoOn(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch (error) {
-    const { message } = error as Error
-    const at = /position (\d+)/.exec(message)?.[1]
-    return /end of JSON|Unterminated/.test(message) || Number(at) === text.length
-  }
-}
-
-function readYaml(text: string): unknown {
-  const lines = new LineCounter()
-  // Every value as it is written, as in the environment: `1.10` stays `1.10`.
-  const document = parseDocument(text, { schema: 'failsafe', lineCounter: lines, prettyErrors: false })
-  const [error] = document.errors
-  if (!error) return document.toJS()
-  const { line, col } = lines.linePos(error.pos[0])
-  throw new Error(`line ${line}, column ${col}: ${WORDS[error.code] ?? 'this is not YAML'}`)
-}
-
-const WORDS: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: 'this name is there twice',
-  TAB_AS_INDENT: 'YAML is indented with spaces, not tabs',
-}
-
-type Leaf = readonly [label: string, value: unknown, setting: Setting<unknown>]
-
-/** The settings in the tree; what is no setting becomes one of the `mistakes`. */
-function leaves(tree: Tree, path: string, mistakes: string[]): readonly Leaf[] {
-  const found: Leaf[] = []
-  const take = (key: string, value: unknown, known: ReadonlyMap<string, Setting<unknown>>, within = '') => {
-    const setting = known.get(key)
-    if (setting) found.push([`${within}${key}`, value, setting])
-    else mistakes.push(`${within}${key} in ${path} is not a setting${hint(key, known.keys())}`)
-  }
-  const top = topNames()
-  for (const [key, value] of Object.entries(tree)) {
-    const section = SECTIONS.get(key)
-    if (section === undefined) take(key, value, top)
-    else if (!isTree(value)) mistakes.push(`${key} in ${path} is a section: it must hold names and values`)
-    else for (const [inner, each] of Object.entries(value)) take(inner, each, keysOf(section), `${key}.`)
+/** What one file says, once for each setting. */
+function givenIn(tree: Tree, path: string, around: FileSurroundings): ReadonlyMap<string, Given> {
+  const found = new Map<string, Given>()
+  const { mistakes } = around
+  for (const [name, value, setting] of leaves(tree, path, around)) {
+    const label = `${name} in ${path}`
+    const given = { text: filled(written(value), label, around), label }
+    if (found.has(setting.env)) mistakes.push(`${label} says again what ${found.get(setting.env)?.label} says`)
+    else if (given.text !== '') found.set(setting.env, given)
   }
   return found
 }
 
-/** `daemon` is what older files call the section `server`. */
-const SECTIONS: ReadonlyMap<string, string> = new Map([
-  ...Object.keys(SETTINGS).map((section) => [section, section] as const),
-  ['daemon', 'server'],
-])
+type Leaf = readonly [name: string, value: unknown, setting: Setting<unknown>]
 
-const inFile = (): readonly PlacedSetting[] => allSettings().filter(({ setting }) => !ELSEWHERE.has(setting))
-
-function topNames(): ReadonlyMap<string, Setting<unknown>> {
-  const names = inFile().flatMap(({ setting }) =>
-    [setting.env, ...setting.aliases, setting.flag].map((name) => [name ?? setting.env, setting] as const),
-  )
-  return new Map([...keysOf('server'), ...names])
+/** The settings in the tree; what is no setting becomes one of the `mistakes`, or of the `warnings`. */
+function leaves(tree: Tree, path: string, around: FileSurroundings): readonly Leaf[] {
+  return Object.entries(tree)
+    .filter(([key]) => key !== INCLUDE)
+    .flatMap(([key, value]) => {
+      const setting = TOP_NAMES.get(key)
+      if (setting) return [[key, value, setting] as const]
+      const known = withoutEffect(key) !== undefined || goesOn(key)
+      return known ? below(key, value, path, around) : unknown(key, path, TOP_NAMES.keys(), around)
+    })
 }
 
-function keysOf(section: string): ReadonlyMap<string, Setting<unknown>> {
-  const placed = inFile().filter((each) => each.section === section)
-  return new Map(placed.flatMap(({ key, setting }) => [key, key.replace(UNIT, '')].map((name) => [name, setting])))
+/** What stands under a path of the tree. */
+function below(at: string, value: unknown, path: string, around: FileSurroundings): readonly Leaf[] {
+  const setting = settingsByPath.get(at)
+  if (setting && !ELSEWHERE.has(setting)) return [[at, value, setting]]
+  const reason = withoutEffect(at)
+  if (reason !== undefined) {
+    around.warnings.push(`${at} in ${path} ${reason}`)
+    return []
+  }
+  if (!goesOn(at)) return unknown(at, path, siblingsOf(at), around)
+  if (isTree(value)) {
+    return Object.entries(value).flatMap(([key, inner]) => below(`${at}.${key}`, inner, path, around))
+  }
+  around.mistakes.push(`${at} in ${path} is a section: it must hold names and values`)
+  return []
+}
+
+function unknown(at: string, path: string, names: Iterable<string>, { mistakes }: FileSurroundings): [] {
+  mistakes.push(`${at} in ${path} is not a setting${hint(at.slice(at.lastIndexOf('.') + 1), names)}`)
+  return []
+}
+
+function siblingsOf(at: string): string[] {
+  const start = at.slice(0, at.lastIndexOf('.') + 1)
+  return [...settingsByPath.keys()].filter((name) => name.startsWith(start)).map((name) => name.slice(start.length))
+}
+
+const TOP_NAMES: ReadonlyMap<string, Setting<unknown>> = topNames()
+
+function topNames(): ReadonlyMap<string, Setting<unknown>> {
+  const ours = allSettings().filter(({ setting }) => !ELSEWHERE.has(setting))
+  const names = ours.flatMap(({ setting }) =>
+    [setting.env, ...setting.aliases, setting.flag].map((name) => [name ?? setting.env, setting] as const),
+  )
+  const plain = [...settingsByPath].flatMap(([name, setting]) => {
+    const [first = '', second] = name.split('.')
+    if (second === undefined) return [[first, setting] as const]
+    return sectionCalled(first) === 'server' && !ELSEWHERE.has(setting) ? [[second, setting] as const] : []
+  })
+  return new Map([...plain, ...names])
 }
 
 /** As one would write it in the environment. */
@@ -161,4 +143,13 @@ function written(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value).trim()
 }
 
-const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value)
+/** With the variables that it names; `$${` stands for `${`. */
+function filled(text: string, label: string, { env, mistakes }: FileSurroundings): string {
+  return text.replaceAll(/\$?\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, name: string) => {
+    if (whole.startsWith('$$')) return whole.slice(1)
+    const value = env[name]
+    if (value !== undefined) return value
+    mistakes.push(`${label} names \${${name}}, and there is no such variable`)
+    return ''
+  })
+}

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
+import { wundrNames } from './reference-paths.js'
 import type { Setting } from './setting.js'
 
 /** Highest precedence first. */
@@ -42,7 +43,7 @@ export function nameSource(origin: Origin, names: Names): Source {
   return {
     origin,
     find({ env, aliases }) {
-      for (const label of [env, ...aliases]) {
+      for (const label of [env, ...aliases, ...(wundrNames.get(env) ?? [])]) {
         const text = names[label]?.trim()
         if (text) return { text, label }
       }

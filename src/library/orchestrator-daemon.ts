@@ -170,7 +170,7 @@ export class OrchestratorDaemon extends EventEmitter<OrchestratorDaemonEvents> {
   }
 
   async #start(): Promise<void> {
-    const log = await this.#openLog()
+    const log = this.#openLog()
     this.#early.length = 0
     const daemon = new Daemon({
       config: this.#config,
@@ -195,8 +195,8 @@ export class OrchestratorDaemon extends EventEmitter<OrchestratorDaemonEvents> {
   }
 
   /** Once, however often the daemon starts: its file stays open. */
-  async #openLog(): Promise<Log> {
-    this.#log ??= this.#options.log ?? (await openNodeLog(this.#config, this.#logLevel))
+  #openLog(): Log {
+    this.#log ??= this.#options.log ?? openNodeLog(this.#config, this.#logLevel).log
     return this.#log
   }
 

@@ -4,7 +4,7 @@
 import { LOG_LEVELS, type LogLevel } from '../config/schema.js'
 
 export class LogLevelSwitch {
-  readonly #configured: LogLevel
+  #configured: LogLevel
   #current: LogLevel
 
   constructor(configured: LogLevel) {
@@ -14,6 +14,12 @@ export class LogLevelSwitch {
 
   get current(): LogLevel {
     return this.#current
+  }
+
+  /** From now on this one is configured, and counts. */
+  configure(level: LogLevel): void {
+    this.#configured = level
+    this.#current = level
   }
 
   set(level: LogLevel): void {

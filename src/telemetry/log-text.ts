@@ -35,7 +35,8 @@ function formatLine(line: Line, paint: Paint): string {
   const time = paint.dim(String(line.time).slice(TIME_START, -1))
   const fields = Object.entries(line).filter(([name]) => !PLACED.has(name))
   const shown = fields.map(([name, value]) => paint.dim(`${name}=${formatValue(value)}`))
-  return [time, levelColour(level, paint)(level.toUpperCase().padEnd(LEVEL_WIDTH)), line.role, line.msg, ...shown]
+  const sentence = line.msg === undefined ? undefined : plain(String(line.msg))
+  return [time, levelColour(level, paint)(level.toUpperCase().padEnd(LEVEL_WIDTH)), line.role, sentence, ...shown]
     .filter((part) => part !== undefined && part !== '')
     .join(' ')
     .concat(formatError(line.err, paint))
@@ -47,14 +48,17 @@ function levelColour(level: string, paint: Paint): (text: string) => string {
   return level === 'info' ? paint.green : paint.dim
 }
 
+/** Nobody whose words are logged may move the cursor or colour the line. */
+const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '')
+
 function formatValue(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
-  return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text)
+  return /^[^\s"=\p{Cc}]+$/u.test(text) ? text : plain(JSON.stringify(text))
 }
 
 function formatError(error: unknown, paint: Paint): string {
   if (typeof error !== 'object' || error === null) return ''
   const { stack, message, cause } = error as { stack?: string; message?: string; cause?: unknown }
-  const text = (stack || message || JSON.stringify(error)).replaceAll('\n', '\n    ')
+  const text = plain(stack || message || JSON.stringify(error)).replaceAll('\n', '\n    ')
   return `\n    ${paint.red(text)}${cause ? `\n    caused by:${formatError(cause, paint)}` : ''}`
 }

@@ -5,7 +5,7 @@ import { type Logger, pino } from 'pino'
 import type { LogFormat, LogLevel } from '../config/schema.js'
 import { LogLevelSwitch } from './log-level.js'
 import { type LogOutput, textWriter } from './log-text.js'
-import { hiding, redact, redactText } from './redact.js'
+import { HiddenWords, redact, redactText } from './redact.js'
 
 /** Fields first, then one sentence; an error goes into the field `err`. Secrets are taken out of both. */
 export interface Log {
@@ -29,12 +29,12 @@ export interface LogOptions {
   /** Where each line goes as well: people look at the output, the file keeps it. */
   readonly file?: LogOutput | undefined
   /** Words that no line may hold, whatever they look like. */
-  readonly secrets?: readonly string[]
+  readonly secrets?: readonly string[] | HiddenWords
 }
 
 export function createLog(options: LogOptions): Log {
   const { level, format, name, role, output = process.stdout, file, secrets = [] } = options
-  const hide = hiding(secrets)
+  const hidden = secrets instanceof HiddenWords ? secrets : new HiddenWords(secrets)
   const outputs = file === undefined ? [output] : [output, file]
   const logger = pino(
     {
@@ -48,7 +48,7 @@ export function createLog(options: LogOptions): Log {
     },
     writerTo(
       outputs.map((each) => (format === 'text' ? textWriter(each) : each)),
-      hide,
+      (line) => hidden.hide(line),
     ),
   )
   return withoutSecrets(logger, typeof level === 'string' ? new LogLevelSwitch(level) : level)

@@ -8,6 +8,7 @@ import { type BudgetMetrics, budgetMetrics } from './budget-metrics.js'
 import { type ClusterMetrics, clusterMetrics } from './cluster-metrics.js'
 import { type EdgeMetrics, edgeMetrics } from './edge-metrics.js'
 import { type FederationMetrics, federationMetrics } from './federation-metrics.js'
+import { type Figures, figuresOf } from './figures.js'
 import { type JobMetrics, jobMetrics } from './job-metrics.js'
 import { type MemoryMetrics, memoryMetrics } from './memory-metrics.js'
 import { type CallMetrics, callMetrics, PERCENTILES, SUMMARY_WINDOW } from './model-metrics.js'
@@ -39,6 +40,8 @@ export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'>, Pa
   readonly neolith: NeolithMetrics
   /** A page was answered; `endpoint` is one of a few paths, never what a stranger asked for. */
   pageServed(method: string, endpoint: string, seconds: number): void
+  /** What the log tells from time to time. */
+  figures(): Promise<Figures>
   /** The page that Prometheus reads, and its content type. */
   page(): Promise<{ readonly type: string; readonly body: string }>
   /** Begins to watch the event loop. May be called once. */
@@ -96,6 +99,7 @@ export function createMetrics(node = 'node'): Metrics {
     modelCall: (call) => calls().modelCall(call),
     toolCall: (call) => calls().toolCall(call),
     pageServed,
+    figures: () => figuresOf(registry),
     page: async () => ({ type: registry.contentType, body: await registry.metrics() }),
     start: () => {
       stopWatching = watchLag()

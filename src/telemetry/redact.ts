@@ -39,6 +39,26 @@ export function hiding(secrets: readonly string[]): (text: string) => string {
   return (text) => spellings.reduce((shown, secret) => shown.replaceAll(secret, REDACTED), text)
 }
 
+/** Words that nobody may read. There may come more of them; what was one stays one. */
+export class HiddenWords {
+  readonly #words = new Set<string>()
+  #hide: (text: string) => string = (text) => text
+
+  constructor(words: readonly string[] = []) {
+    this.add(words)
+  }
+
+  add(words: readonly string[]): void {
+    for (const word of words) this.#words.add(word)
+    // The longest first: a part of one may be another.
+    this.#hide = hiding([...this.#words].sort((one, other) => other.length - one.length))
+  }
+
+  hide(text: string): string {
+    return this.#hide(text)
+  }
+}
+
 /** A copy of `value` as JSON will show it, without secrets; errors become their type, message, stack, code and cause. */
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return redactText(value)

@@ -34,7 +34,7 @@ export interface WorkerOptions {
   readonly gate: Gate
   /** What runs around tool calls; nothing when left out. */
   readonly hooks?: ToolHooks | undefined
-  /** For a person to answer what the charter asks. */
+  /** For a person to answer what the charter asks; read for each question. */
   readonly approvalTimeoutMs: number
   readonly budgets: Budgets
   readonly runtimeOf: (type: SessionType) => Runtime

@@ -269,7 +269,7 @@ export class Worker {
 
   #services(log: SessionServices['log']): SessionServices {
     const { bus, storage, member, metrics, workspaces, logger, now, gate, hooks, budgets, runtimeOf } = this.#options
-    const { maxContextTokens, tracing } = this.#options
+    const { tracing } = this.#options
     return {
       log,
       tracing,
@@ -299,7 +299,8 @@ export class Worker {
       },
       readHistory: (id, lookback, signal) => {
         const { pageEventsBack } = storage
-        return readHistory({ log: bus.log, pageEventsBack }, id, new Reach(lookback, maxContextTokens), signal)
+        const reach = new Reach(lookback, this.#options.maxContextTokens)
+        return readHistory({ log: bus.log, pageEventsBack }, id, reach, signal)
       },
       beginOnce: (call, aborted) => storage.beginOnce(call, aborted),
       quarantine: (letter) => storage.recordDeadLetter(letter),
@@ -325,9 +326,12 @@ export class Worker {
   }
 
   #sessionApprovals(): SessionApprovals {
-    const { storage, approvalTimeoutMs: timeoutMs, logger } = this.#options
+    const { storage, logger } = this.#options
     return {
-      request: (asked, signal) => storage.requestApproval({ ...asked, timeoutMs }, signal),
+      request: (asked, signal) => {
+        const { approvalTimeoutMs: timeoutMs } = this.#options
+        return storage.requestApproval({ ...asked, timeoutMs }, signal)
+      },
       decided: (approval, signal) => this.#approvals.decided(approval, signal),
       look: (ids) => this.#approvals.look(ids),
       cancel: async (sessionId, commandId) => {

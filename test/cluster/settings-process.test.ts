@@ -108,12 +108,12 @@ effect(['DEBUG', 'DAEMON_VERBOSE'], 'either logs what is otherwise left out', as
   expect(verbose.lines.some(isDebug)).toBe(true)
 })
 
-effect(['WUNDR_CONFIG_PATH'], 'the settings of that file hold, and it is warned of what nothing uses yet', async () => {
-  const file = 'name: from-the-file\nmonitoring:\n  metricsIntervalMs: 5000\n'
+effect(['WUNDR_CONFIG_PATH'], 'the settings of that file hold, and it is warned of what has no effect', async () => {
+  const file = 'name: from-the-file\ncluster:\n  federationPort: 5000\n'
   const daemon = await run({}, ['--config', 'my.yaml'], { 'my.yaml': file })
 
   const [ready] = await daemon.waitForLine(/^.*"msg":"ready".*$/, START_MS)
 
   expect(JSON.parse(ready)).toMatchObject({ name: 'from-the-file' })
-  expect(daemon.tail()).toContain('monitoring.metricsIntervalMs in my.yaml is not used by this version yet')
+  expect(daemon.tail()).toContain('cluster.federationPort in my.yaml has no effect')
 })

@@ -85,7 +85,7 @@ test('the documented example runs, serves clients and ends on SIGTERM', async ()
 
   expect(end).toMatchObject({ type: 'task_completed', result: { output: numberedWords(3) } })
   expect(await program.ended).toBe(0)
-  expect(readFileSync(join(folder, 'cwd/node.1.log'), 'utf8')).toContain('the edge takes connections')
+  expect(readFileSync(join(folder, 'cwd/node.log'), 'utf8')).toContain('the edge takes connections')
 })
 
 test('the documented WebSocket client spawns a session and hears of its end', async () => {

@@ -58,6 +58,7 @@ describe('a daemon without credentials', () => {
       METRICS_HOST: '127.0.0.3',
       METRICS_PORT: String(metricsPort),
       METRICS_PATH: '/figures',
+      METRICS_INTERVAL: '100',
       HEALTH_CHECK_PATH: '/healthy',
       DASHBOARD_ENABLED: 'false',
       SHARD_COUNT: '8',
@@ -143,6 +144,17 @@ describe('a daemon without credentials', () => {
 
     expect(page.status).toBe(200)
     expect(await page.text()).toContain('# TYPE')
+  })
+
+  effect(['METRICS_INTERVAL'], 'a line of the log tells the main figures that often', async () => {
+    const figures = () => running.lines.filter((line) => line.includes('"msg":"figures"'))
+    const before = figures().length
+
+    await vi.waitUntil(() => figures().length >= before + 2, PATIENCE)
+    expect(JSON.parse(String(figures().at(-1)))).toMatchObject({
+      ...{ connections: expect.any(Number), waiting: expect.any(Number), commands: expect.any(Number) },
+      ...{ tasks: expect.any(Number), memoryMb: expect.any(Number), cpuPercent: expect.any(Number) },
+    })
   })
 
   effect(['DAEMON_CORS_ENABLED', 'DAEMON_CORS_ORIGINS'], 'pages of these origins may read answers', async () => {

@@ -2,14 +2,15 @@
  * One command of the program as a shell runs it: what it printed, where, and how it ended.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { forget, watch } from '../../src/chaos/servers/watchdog.js'
 import { ClusterProcess, cleanEnvironment, PROGRAM } from './cluster-process.js'
 import { createServerDatabase } from './databases.js'
 
+const WUNDR = join(dirname(PROGRAM), 'wundr.js')
 /** A command that runs longer than this hangs. */
 const COMMAND_TIMEOUT_MS = 30_000
 const LOOK_EVERY_MS = 20
@@ -40,7 +41,8 @@ export class Shell {
       ([name, value]) => `${name}=${value}\n`,
     )
     await writeFile(join(folder, '.env'), lines.join(''))
-    return new Shell(folder, { XDG_RUNTIME_DIR: folder, METRICS_PORT: '0' }, database.remove)
+    const own = { HOME: folder, XDG_RUNTIME_DIR: folder, XDG_STATE_HOME: join(folder, 'state'), METRICS_PORT: '0' }
+    return new Shell(folder, own, database.remove)
   }
 
   /** Starts a daemon and waits until clients may come. */
@@ -64,10 +66,27 @@ export class Shell {
     return new RunningCommand(args, this.folder, this.env)
   }
 
+  /** The other program of the package. */
+  wundr(...args: string[]): Promise<Outcome> {
+    return new RunningCommand(args, this.folder, this.env, WUNDR).ended
+  }
+
+  /** Of all daemons that run here, also in the background. */
+  async pids(): Promise<number[]> {
+    const files = await readdir(join(this.folder, 'orchestrator-daemon')).catch(() => [])
+    return files.filter((file) => file.endsWith('.pid')).map((file) => Number.parseInt(file, 10))
+  }
+
   async close(): Promise<void> {
+    for (const pid of await this.pids()) if (!this.#daemons.some((each) => each.pid === pid)) await this.#end(pid)
     await Promise.all(this.#daemons.map((daemon) => daemon.stop()))
     await this.removeDatabase()
     await rm(this.folder, { recursive: true, force: true })
+  }
+
+  /** One in the background, which nobody else looks after. */
+  async #end(pid: number): Promise<void> {
+    await this.run('stop', '--force', '--pid-file', join(this.folder, 'orchestrator-daemon', `${pid}.pid`))
   }
 }
 
@@ -77,9 +96,9 @@ export class RunningCommand {
   #stdout = ''
   #stderr = ''
 
-  constructor(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
+  constructor(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>, program = PROGRAM) {
     if (process.env.TEST_BUILD_ERROR) throw new Error(`the build failed:\n${process.env.TEST_BUILD_ERROR}`)
-    this.#child = spawn(process.execPath, [PROGRAM, ...args], {
+    this.#child = spawn(process.execPath, [program, ...args], {
       cwd,
       env: { ...cleanEnvironment(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -10,6 +10,8 @@ export interface CountingVendor {
   readonly url: string
   /** Calls that were answered. */
   readonly calls: number
+  /** What each of them sent. */
+  readonly requests: readonly Readonly<Record<string, unknown>>[]
   stop(): void
 }
 
@@ -19,10 +21,13 @@ export async function countingVendor(
   delayMs = 0,
 ): Promise<CountingVendor> {
   let calls = 0
+  const requests: Record<string, unknown>[] = []
   const server = createServer(async (request, response) => {
-    for await (const _piece of request);
+    let text = ''
+    for await (const piece of request) text += piece
     if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs))
     calls += 1
+    requests.push(JSON.parse(text) as Record<string, unknown>)
     const chunk = (more: object) => `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', ...more })}\n\n`
     const usage = {
       prompt_tokens: promptTokens,
@@ -42,6 +47,7 @@ export async function countingVendor(
     get calls() {
       return calls
     },
+    requests,
     stop: () => server.close(),
   }
 }

@@ -19,7 +19,7 @@ export interface Import {
 
 /** Each line may import the lines below it. Parts of one line do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['main', 'index'],
+  ['main', 'wundr', 'index'],
   ['cli', 'library'],
   ['daemon'],
   // The parts of the composition root that are too long for one file.
@@ -87,7 +87,6 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   '@anthropic-ai/claude-agent-sdk': ['runtimes'],
   '@modelcontextprotocol/sdk': ['runtimes'],
   pino: ['telemetry'],
-  'pino-roll': ['telemetry'],
   'prom-client': ['telemetry'],
   '@opentelemetry/api': ['telemetry'],
   '@opentelemetry/exporter-trace-otlp-http': ['telemetry'],
@@ -98,6 +97,7 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   ulid: ['protocol'],
   ws: ['client', 'chaos'],
   tsx: ['cluster'],
+  json5: ['config'],
   yaml: ['config', 'charter', 'runtimes'],
   unbash: ['charter'],
   croner: ['scheduling'],

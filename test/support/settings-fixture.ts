@@ -9,10 +9,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test, vi } from 'vitest'
 import WebSocket from 'ws'
+import type { Reloaded } from '../../src/assembly/live-settings.js'
+import { logLevelOf } from '../../src/assembly/node-log.js'
 import { type Config, loadConfig } from '../../src/config/load.js'
 import { secretsOf } from '../../src/config/secrets.js'
 import { Daemon } from '../../src/daemon.js'
-import { createLog } from '../../src/telemetry/log.js'
+import { createLog, type Log } from '../../src/telemetry/log.js'
 
 export const PATIENCE = { timeout: 15_000, interval: 10 } as const
 
@@ -24,11 +26,20 @@ export function effect(names: readonly string[], what: string, run: (context: Te
   test(`${names.join(', ')}: ${what}`, run)
 }
 
+/**
+ * A test that a change of the settings of `names` takes effect while the daemon runs, with sessions. The same file reads
+ * these names.
+ */
+export const liveEffect = effect
+
 export interface RunningDaemon {
   readonly daemon: Daemon
   readonly config: Config
+  readonly log: Log
   /** Lines of its log. */
   readonly lines: string[]
+  /** Gives it the settings of its start with these above them. */
+  reload(env: Readonly<Record<string, string>>): Promise<Reloaded>
   stop(): Promise<void>
 }
 
@@ -41,18 +52,21 @@ export function settingsFolder(): { readonly path: string; remove(): void } {
 /** Starts a daemon alone on free ports, unless `env` says otherwise; nothing of the developer's environment counts. */
 export async function startWith(folder: string, env: Readonly<Record<string, string>>): Promise<RunningDaemon> {
   const alone = { DAEMON_PORT: '0', METRICS_PORT: '0', DATA_DIR: join(folder, 'data') }
-  const config = loadConfig({
-    flags: {},
-    env: { ...alone, WORKSPACE_ROOT: join(folder, 'workspaces'), ...env },
-    cwd: folder,
-  })
+  const read = (more: Readonly<Record<string, string>> = {}) =>
+    loadConfig({
+      flags: {},
+      env: { ...alone, WORKSPACE_ROOT: join(folder, 'workspaces'), ...env, ...more },
+      cwd: folder,
+    })
+  const config = read()
   const lines: string[] = []
-  const { level, format } = config.logging
+  const logLevel = logLevelOf(config)
+  const { format } = config.logging
   const output = { write: (line: string) => lines.push(line) }
-  const log = createLog({ level, format, name: 'test', role: 'all', output, secrets: secretsOf(config) })
-  const daemon = new Daemon({ config, log, onDead: () => lines.push('dead') })
+  const log = createLog({ level: logLevel, format, name: 'test', role: 'all', output, secrets: secretsOf(config) })
+  const daemon = new Daemon({ config, log, logLevel, onDead: () => lines.push('dead') })
   await daemon.start()
-  return { daemon, config, lines, stop: () => daemon.stop() }
+  return { daemon, config, log, lines, reload: (more) => daemon.reload(read(more)), stop: () => daemon.stop() }
 }
 
 /** A port that nothing listens on at the moment. */

@@ -280,3 +280,26 @@ test('what a client says wrong counts as a message', async () => {
     'rate_limit_exceeded',
   ])
 })
+
+test('a limit that changes counts for who is here, with what was sent in the window; without one nobody is refused', async () => {
+  const limit = new RateLimit({ max: 3, ...WINDOW }, undefined, quietLog())
+  const allowance = limit.allowance('acme:alice')
+  expect(passed(await send(allowance, 5))).toBe(3)
+
+  limit.adopt({ max: 6, ...WINDOW })
+  expect(passed(await send(allowance, 5))).toBe(3)
+  limit.adopt(undefined)
+  expect(passed(await send(allowance, 50))).toBe(50)
+  limit.adopt({ max: 6, ...WINDOW })
+  expect(passed(await send(allowance, 5))).toBe(0)
+})
+
+test('who had no limit at first has one from then on', async () => {
+  const limit = new RateLimit(undefined, undefined, quietLog())
+  const allowance = limit.allowance('acme:alice')
+  expect(passed(await send(allowance, 50))).toBe(50)
+
+  limit.adopt({ max: 2, ...WINDOW })
+
+  expect(passed(await send(allowance, 5))).toBe(2)
+})

@@ -36,6 +36,7 @@ export const auth = {
     'Signs and checks tokens of clients (HS256)',
     {
       secret: true,
+      live: true,
       aliases: ['DAEMON_AUTH_JWT_SECRET'],
     },
   ),
@@ -44,7 +45,7 @@ export const auth = {
     secrets(MIN_SECRET_CHARACTERS, MAX_PREVIOUS_SECRETS),
     '[]',
     'Secrets from before a rotation, as a JSON list: their tokens are still good',
-    { secret: true },
+    { secret: true, live: true },
   ),
   jwtExpirationSeconds: setting('DAEMON_JWT_EXPIRATION', duration, '24h', 'Life of a token that the daemon issues', {
     aliases: ['DAEMON_AUTH_JWT_EXPIRES_SEC'],
@@ -73,7 +74,10 @@ export const auth = {
     'Audience that its tokens must name; when not set, DAEMON_JWT_AUDIENCE',
   ),
   mode: setting('DAEMON_AUTH_MODE', choice(AUTH_MODES), 'both', 'What clients may come with'),
-  apiKeys: setting('DAEMON_AUTH_API_KEYS', apiKeys, '[]', 'Keys that programs may come with', { secret: true }),
+  apiKeys: setting('DAEMON_AUTH_API_KEYS', apiKeys, '[]', 'Keys that programs may come with', {
+    secret: true,
+    live: true,
+  }),
   allowLoopback: setting(
     'DAEMON_AUTH_ALLOW_LOOPBACK',
     flag,
@@ -85,15 +89,25 @@ export const auth = {
     wholeNumber(1, MAX_CONNECTIONS),
     '10',
     'Connections at one time, per client',
+    { live: true },
+  ),
+  rateLimitEnabled: setting(
+    'DAEMON_RATE_LIMIT_ENABLED',
+    flag,
+    'true',
+    'Refuse messages of clients that send too many',
+    {
+      live: true,
+    },
   ),
   maxConnectionsPerAddress: optional(
     'DAEMON_AUTH_MAX_CONNECTIONS_PER_ADDRESS',
     wholeNumber(1, MAX_CONNECTIONS),
     'Connections at one time from one address (IPv6: from a /64), whoever has them; when not set, as many as they like',
   ),
-  rateLimitEnabled: setting('DAEMON_RATE_LIMIT_ENABLED', flag, 'true', 'Refuse messages of clients that send too many'),
   rateLimitMax: setting('DAEMON_RATE_LIMIT_MAX', wholeNumber(1, MAX_RATE), '100', 'Messages per window, per client', {
     aliases: ['DAEMON_AUTH_RATE_LIMIT_MAX'],
+    live: true,
   }),
   rateLimitMaxPerAddress: optional(
     'DAEMON_RATE_LIMIT_MAX_PER_ADDRESS',
@@ -103,6 +117,7 @@ export const auth = {
   rateLimitWindowMs: setting('DAEMON_RATE_LIMIT_WINDOW', milliseconds(1_000), '60000', 'The window, which slides', {
     unit: 'milliseconds',
     aliases: ['DAEMON_AUTH_RATE_LIMIT_WINDOW_MS'],
+    live: true,
   }),
   trustedProxies: setting(
     'DAEMON_TRUSTED_PROXIES',

@@ -26,7 +26,8 @@ export const charter = {
   file: optional(
     'CHARTER_FILE',
     text,
-    'Charter of this service (.yaml or .json); without it ~/orchestrator-daemon/orchestrator-charter.yaml, else the built-in one',
+    'Charter of this service (.yaml or .json); without it ~/orchestrator-daemon/orchestrator-charter.yaml, else the built-in one; heeded when it changes',
+    { live: true },
   ),
   organizationId: optional(
     'CHARTER_ORGANIZATION_ID',
@@ -45,6 +46,6 @@ export const charter = {
     milliseconds(1_000),
     '3600000',
     'For a person to answer; a tool call that nobody approved by then is refused',
-    ms,
+    { ...ms, live: true },
   ),
 }

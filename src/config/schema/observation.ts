@@ -29,17 +29,21 @@ const ms = { unit: 'milliseconds' } as const
 export const logging = {
   level: setting('LOG_LEVEL', choice(LOG_LEVELS), 'info', 'Least important kind of line that is logged', {
     flag: 'logLevel',
+    live: true,
   }),
   format: setting('LOG_FORMAT', choice(LOG_FORMATS), 'json', 'json for machines, text for people', {
     flag: 'logFormat',
   }),
-  debug: setting('DEBUG', debugSwitch, 'false', 'true or * logs at level debug, as DAEMON_VERBOSE does'),
-  file: optional('LOG_FILE', text, 'File for the log, beside standard output; it gets a number when it rotates'),
+  debug: setting('DEBUG', debugSwitch, 'false', 'true or * logs at level debug, as DAEMON_VERBOSE does', {
+    live: true,
+  }),
+  file: optional('LOG_FILE', text, 'File for the log, beside standard output; full ones get a number'),
   rotationEnabled: setting('LOG_ROTATION_ENABLED', flag, 'true', 'Begin a new log file when one is full'),
   maxSizeMb: setting('LOG_MAX_SIZE', wholeNumber(1, MAX_LOG_MB), '10', 'When a log file is full', {
     unit: 'megabytes',
+    live: true,
   }),
-  maxFiles: setting('LOG_MAX_FILES', wholeNumber(1, MAX_LOG_FILES), '5', 'Log files that are kept'),
+  maxFiles: setting('LOG_MAX_FILES', wholeNumber(1, MAX_LOG_FILES), '5', 'Log files that are kept', { live: true }),
 }
 
 export const monitoring = {
@@ -50,10 +54,13 @@ export const monitoring = {
   metricsPort: setting('METRICS_PORT', port, '9090', 'Port for metrics; 0 takes a free one'),
   metricsTls: setting('METRICS_TLS', flag, 'false', 'Metrics speak TLS, with the certificate of DAEMON_TLS_CERT_FILE'),
   metricsPath: setting('METRICS_PATH', urlPath, '/metrics', 'Path of the metrics'),
-  metricsIntervalMs: setting('METRICS_INTERVAL', milliseconds(1), '60000', 'Between gatherings of metrics', {
-    ...ms,
-    pending: 'metrics that are gathered, not asked for',
-  }),
+  metricsIntervalMs: setting(
+    'METRICS_INTERVAL',
+    milliseconds(1),
+    '60000',
+    'Between two lines of the log that tell the main figures',
+    ms,
+  ),
   healthEnabled: setting('HEALTH_CHECK_ENABLED', flag, 'true', 'Answer health checks on the client port'),
   healthPath: setting('HEALTH_CHECK_PATH', urlPath, '/health', 'Path of the health check'),
   dashboardEnabled: setting('DASHBOARD_ENABLED', flag, 'true', 'Serve the dashboard at /ui on the client port'),

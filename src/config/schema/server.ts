@@ -41,11 +41,12 @@ export const server = {
     wholeNumber(1, MAX_SESSIONS),
     '100',
     'Sessions at work at one time, per worker',
-    { flag: 'maxSessions', aliases: ['MAX_SESSIONS', 'ORCHESTRATOR_MAX_SESSIONS'] },
+    { flag: 'maxSessions', aliases: ['MAX_SESSIONS', 'ORCHESTRATOR_MAX_SESSIONS'], live: true },
   ),
   verbose: setting('DAEMON_VERBOSE', flag, 'false', 'Log at level debug, whatever LOG_LEVEL says', {
     flag: 'verbose',
     aliases: ['ORCHESTRATOR_VERBOSE'],
+    live: true,
   }),
   heartbeatIntervalMs: setting(
     'DAEMON_HEARTBEAT_INTERVAL',
@@ -78,7 +79,12 @@ export const server = {
     secret: true,
   }),
   environment: optional('NODE_ENV', text, 'Kind of installation, such as production; shown when the daemon starts'),
-  configFile: optional('WUNDR_CONFIG_PATH', text, 'File with settings (.json, .yaml or .yml)', { flag: 'config' }),
+  configFile: optional(
+    'WUNDR_CONFIG_PATH',
+    text,
+    'File with settings (.json, .json5, .yaml or .yml); without it .wundr/config.json5 here or at home',
+    { flag: 'config' },
+  ),
 }
 
 export const worker = {
@@ -116,12 +122,13 @@ export const scheduling = {
     wholeNumber(1, MAX_SCHEDULED),
     '1000',
     'Tasks of one tenant that wait for a time or for other tasks, or are repeated',
+    { live: true },
   ),
   minIntervalMs: setting(
     'SCHEDULE_MIN_INTERVAL',
     milliseconds(1_000),
     '60000',
     'Between two runs of a repeated task, at least',
-    ms,
+    { ...ms, live: true },
   ),
 }

@@ -46,6 +46,8 @@ export type { ClaudeKind } from './start-process.js'
 export interface ClaudeParts {
   /** Model of sessions that name none. */
   readonly model: string
+  /** Path of Claude Code, in place of the one that the SDK brings. */
+  readonly program?: string | undefined
   readonly apiKey: string | undefined
   /** Any server that speaks the messages API, instead of the vendor's. */
   readonly baseUrl: string | undefined
@@ -158,7 +160,7 @@ export class ClaudeSessions {
 
   /** A process goes on only under the ownership that it began under: others may have led the conversation meanwhile. */
   #versionOf({ epoch, options }: Turn): string {
-    return JSON.stringify([epoch, options])
+    return JSON.stringify([epoch, options, options.model ?? this.#parts.model])
   }
 
   async #work(turn: Turn, process: ClaudeProcess, { recorder, calls, prompt }: Undertaking): Promise<string> {

@@ -34,6 +34,8 @@ export interface StartOptions {
   readonly sdk: Sdk
   /** Of sessions that name none. */
   readonly model: string
+  /** In place of the one that the SDK brings. */
+  readonly program?: string | undefined
   readonly transcripts: Transcripts
   readonly gateway: ModelGateway
   readonly sandbox: readonly string[]
@@ -76,11 +78,12 @@ interface Surroundings {
   readonly watch: Guard['watch']
 }
 
-function launch({ turn, kind, sdk, model, sandbox }: StartOptions, around: Surroundings): ClaudeProcess {
+function launch({ turn, kind, sdk, model, program, sandbox }: StartOptions, around: Surroundings): ClaudeProcess {
   const { home, pass, onGone, address, transcript, watch } = around
   const id = claudeSessionId(turn.sessionId)
   const options: Options = {
     ...baseOptions(turn, kind, model),
+    ...(program !== undefined && { pathToClaudeCodeExecutable: program }),
     ...kind.options(),
     ...(transcript.isBegun ? { resume: id } : { sessionId: id }),
     env: { ...environment(home, address, pass.key), ...kind.environment },

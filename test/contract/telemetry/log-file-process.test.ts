@@ -39,7 +39,7 @@ test('the log file holds every line of standard output, the last ones before the
 
   const shown = daemon.lines.filter((line) => line.startsWith('{'))
   expect(
-    readFileSync(join(folder, 'logs', 'daemon.1.log'), 'utf8')
+    readFileSync(join(folder, 'logs', 'daemon.log'), 'utf8')
       .trimEnd()
       .split('\n'),
   ).toEqual(shown)

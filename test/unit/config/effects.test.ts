@@ -1,5 +1,5 @@
 /**
- * Every setting has a test that it takes effect, or says that nothing uses it yet.
+ * Every setting has a test that it takes effect, and every live one that a change does.
  * Row ENV of docs/compatibility.md.
  */
 import { readdirSync, readFileSync } from 'node:fs'
@@ -28,34 +28,51 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, named: string]>
   WEB_FETCH_ALLOW_PRIVATE: ['unit/tools/web-fetch.test.ts', 'allowPrivateNetwork'],
 }
 
-/** Settings that are named in calls of `effect`, in all files of tests of settings. */
-function tested(): ReadonlySet<string> {
+/** Tested for their effect while the daemon runs, beside what uses them. */
+const LIVE_ELSEWHERE: Readonly<Record<string, readonly [file: string, named: string]>> = {
+  LOG_MAX_SIZE: ['cluster/command-line-reload.test.ts', 'LOG_MAX_SIZE'],
+  LOG_MAX_FILES: ['cluster/command-line-reload.test.ts', 'LOG_MAX_FILES'],
+  CLAUDE_MAX_PROCESSES: ['unit/runtimes/live-processes.test.ts', 'limits that change'],
+  CLAUDE_IDLE_TIMEOUT: ['unit/runtimes/live-processes.test.ts', 'limits that change'],
+}
+
+/** Settings that are named in calls of `call`, in all files of tests of settings. */
+function tested(call: 'effect' | 'liveEffect' = 'effect'): ReadonlySet<string> {
   const files = readdirSync(TESTS, { recursive: true, encoding: 'utf8' }).filter((file) =>
     /(^|\/)settings-[a-z-]+\.test\.ts$/.test(file),
   )
-  const calls = files.flatMap((file) => [...read(file).matchAll(/effect\(\s*\[([^\]]+)\]/g)])
-  return new Set(calls.flatMap(([, names = '']) => [...names.matchAll(/'([A-Z_]+)'/g)].map(([, name = '']) => name)))
+  const calls = files.flatMap((file) =>
+    [...read(file).matchAll(/\b(\w+)\(\s*\[([^\]]+)\]/g)].filter(([, name]) => name === call),
+  )
+  return new Set(calls.flatMap(([, , names = '']) => [...names.matchAll(/'([A-Z_]+)'/g)].map(([, name = '']) => name)))
 }
 
 const read = (file: string): string => readFileSync(join(TESTS, file), 'utf8')
-const names = (pending: boolean): string[] =>
-  allSettings()
-    .filter(({ setting }) => (setting.pending !== undefined) === pending)
-    .map(({ setting }) => setting.env)
+const names = (): string[] => allSettings().map(({ setting }) => setting.env)
 
-test('every setting that is not pending is tested for its effect', () => {
+test('every setting is tested for its effect', () => {
   const seen = tested()
 
   expect(seen.size).toBeGreaterThan(30)
-  expect(names(false).filter((name) => !seen.has(name) && ELSEWHERE[name] === undefined)).toEqual([])
+  expect(names().filter((name) => !seen.has(name) && ELSEWHERE[name] === undefined)).toEqual([])
 })
 
-test('no setting that is pending is tested for an effect, and no name is made up', () => {
-  const known = new Set(names(false))
+test('no name is made up', () => {
+  const known = new Set(names())
 
   expect([...tested(), ...Object.keys(ELSEWHERE)].filter((name) => !known.has(name))).toEqual([])
 })
 
-test.each(Object.entries(ELSEWHERE))('%s is tested where it is said to be', (_name, [file, named]) => {
-  expect(read(file).includes(named)).toBe(true)
+test('every setting that is live is tested for its effect while the daemon runs, and no other one', () => {
+  const live = allSettings().flatMap(({ setting }) => (setting.live ? [setting.env] : []))
+  const seen = new Set([...tested('liveEffect'), ...Object.keys(LIVE_ELSEWHERE)])
+
+  expect([...seen].sort()).toEqual([...live].sort())
 })
+
+test.each([...Object.entries(ELSEWHERE), ...Object.entries(LIVE_ELSEWHERE)])(
+  '%s is tested where it is said to be',
+  (_name, [file, named]) => {
+    expect(read(file).includes(named)).toBe(true)
+  },
+)

@@ -153,12 +153,188 @@ openai:
   })
 
   test('of another kind is refused', () => {
-    expect(mistakesIn('c.toml', 'port = 1')).toEqual(['the settings file c.toml must end in .json, .yaml, .yml'])
+    expect(mistakesIn('c.toml', 'port = 1')).toEqual([
+      'the settings file c.toml must end in .json, .json5, .yaml, .yml',
+    ])
   })
 
   test('that is a folder is refused', () => {
     mkdirSync(join(cwd, 'folder.json'))
 
     expect(mistakesIn('folder.json')[0]).toMatch(/^the settings file folder\.json could not be read: EISDIR/)
+  })
+})
+
+describe('a settings file of JSON5', () => {
+  const text = `// what people write
+{
+  daemon: { port: 9_090, name: 'from-json5', }, /* and
+  over lines */
+  logging: { level: "warn" },
+}`.replace('9_090', '9090')
+
+  test.each(['settings.json5', 'settings.json'])('%s may hold comments, bare names and trailing commas', (name) => {
+    const { server, logging } = load(name, text)
+
+    expect([server.port, server.name, logging.level]).toEqual([9090, 'from-json5', 'warn'])
+  })
+
+  test('is refused with the place where it is wrong, and no part of it', () => {
+    expect(mistakesIn('c.json5', `{ key: 'hidden',\n  port: 1 2 }`)).toEqual([
+      'the settings file c.json5 could not be read: line 2, column 11: this is not JSON',
+    ])
+  })
+})
+
+describe('a settings file that includes others', () => {
+  test('counts more than they do, and a later one more than an earlier one', () => {
+    mkdirSync(join(cwd, 'parts'))
+    writeFileSync(join(cwd, 'parts/base.yaml'), '$include: deeper.json5\nport: 1\nname: base\nmaxSessions: 1\n')
+    writeFileSync(join(cwd, 'parts/deeper.json5'), '{ host: "localhost", port: 5 }')
+    writeFileSync(join(cwd, 'parts/other.yaml'), 'port: 2\nname: other\n')
+
+    const { server } = load('c.yaml', '$include: [parts/base.yaml, parts/other.yaml]\nport: 3\n')
+
+    expect(server).toMatchObject({ port: 3, name: 'other', maxSessions: 1, host: 'localhost' })
+  })
+
+  test('is refused where one is missing, or they include each other', () => {
+    expect(mistakesIn('c.yaml', '$include: gone.yaml\n')).toEqual([
+      'the settings file gone.yaml could not be read: it is not there',
+    ])
+    writeFileSync(join(cwd, 'b.yaml'), '$include: c.yaml\n')
+    expect(mistakesIn('c.yaml', '$include: b.yaml\n')[0]).toMatch(/is included by 8 files in turn/)
+  })
+})
+
+describe('a variable in a settings file', () => {
+  const env = { SECRET_OF_TEST: 'kept elsewhere', PORT_OF_TEST: '9191' }
+  const variable = (name: string): string => `$\{${name}}`
+
+  test('stands for its value', () => {
+    const text = `port: ${variable('PORT_OF_TEST')}\nopenai: { apiKey: "sk-${variable('SECRET_OF_TEST')}" }\n`
+
+    const config = load('c.yaml', text, { env })
+    const literal = load('c.yaml', `openai: { model: "a$${variable('PORT_OF_TEST')}" }\n`, { env })
+
+    expect([config.server.port, config.openai.apiKey]).toEqual([9191, 'sk-kept elsewhere'])
+    expect(literal.openai.model).toBe(`a${variable('PORT_OF_TEST')}`)
+  })
+
+  test('that is not there is a mistake', () => {
+    expect(mistakesIn('c.yaml', `name: ${variable('NOBODY_SET_THIS')}\n`)).toEqual([
+      `name in c.yaml names ${variable('NOBODY_SET_THIS')}, and there is no such variable`,
+    ])
+  })
+})
+
+describe('a settings file of the reference', () => {
+  const reference = {
+    meta: { $version: 1 },
+    daemon: { name: 'ref', port: 9090, maxSessions: 7, shutdownTimeoutMs: 2_000, reload: { mode: 'hot' } },
+    openai: { apiKey: 'sk-of-the-file', model: 'gpt-4o' },
+    memory: {
+      backend: 'builtin',
+      maxHeapMB: 900,
+      maxContextTokens: 64_000,
+      compaction: { enabled: false, threshold: 0.5 },
+    },
+    security: {
+      jwt: { secret: 'a secret of at least thirty-two characters', expiration: '2h', issuer: 'me', audience: 'us' },
+      cors: { enabled: true, origins: ['http://a.example', 'http://b.example'] },
+      rateLimit: { enabled: true, max: 7, windowMs: 5_000 },
+      audit: { enabled: true },
+    },
+    channels: { slack: {} },
+    monitoring: { metrics: { enabled: false, port: 9_191 }, healthCheck: { enabled: true, path: '/healthy' } },
+    logging: { level: 'warn', format: 'text', rotation: { enabled: false, maxSizeMB: 3, maxFiles: 4 } },
+    distributed: { clusterName: 'blue', loadBalancingStrategy: 'weighted', rebalanceIntervalMs: 9_000 },
+    redis: { url: 'redis://r:1', connectTimeoutMs: 9 },
+    tokenBudget: { daily: 1, weekly: 2, monthly: 3, alerts: { enabled: false, threshold: 0.6 } },
+    neolith: { apiUrl: 'http://n:1' },
+    nodeEnv: 'production',
+    debug: true,
+  }
+
+  test('is taken as it is, and what has no effect here is said', () => {
+    const config = load('config.json5', JSON.stringify(reference))
+
+    expect(config.server).toMatchObject({ name: 'ref', port: 9090, maxSessions: 7, shutdownTimeoutMs: 2_000 })
+    expect(config.server).toMatchObject({ maxHeapMb: 900, environment: 'production', verbose: true })
+    expect(config.auth).toMatchObject({
+      ...{ jwtExpirationSeconds: 7_200, issuer: 'me', audience: 'us', corsEnabled: true },
+      ...{ corsOrigins: ['http://a.example', 'http://b.example'], rateLimitMax: 7, rateLimitWindowMs: 5_000 },
+    })
+    expect(config.memory).toMatchObject({
+      maxContextTokens: 64_000,
+      compactionEnabled: false,
+      compactionThreshold: 0.5,
+    })
+    expect(config.monitoring).toMatchObject({ metricsEnabled: false, metricsPort: 9_191, healthPath: '/healthy' })
+    expect(config.logging).toMatchObject({ level: 'warn', rotationEnabled: false, maxSizeMb: 3, maxFiles: 4 })
+    expect(config.cluster).toMatchObject({ name: 'blue', strategy: 'weighted', rebalanceIntervalMs: 9_000 })
+    expect(config.budget).toMatchObject({ daily: 1, weekly: 2, monthly: 3, alertsEnabled: false, alertThreshold: 0.6 })
+    expect(config.warnings).toEqual([
+      'meta in config.json5 has no effect in this version',
+      'daemon.reload in config.json5 has no effect in this version',
+      'memory.backend in config.json5 has no effect in this version',
+      'security.audit in config.json5 has no effect: the audit log is always kept',
+      'channels in config.json5 has no effect in this version',
+    ])
+  })
+
+  test('is found in .wundr of the working directory, then at home, and gives way to one that is named', () => {
+    const home = join(cwd, 'home')
+    for (const folder of [cwd, home]) mkdirSync(join(folder, '.wundr'), { recursive: true })
+    writeFileSync(join(home, '.wundr/config.json'), '{ "port": 1 }')
+    const at = (flags = {}) => loadConfig({ flags, env: { HOME: home }, cwd })
+    expect([at().server.port, at().server.configFile]).toEqual([1, join(home, '.wundr/config.json')])
+
+    writeFileSync(join(cwd, '.wundr/config.json5'), '{ port: 2 }')
+    expect([at().server.port, at().origins.get('WUNDR_CONFIG_PATH')]).toEqual([2, 'file'])
+
+    writeFileSync(join(cwd, 'named.yaml'), 'port: 3\n')
+    expect(at({ config: 'named.yaml' }).server.port).toBe(3)
+  })
+
+  test('has its safety rules pointed to the charter', () => {
+    const { warnings } = load(
+      'c.yaml',
+      'safety: { autoApprovePatterns: [a] }\nbudget: { dailyLimit: 5, monthlyLimit: 20000000 }\n',
+    )
+
+    expect(warnings).toEqual([
+      'safety in c.yaml has no effect: what is approved or refused stands in the charter, see CHARTER_FILE',
+    ])
+  })
+})
+
+describe('a variable WUNDR_<SECTION>_<KEY>', () => {
+  const read = (env: Record<string, string>) => loadConfig({ flags: {}, env, cwd })
+
+  test.each([
+    ['WUNDR_DAEMON_PORT', '9090', (config: ReturnType<typeof read>) => config.server.port, 9090],
+    ['WUNDR_DAEMON_MAX_SESSIONS', '7', (config) => config.server.maxSessions, 7],
+    ['WUNDR_DAEMON_HEARTBEAT_INTERVAL_MS', '5000', (config) => config.server.heartbeatIntervalMs, 5_000],
+    ['WUNDR_SECURITY_JWT_EXPIRATION', '2h', (config) => config.auth.jwtExpirationSeconds, 7_200],
+    ['WUNDR_SECURITY_RATE_LIMIT_MAX', '5', (config) => config.auth.rateLimitMax, 5],
+    ['WUNDR_MEMORY_MAX_HEAP_MB', '900', (config) => config.server.maxHeapMb, 900],
+    ['WUNDR_LOGGING_LEVEL', 'warn', (config) => config.logging.level, 'warn'],
+    ['WUNDR_MONITORING_METRICS_PORT', '1', (config) => config.monitoring.metricsPort, 1],
+    ['WUNDR_TOKEN_BUDGET_DAILY', '5', (config) => config.budget.daily, 5],
+    ['WUNDR_NODE_ENV', 'test', (config) => config.server.environment, 'test'],
+  ] as readonly [string, string, (config: ReturnType<typeof read>) => unknown, unknown][])(
+    '%s=%s is the setting of that name',
+    (name, text, at, value) => {
+      expect(at(read({ [name]: text }))).toBe(value)
+      expect(read({ [name]: text }).warnings).toEqual([])
+    },
+  )
+
+  test('counts less than the usual name, and is warned of when it is none', () => {
+    expect(read({ DAEMON_PORT: '1', WUNDR_DAEMON_PORT: '2' }).server.port).toBe(1)
+    expect(read({ WUNDR_DAEMON_PROT: '2', WUNDR_STATE_DIR: '/x' }).warnings).toEqual([
+      'WUNDR_DAEMON_PROT is not a setting of this version and has no effect (did you mean WUNDR_DAEMON_PORT?)',
+    ])
   })
 })

@@ -100,14 +100,8 @@ describe('a setting', () => {
     ])
   })
 
-  test('that nothing uses yet is said to be so when it is set, and only then', () => {
+  test('that something else stands in for is taken, and what does is said, when it is set', () => {
     expect(load().warnings).toEqual([])
-    expect(load({ METRICS_INTERVAL: '5' }).warnings).toEqual([
-      'METRICS_INTERVAL is not used by this version yet: it has no metrics that are gathered, not asked for',
-    ])
-  })
-
-  test('that something else stands in for is taken, and what does is said', () => {
     expect(load({ FEDERATION_PORT: '9999' }).warnings).toEqual([
       'FEDERATION_PORT has no effect: nodes meet in Redis and PostgreSQL, and none listens for others',
     ])
@@ -213,10 +207,5 @@ describe('the effective settings', () => {
     expect(settings.get('DAEMON_AUTH_API_KEYS')?.value).toBe('set (hidden)')
     expect(settings.get('REDIS_URL')?.value).toBe('redis://me:hidden@h:1/2')
     expect(settings.get('DATABASE_URL')?.value).toBe('postgres://me:hidden@h/d?hidden')
-  })
-
-  test('name the part of the product that a setting waits for', () => {
-    const pending = 'metrics that are gathered, not asked for'
-    expect(shown({}).get('METRICS_INTERVAL')).toMatchObject({ pending })
   })
 })

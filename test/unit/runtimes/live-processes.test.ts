@@ -3,11 +3,11 @@
  */
 import { expect, test, vi } from 'vitest'
 import type { ClaudeProcess } from '../../../src/runtimes/claude/claude-process.js'
-import { LiveProcesses } from '../../../src/runtimes/claude/live-processes.js'
+import { type LiveLimits, LiveProcesses } from '../../../src/runtimes/claude/live-processes.js'
 
 /** Processes that only know whether they live, and how they were ended. */
 function fixture(limits: Partial<{ max: number; idleMs: number }> = {}) {
-  const live = new LiveProcesses({ max: 2, idleMs: 60_000, ...limits })
+  const live = new LiveProcesses(Object.assign(limits, { max: 2, idleMs: 60_000, ...limits }) as LiveLimits)
   const ended: string[] = []
   const started: string[] = []
   const take = (id: string, version = '1', signal = new AbortController().signal) =>
@@ -109,4 +109,21 @@ test('a process that failed its turn is not kept, and none outlives the stop', a
   expect(ended).toEqual(['a kill', 'b gently'])
   await expect(take('c')).rejects.toThrow('stops')
   expect(ended).toEqual(['a kill', 'b gently', 'c kill'])
+})
+
+test('limits that change count from then on: for who wants a process, and for who has none to do', async () => {
+  const limits = { max: 1, idleMs: 60_000 }
+  const { take, live, ended, started } = fixture(limits)
+  const a = await take('a')
+  const waits = take('b')
+  limits.max = 2
+  limits.idleMs = 0
+
+  const c = await take('c')
+  await live.release('c', c, true)
+  await vi.waitFor(() => expect(ended).toEqual(['c gently']))
+  await live.release('a', a, true)
+  await waits
+
+  expect(started).toEqual(['a', 'c', 'b'])
 })

@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'vitest'
 import { createLog, type LogOptions } from '../../../src/telemetry/log.js'
 import { LogLevelSwitch } from '../../../src/telemetry/log-level.js'
+import { HiddenWords } from '../../../src/telemetry/redact.js'
 
 function record(options: Partial<LogOptions> = {}, isTTY = false) {
   const lines: string[] = []
@@ -166,6 +167,17 @@ describe('a text log', () => {
     expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d\.\d{3} WARN {2}worker lost a shard shard=7 why="two words"\n$/)
   })
 
+  test('lets nobody whose words are logged move the cursor or colour the line', () => {
+    const { log, lines } = record({ format: 'text' })
+
+    log.warn({ name2: 'a\u001b[31mb' }, 'said \u001b]0;title\u0007 and\u009b2J')
+    log.error({ err: new Error('wrote \u001b[2J') }, 'failed')
+
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
+    expect(lines.join('')).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/)
+    expect(lines[0]).toContain('said ]0;title and2J')
+  })
+
   test('shows the stack of an error below its line', () => {
     const { log, lines } = record({ format: 'text' })
 
@@ -173,6 +185,17 @@ describe('a text log', () => {
 
     expect(lines[0]).toMatch(/failed\n {4}Error: broken\n[\s\S]*caused by:\n {4}Error: deeper/)
   })
+})
+
+test('words that are secret from some moment on are hidden from then on, and those before stay so', () => {
+  const secrets = new HiddenWords(['first-word'])
+  const { log, lines } = record({ secrets })
+  log.info({}, 'a second-word, and a first-word')
+  secrets.add(['second-word', 'second-word-and-more'])
+  log.info({}, 'a second-word-and-more, a second-word, and a first-word')
+
+  expect(lines[0]).toContain('a second-word, and a [redacted]')
+  expect(lines[1]).toContain('a [redacted], a [redacted], and a [redacted]')
 })
 
 describe('the level of a log', () => {
