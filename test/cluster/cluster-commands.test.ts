@@ -114,6 +114,16 @@ test('status and ring show the nodes, a shard moves to where it is wanted and st
   expect(await worker.ended).toBe(0)
   const rest = await settled(env, 1)
   expect(rest.nodes.filter(({ role }) => role === 'worker').map(({ shards }) => shards)).toEqual([SHARDS])
+
+  const audit = new ClusterProcess({ args: ['audit', 'list', '--json', '--action', 'cluster'], env })
+  expect(await audit.ended).toBe(0)
+  const noted = audit.lines.map((line) => JSON.parse(line) as { action: string; actor: string; subject: string })
+  expect(noted.map(({ action, subject }) => [action, subject])).toEqual([
+    ['cluster.drain', from?.id],
+    ['cluster.rebalance', 'cluster'],
+    ['cluster.move', `shard:${shard}`],
+  ])
+  expect(noted[0]?.actor).toMatch(/^\S+@\S+$/)
 })
 
 test('a dry run shows the plan and changes nothing', async () => {
