@@ -4,7 +4,7 @@
  *
  *   resume-session.ts <url> <session> <file>
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { connect, FROM_START, type Position } from '@wundr.io/orchestrator-daemon/client'
 
 const [url = '', sessionId = '', file = ''] = process.argv.slice(2)
@@ -19,10 +19,16 @@ const session = await client.attach(sessionId, positionIn(file))
 for await (const message of session) {
   if (message.type === 'stream_chunk') process.stdout.write(message.data.chunk)
   // What was shown is noted after it was shown: after a crash in between it is shown once more, never left out.
-  writeFileSync(file, JSON.stringify(session.position))
+  keepPosition(file, session.position)
   if (message.type === 'task_completed' || message.type === 'task_failed' || message.type === 'task_cancelled') break
 }
 client.close()
+
+/** By another name first: a program that is killed in the middle of writing leaves the former position whole. */
+function keepPosition(path: string, position: Position): void {
+  writeFileSync(`${path}.new`, JSON.stringify(position))
+  renameSync(`${path}.new`, path)
+}
 
 function positionIn(path: string): Position {
   try {
