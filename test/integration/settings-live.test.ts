@@ -142,25 +142,25 @@ describe('a daemon whose settings change', () => {
 
   liveEffect(['DAEMON_MAX_SESSIONS'], 'a task that waits for room begins when there is more', async () => {
     const client = await enter()
+    const task = (count: number) => ({ description: JSON.stringify({ count, bytes: 8, delayMs: 50 }) })
+    const ends = () => client.frames.filter(isEnd)
+    for (const session of [1, 2]) {
+      client.send({ type: 'spawn_session', payload: { orchestratorId: 'o', task: task(1), sessionType: 'echo' } })
+      await vi.waitUntil(() => ends().length === session, PATIENCE)
+    }
+    const [busy, waits] = ends().map(({ sessionId }) => sessionId)
     await running.reload({ DAEMON_MAX_SESSIONS: '1' })
-    const long = { description: JSON.stringify({ count: 1_000, bytes: 8, delayMs: 50 }) }
-    const short = { description: JSON.stringify({ count: 1, bytes: 8, delayMs: 1 }) }
-    const spawn = (task: object) => ({
-      type: 'spawn_session',
-      payload: { orchestratorId: 'o', task, sessionType: 'echo' },
-    })
-    client.send(spawn(long))
-    const first = await client.frame('stream_chunk')
-    client.send(spawn(short))
-    await vi.waitUntil(() => client.frames.filter(({ type }) => type === 'session_spawned').length === 2, PATIENCE)
+    const before = client.frames.length
+    client.send({ type: 'execute_task', payload: { sessionId: busy, task: task(1_000) } })
+    await vi.waitUntil(() => client.frames.slice(before).some(({ type }) => type === 'stream_chunk'), PATIENCE)
+    client.send({ type: 'execute_task', payload: { sessionId: waits, task: task(1) } })
     await new Promise((resolve) => setTimeout(resolve, 300))
-    expect(client.frames.filter(isEnd)).toEqual([])
+    expect(ends()).toHaveLength(2)
 
     await running.reload({ DAEMON_MAX_SESSIONS: '2' })
 
-    const end = await client.frame('task_completed')
-    expect(end.sessionId).not.toBe(first.sessionId)
-    client.send({ type: 'stop_session', payload: { sessionId: first.sessionId } })
+    expect(await vi.waitUntil(() => ends()[2], PATIENCE)).toMatchObject({ type: 'task_completed', sessionId: waits })
+    client.send({ type: 'stop_session', payload: { sessionId: busy } })
   })
 
   liveEffect(
