@@ -74,7 +74,8 @@ test('a Postgres that does not answer at all costs no more time, less what the c
   cold.wake(claim, ID, WAIT_MS - 100)
   await vi.waitFor(() => expect(hydrate).toHaveBeenCalled(), PATIENCE)
 
-  expect(performance.now() - before).toBeGreaterThan(99)
+  // Timers of Node may be a millisecond early.
+  expect(performance.now() - before).toBeGreaterThan(95)
   expect(hydrate.mock.calls).toEqual([[claim, ID, { kind: 'unavailable' }]])
   await cold.stop()
 })
