@@ -21,8 +21,12 @@ export function secretsOf(config: Config): readonly string[] {
 function wordsIn(value: unknown): string[] {
   if (Array.isArray(value)) return value.flatMap(wordsIn)
   if (typeof value === 'object' && value !== null) return 'key' in value ? wordsIn(value.key) : []
-  return typeof value !== 'string' || URL.canParse(value) ? [] : [value]
+  return typeof value !== 'string' || URL.canParse(value) ? [] : [value, ...assignedIn(value)]
 }
+
+/** Of `name=value,name=value`, as headers are written. */
+const assignedIn = (text: string): string[] =>
+  text.split(',').flatMap((part) => (part.includes('=') ? [part.slice(part.indexOf('=') + 1)] : []))
 
 function passwordsIn(value: unknown): string[] {
   if (typeof value !== 'string' || !value.includes('://') || !URL.canParse(value)) return []

@@ -14,10 +14,12 @@ test('secrets are what secret settings hold, the keys of programs, and what stan
     DATABASE_URL: 'postgres://somebody:pass%2Fword@db.example/names?sslpassword=another',
     TOKEN_BUDGET_WEBHOOK_URL: 'https://user:hooked@hooks.example/in/the-path?key=in-the-query',
     OPENAI_API_KEY: 'sk-model',
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-team=shown-to-the-collector,authorization=Basic-abc=',
   })
 
   expect(found).toEqual(expect.arrayContaining(['j'.repeat(40), 'k'.repeat(32), 'pass%2Fword', 'pass/word', 'another']))
   expect(found).toEqual(expect.arrayContaining(['hooked', 'in/the-path', 'in-the-query', 'sk-model']))
+  expect(found).toEqual(expect.arrayContaining(['shown-to-the-collector', 'Basic-abc=']))
   expect(found.join()).not.toMatch(/somebody|db\.example|everybody|hooks/)
   expect(found).toEqual(found.toSorted((a, b) => b.length - a.length))
 })
