@@ -1,10 +1,12 @@
 /**
  * Row V2 through a whole daemon: what the second protocol reads and changes stands in the real stores.
  */
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { type House, openHouse } from '../http/http-fixture.js'
 import { SECRET, token } from '../wire/edge-fixture.js'
 import { connectParams, connectV2, type V2Client } from './v2-fixture.js'
+
+const PATIENCE = { timeout: 10_000, interval: 20 } as const
 
 let house: House
 beforeAll(async () => {
@@ -48,10 +50,13 @@ test('a session runs from its spawn to its end, and is listed and counted', asyn
 
   const { id } = await client.ask('session.create', { sessionType: 'echo', task: { description: '{"count":2}' } })
   const end = await client.event('stream.end')
-  const list = await client.ask('session.list', { status: 'running' })
 
   expect(end).toMatchObject({ sessionId: id, promptId: expect.any(String) })
-  expect(list).toMatchObject({ total: 1, sessions: [{ id, status: 'running' }] })
+  // The list is of the database, which hears of a session's state a moment after its watchers.
+  await vi.waitFor(async () => {
+    const list = await client.ask('session.list', { status: 'running' })
+    expect(list).toMatchObject({ total: 1, sessions: [{ id, status: 'running' }] })
+  }, PATIENCE)
   expect(await client.ask('session.list', { limit: 1, offset: 1 })).toMatchObject({ total: 1, sessions: [] })
   expect(await client.ask('session.stop', { sessionId: id })).toMatchObject({ stopped: true })
   expect(await client.event('session.stopped')).toMatchObject({ sessionId: id, status: 'terminated' })
