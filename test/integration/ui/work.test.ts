@@ -174,6 +174,7 @@ describe.skipIf(!hasBrowser)('the dashboard', () => {
     await page.getByRole('heading', { level: 1, name: 'Sessions' }).waitFor()
     await tabTo('New session')
     await press('Enter')
+    await page.waitForFunction(() => document.activeElement?.tagName === 'TEXTAREA')
     await page.keyboard.type('Count to 5')
     await press('Control+Enter')
     await page.getByRole('heading', { level: 2, name: 'Count to 5' }).waitFor()
