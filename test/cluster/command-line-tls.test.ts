@@ -2,7 +2,7 @@
  * The command line with a daemon that speaks TLS, whose certificate is for another name and of an authority that this
  * machine does not know: it is recognised by the settings that both read.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { type Authority, testAuthority } from '../support/certificates.js'
 import { freePort, Shell } from '../support/command-line.js'
 
@@ -44,11 +44,17 @@ test('an address of the options is not trusted for that: its certificate must be
 })
 
 test('another certificate than that of the settings is not taken for it', async () => {
-  const before = await shell.run('sessions')
-  authority.issue('agents.example.com', 'DNS:agents.example.com')
+  const other = testAuthority()
+  onTestFinished(() => other.remove())
+  const { certFile, keyFile } = other.issue('agents.example.com', 'DNS:agents.example.com')
+  const asOther = (...args: string[]) =>
+    shell.launchWith({ DAEMON_TLS_CERT_FILE: certFile, DAEMON_TLS_KEY_FILE: keyFile }, ...args).ended
 
-  const after = await shell.run('sessions')
-  const health = await shell.run('health', '--retries', '1')
+  const [own, sessions, health] = await Promise.all([
+    shell.run('sessions'),
+    asOther('sessions'),
+    asOther('health', '--retries', '1'),
+  ])
 
-  expect([before.code, after.code, health.code], `${after.stdout} ${after.stderr}`).toEqual([0, 1, 1])
+  expect([own.code, sessions.code, health.code], `${sessions.stdout} ${sessions.stderr}`).toEqual([0, 1, 1])
 })

@@ -63,7 +63,12 @@ export class Shell {
   }
 
   launch(...args: string[]): RunningCommand {
-    return new RunningCommand(args, this.folder, this.env)
+    return this.launchWith({}, ...args)
+  }
+
+  /** With settings in its environment that go before those of the folder. */
+  launchWith(env: Readonly<Record<string, string>>, ...args: string[]): RunningCommand {
+    return new RunningCommand(args, this.folder, { ...this.env, ...env })
   }
 
   /** The other program of the package. */

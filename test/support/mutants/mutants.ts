@@ -90,9 +90,9 @@ export const MUTANTS = {
     patches: [
       {
         file: 'runtimes/tool-round.js',
-        find: 'return { call, outcome: await tools.run(requestOf(call), context) };',
+        find: 'const outcome = await (turn.trace',
         replace: `if (tools.effectOf(call.name, call.input) === 'once') await tools.run(requestOf(call), context);
-    return { call, outcome: await tools.run(requestOf(call), context) };`,
+    const outcome = await (turn.trace`,
       },
     ],
   },
