@@ -33,7 +33,6 @@ import type { HibernateJob } from './coordinator/jobs/hibernate.js'
 import type { Edge } from './edge/edge.js'
 import type { HttpSources } from './edge/http/sources.js'
 import type { V2Sources } from './edge/v2/sources.js'
-
 import type { Federation } from './federation/federation.js'
 import { type NodeId, newNodeId } from './protocol/ids.js'
 import { AuditLog, SERVICE_CHAIN } from './storage/audit-log.js'

@@ -105,8 +105,9 @@ export class MemoryVectors {
     limit: number,
   ): Promise<readonly MemoryHit[]> {
     let found: readonly MemoryHit[] = []
+    const exactly = await this.#hasFew(scope)
     for (const candidates of CANDIDATES) {
-      const { hits, looked } = await this.#among(scope, vector, filter, candidates)
+      const { hits, looked } = await this.#among(scope, vector, filter, candidates, exactly)
       found = hits.slice(0, limit)
       if (hits.length >= limit || looked < candidates) break
     }
@@ -114,23 +115,25 @@ export class MemoryVectors {
   }
 
   /** Of the nearest `candidates` of a scope those that the filter lets pass. */
-  async #among(scope: MemoryScope, vector: readonly number[], filter: MemoryFilter, candidates: number) {
+  async #among(
+    scope: MemoryScope,
+    vector: readonly number[],
+    filter: MemoryFilter,
+    candidates: number,
+    exactly: boolean,
+  ) {
     const type = typeOf(this.#space)
     const distance = sql`embedding::${type} <=> ${JSON.stringify(vector)}::${type}`
-    const theirs = sql`model = ${this.#space.model} and tenant = ${scope.tenant} and owner = ${scope.owner}`
+    // Behind `offset 0` no index puts anything in order.
+    const fence = exactly ? sql`offset 0` : sql``
     return this.#database.sql.transaction().execute(async (transaction) => {
       await sql`set local hnsw.iterative_scan = strict_order`.execute(transaction)
       await sql`set local hnsw.ef_search = ${sql.lit(EF_SEARCH)}`.execute(transaction)
-      const { rows: counted } = await sql<{ readonly many: number }>`
-        select count(*)::int as many from (
-          select from memory_vectors where ${theirs} limit ${this.#exactUpTo + 1}) few`.execute(transaction)
-      // Behind `offset 0` no index puts anything in order.
-      const fence = (counted[0]?.many ?? 0) > this.#exactUpTo ? sql`` : sql`offset 0`
       // The nearest are found by themselves, whatever a planner without statistics thinks of the join.
       const { rows } = await sql<MemoryHit & { passes: boolean }>`
         with nearest as materialized (
           select item_id, distance from (
-            select item_id, ${distance} as distance from memory_vectors where ${theirs} ${fence}) all_of_them
+            select item_id, ${distance} as distance from memory_vectors where ${this.#of(scope)} ${fence}) all_of_them
           order by distance limit ${candidates})
         select n.item_id as id, i.valid_from as "validFrom", 1 - n.distance as score, i.id is not null as passes
         from nearest n left join lateral (
@@ -141,6 +144,19 @@ export class MemoryVectors {
       const hits = rows.filter(({ passes }) => passes).map(({ id, validFrom, score }) => ({ id, validFrom, score }))
       return { hits, looked: rows.length }
     })
+  }
+
+  async #hasFew(scope: MemoryScope): Promise<boolean> {
+    const { rows } = await sql<{ readonly many: number }>`
+      select count(*)::int as many from (
+        select from memory_vectors where ${this.#of(scope)} limit ${this.#exactUpTo + 1}) few`.execute(
+      this.#database.sql,
+    )
+    return (rows[0]?.many ?? 0) <= this.#exactUpTo
+  }
+
+  #of({ tenant, owner }: MemoryScope) {
+    return sql`model = ${this.#space.model} and tenant = ${tenant} and owner = ${owner}`
   }
 
   /** Items behind `after` that have no vector yet, in the order of their ids. */
