@@ -8,6 +8,7 @@ import type { ApprovalDecision, ApprovalFilter, ApprovalLevel, ApprovalState } f
 import type { DaemonStatus } from '../protocol/events.js'
 import type { EventId, NodeId, SessionId } from '../protocol/ids.js'
 import type { Session, SessionStatus, SessionType } from '../protocol/session.js'
+import type { SlidingLimit, Taken } from '../redis/message-counts.js'
 import type { Scheduling } from '../scheduling/scheduling.js'
 import type { PlacementStrategy } from '../shards/placement.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
@@ -236,20 +237,6 @@ export interface EdgeLog {
   info(fields: object, text: string): void
   warn(fields: object, text: string): void
   error(fields: object, text: string): void
-}
-
-/** So many points within `slices` slices of time, of which the present one is the last. */
-export interface SlidingLimit {
-  readonly points: number
-  readonly sliceMs: number
-  readonly slices: number
-}
-
-/** What was taken of a limit. */
-export interface Taken {
-  readonly granted: number
-  /** Until some of what was taken no longer counts. */
-  readonly nextInMs: number
 }
 
 /** Messages of all edges, by the name under which they count. */

@@ -7,7 +7,8 @@
  *                     └no─▶ lease a chunk ─granted─▶ passes
  *                                └──none left──▶ refused until some no longer count, without asking again
  */
-import type { EdgeLog, MessageCounts, RateLimitSettings, SlidingLimit, Taken } from './dependencies.js'
+import type { SlidingLimit, Taken } from '../redis/message-counts.js'
+import type { EdgeLog, MessageCounts, RateLimitSettings } from './dependencies.js'
 import { SlidingWindow } from './sliding-window.js'
 
 /** Undefined: the message may pass. Otherwise it is refused, and this many ms later it may not be. */

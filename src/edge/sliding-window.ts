@@ -2,7 +2,7 @@
  * The limit of messages counted in the memory of this process: for one process alone, and for an edge while Redis does
  * not answer. Counts as `redis/lua/take-points.lua` does.
  */
-import type { SlidingLimit, Taken } from './dependencies.js'
+import type { SlidingLimit, Taken } from '../redis/message-counts.js'
 
 /** Each costs some 300 bytes; beyond this the one that was silent longest may begin anew. */
 export const MAX_NAMES = 100_000

@@ -5,13 +5,14 @@ import type { RedisClient } from './connect.js'
 import { messageCountsKey } from './keys.js'
 import { Script } from './script.js'
 
-/** So many points within `slices` slices. */
+/** So many points within `slices` slices of time, of which the present one is the last. */
 export interface SlidingLimit {
   readonly points: number
   readonly sliceMs: number
   readonly slices: number
 }
 
+/** What was taken of a limit. */
 export interface Taken {
   readonly granted: number
   /** Until some of what was taken no longer counts. */

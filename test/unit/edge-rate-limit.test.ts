@@ -4,8 +4,9 @@
 import { expect, test, vi } from 'vitest'
 import { loadConfig } from '../../src/config/load.js'
 import { Connection } from '../../src/edge/connection.js'
-import type { MessageCounts, SlidingLimit, Taken } from '../../src/edge/dependencies.js'
+import type { MessageCounts } from '../../src/edge/dependencies.js'
 import { type Admission, Allowance, RateLimit } from '../../src/edge/rate-limit.js'
+import type { SlidingLimit, Taken } from '../../src/redis/message-counts.js'
 
 const WINDOW = { windowMs: 60_000 }
 
