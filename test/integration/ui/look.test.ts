@@ -115,11 +115,11 @@ describe.skipIf(!hasBrowser)('the look of the dashboard', () => {
     const before = await ground()
 
     await page.getByRole('combobox', { name: 'Colours' }).selectOption('dark')
-    expect(await ground()).not.toBe(before)
+    await expect.poll(ground).not.toBe(before)
     const chosen = await ground()
     await page.reload()
     await page.getByRole('heading', { level: 1 }).waitFor()
-    expect(await ground()).toBe(chosen)
+    await expect.poll(ground).toBe(chosen)
   })
 
   test('nothing is wider than a small screen', async () => {
