@@ -2,6 +2,7 @@
  * `npm run load -- <scenario>`: starts what the scenario needs, measures, writes RESULTS.md, and stops everything. Exits 0
  * only when every request was answered once and in order.
  */
+import { endIfAskedForHelp } from '../scripts/usage.js'
 import { parseOptions, SCENARIOS, type Scenario, USAGE } from './options.js'
 import { EXIT, perform } from './performance.js'
 import { agents } from './scenarios/agents.js'
@@ -28,6 +29,7 @@ const RUN: Readonly<Record<Scenario, (stage: Stage) => Promise<Outcome>>> = {
 }
 
 async function main(args: readonly string[]): Promise<number> {
+  endIfAskedForHelp(args, USAGE)
   const parsed = parseOptions(args)
   const [word, ...more] = typeof parsed === 'string' ? [] : parsed.words
   const scenario = SCENARIOS.find((name) => name === word)

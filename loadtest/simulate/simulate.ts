@@ -2,6 +2,7 @@
  * `npm run simulate`: says what a cluster of any size would have to carry, and what that rests on.
  */
 import { parseArgs } from 'node:util'
+import { endIfAskedForHelp } from '../../scripts/usage.js'
 import { plainText, writeResults } from '../results.js'
 import { ASSUMPTION_NAMES, ASSUMPTIONS, type AssumptionName, assumed } from './assumptions.js'
 import { simulate } from './simulation.js'
@@ -14,6 +15,7 @@ const USAGE = [
 ].join('\n')
 
 function main(args: readonly string[]): number {
+  endIfAskedForHelp(args, USAGE)
   const parsed = parse(args)
   if (typeof parsed === 'string') {
     process.stderr.write(`${parsed}\n\n${USAGE}`)

@@ -1,19 +1,19 @@
 /**
- * `npm run test:compose [-- --seed n] [--rate 100] [--keep] [--variants]`: builds the image, starts
+ * `npm run test:compose`: builds the image, starts
  * docker-compose.cluster.yml under a name and a port of its own, and puts clients behind its load balancer while a worker is
  * killed, an edge is paused, a network is cut, workers are scaled to eight, and edges and workers are replaced by a new
  * image. In the end the journals of all clients are compared with what Redis and PostgreSQL hold. `--variants` instead
  * starts the cluster with Sentinels, then on a Redis Cluster, with one session each.
  *
- * Exit codes: 0 everything is right, 1 something is not, 77 it cannot be done on this machine.
+ * Exit codes: 0 everything is right, 1 something is not, 2 bad options, 77 it cannot be done on this machine.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import type { Judgement } from '../../src/chaos/judgement.js'
 import { temporaryFolder } from '../../src/chaos/servers/watchdog.js'
 import { Teardown } from '../../src/chaos/teardown.js'
 import { verdictTable } from '../../src/chaos/verdict-table.js'
+import { readOptions } from '../usage.js'
 import { firstSession } from './first-session.js'
 import { buildImages, imageFaults, imagesOf, megabytes, removeImages, sizeOf } from './image.js'
 import { runUnderLoad } from './loaded-run.js'
@@ -26,14 +26,19 @@ const LIMIT_MS = 600_000
 const SECOND_MS = 1_000
 const VARIANTS = ['sentinel', 'redis-cluster']
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: `${Math.floor(Math.random() * 2 ** 31)}` },
-    /** Quick commands a second. */
-    rate: { type: 'string', default: '100' },
-    keep: { type: 'boolean', default: false },
-    variants: { type: 'boolean', default: false },
-  },
+const USAGE = `npm run test:compose [-- options]     the Compose cluster in containers, under load and faults
+
+  --seed <n>       of the load; by chance when left out
+  --rate <n>       quick commands a second; default 100
+  --variants       instead, whether the variants with Sentinel and with a Redis Cluster start and take a session
+  --keep           leave the folder of journals where it is
+`
+
+const values = readOptions(USAGE, {
+  seed: { type: 'string', default: `${Math.floor(Math.random() * 2 ** 31)}` },
+  rate: { type: 'string', default: '100' },
+  keep: { type: 'boolean', default: false },
+  variants: { type: 'boolean', default: false },
 })
 const began = performance.now()
 const faults: string[] = []

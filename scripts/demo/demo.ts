@@ -4,6 +4,7 @@
  */
 
 import { Teardown } from '../../src/chaos/teardown.js'
+import { endIfAskedForHelp } from '../usage.js'
 import { runCluster } from './cluster.js'
 import { parseOptions, USAGE } from './options.js'
 import type { Outcome, Run } from './outcome.js'
@@ -14,6 +15,7 @@ import { runStandalone } from './standalone.js'
 const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
 async function main(): Promise<number> {
+  endIfAskedForHelp(process.argv, USAGE)
   const options = parseOptions(process.argv.slice(2))
   if (typeof options === 'string') {
     process.stderr.write(`${options}\n\n${USAGE}`)

@@ -6,26 +6,37 @@
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { writeResults } from '../../loadtest/results.js'
+import { readOptions } from '../usage.js'
 import { failuresOf, type LongReport, tablesOf } from './figures.js'
 
 /** The journals of a million commands are compared in memory, a KB or two for each. */
 const HEAP = '--max-old-space-size=8192'
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
-const { values } = parseArgs({
-  options: {
-    // More than a hundred faults and a million commands on two cores.
-    minutes: { type: 'string', default: '38' },
-    rate: { type: 'string', default: '600' },
-    seed: { type: 'string' },
-    faults: { type: 'string' },
-    sockets: { type: 'string' },
-    'postgres-away': { type: 'string' },
-    sentinel: { type: 'boolean' },
-    keep: { type: 'boolean' },
-  },
+/** More than a hundred faults and a million commands on two cores. */
+const DEFAULTS = { minutes: '38', rate: '600' } as const
+const USAGE = `npm run test:faults [-- options]      a cluster of processes under load and faults; every guarantee is checked
+
+  --minutes <n>         how long; default ${DEFAULTS.minutes}
+  --rate <n>            quick commands a second; default ${DEFAULTS.rate}
+  --seed <n>            of the faults and their order; by chance when left out
+  --faults <a,b>        only these; \`orchestrator-daemon chaos verify --help\` lists them
+  --sockets <n>         connections of the load
+  --postgres-away <s>   how long PostgreSQL is away
+  --sentinel            Redis with a replica and three Sentinels
+  --keep                leave the journals and logs where they are
+`
+
+const values = readOptions(USAGE, {
+  minutes: { type: 'string', default: DEFAULTS.minutes },
+  rate: { type: 'string', default: DEFAULTS.rate },
+  seed: { type: 'string' },
+  faults: { type: 'string' },
+  sockets: { type: 'string' },
+  'postgres-away': { type: 'string' },
+  sentinel: { type: 'boolean' },
+  keep: { type: 'boolean' },
 })
 const args = Object.entries(values).flatMap(([name, value]) =>
   value === true ? [`--${name}`] : [`--${name}`, `${value}`],
