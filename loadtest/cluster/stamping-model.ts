@@ -11,6 +11,8 @@ const MAX_PIECES = 10_000
 const MAX_REQUEST_CHARS = 4_000_000
 /** A stamp has ten digits in base 36 until the year 2085. */
 const RADIX = 36
+/** In ms, prime to any usual interval: neighbours are far apart, and all phases are used. */
+const PHASE_STEP = 7
 
 export interface StampingModel {
   /** For `OPENAI_BASE_URL`. */
@@ -18,10 +20,23 @@ export interface StampingModel {
   stop(): Promise<void>
 }
 
+/** The pace of all answers. They stream independently of each other: their pieces are spread, however they began. */
+class Pace {
+  #answers = 0
+
+  constructor(readonly intervalMs: number) {}
+
+  /** For how many ms the next answer waits before its first piece. */
+  nextPhase(): number {
+    return (this.#answers++ * PHASE_STEP) % this.intervalMs
+  }
+}
+
 /** Every answer streams at this pace. */
 export async function startStampingModel(piecesPerSecond: number): Promise<StampingModel> {
+  const pace = new Pace(MS_PER_SECOND / piecesPerSecond)
   const server = createServer((request, response) => {
-    void answer(request, response, MS_PER_SECOND / piecesPerSecond).catch(() => response.destroy())
+    void answer(request, response, pace).catch(() => response.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -38,24 +53,28 @@ export async function startStampingModel(piecesPerSecond: number): Promise<Stamp
 export const stamp = (): string =>
   `${Math.round((performance.timeOrigin + performance.now()) * US_PER_MS).toString(RADIX)} `
 
-async function answer(request: IncomingMessage, response: ServerResponse, intervalMs: number): Promise<void> {
+async function answer(request: IncomingMessage, response: ServerResponse, pace: Pace): Promise<void> {
   const count = wantedPieces(await textOf(request))
   response.writeHead(200, { 'content-type': 'text/event-stream' })
+  const startedAt = performance.now() + pace.nextPhase()
   let written = 0
-  const startedAt = performance.now()
-  const timer = setInterval(() => {
+  let timer: NodeJS.Timeout | undefined
+  const write = (): void => {
     // Timers are late; what is due by now goes out now, so that the pace holds.
-    while (written < count && written * intervalMs <= performance.now() - startedAt) {
+    for (; written < count && startedAt + written * pace.intervalMs <= performance.now(); written++) {
       response.write(chunk({ content: stamp() }, null))
-      written++
     }
-    if (written < count) return
-    clearInterval(timer)
-    response.write(chunk({}, 'stop'))
-    response.write(chunk(undefined, null, { prompt_tokens: 1, completion_tokens: count, total_tokens: count + 1 }))
-    response.end('data: [DONE]\n\n')
-  }, intervalMs)
-  response.once('close', () => clearInterval(timer))
+    if (written === count) end(response, count)
+    else timer = setTimeout(write, startedAt + written * pace.intervalMs - performance.now())
+  }
+  write()
+  response.once('close', () => clearTimeout(timer))
+}
+
+function end(response: ServerResponse, count: number): void {
+  response.write(chunk({}, 'stop'))
+  response.write(chunk(undefined, null, { prompt_tokens: 1, completion_tokens: count, total_tokens: count + 1 }))
+  response.end('data: [DONE]\n\n')
 }
 
 function chunk(delta: object | undefined, finish: string | null, usage?: object): string {
