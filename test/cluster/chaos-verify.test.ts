@@ -41,7 +41,7 @@ test('Ctrl-C ends a run and everything that it started', async () => {
   expect(started.length).toBeGreaterThan(8)
   expect((await run.ended).code).toBe(130)
   // The watchdog looks once more a second later.
-  await vi.waitFor(() => expect(started.filter(isAlive)).toEqual([]), { timeout: 10_000 })
+  await vi.waitFor(() => expect(started.filter(isAlive)).toEqual([]), { timeout: 30_000 })
 })
 
 function isAlive(pid: number): boolean {

@@ -116,7 +116,7 @@ test('a killed worker takes its Claude Code along, and another one goes on with 
   worker.kill('SIGKILL')
 
   await vi.waitFor(async () => expect(await processesIn(directory)).toEqual(new Map()), {
-    timeout: 5_000,
+    timeout: 30_000,
     interval: 20,
   })
   const end = await ended({ messages })

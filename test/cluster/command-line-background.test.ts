@@ -118,25 +118,22 @@ test('a daemon that is killed is started again, three times a minute at most', M
   const { shell, port } = await shellWithPort()
   await shell.run('start', '-d')
   const { log, supervisor } = await noted(shell)
-  for (let restart = 1; restart <= 3; restart++) {
+  for (let kills = 1; runs(supervisor.pid); kills++) {
     const { pid } = await noted(shell)
     process.kill(pid, 'SIGKILL')
     await vi.waitFor(async () => {
+      if (!runs(supervisor.pid)) return
       expect(await shell.pids()).not.toContain(pid)
       expect(await isHealthy(port)).toBe(true)
     }, PATIENCE)
+    expect(kills).toBeLessThan(9)
   }
 
-  const { pid } = await noted(shell)
-  process.kill(pid, 'SIGKILL')
-  await vi.waitFor(() => expect(runs(supervisor.pid)).toBe(false), PATIENCE)
-
   const errors = await readFile(log.replace(/\.log$/, '-error.log'), 'utf8')
-  expect(errors.match(/starting it again in (\d+) ms/g)).toEqual([
-    'starting it again in 2000 ms',
-    'starting it again in 4000 ms',
-    'starting it again in 6000 ms',
-  ])
+  const pausesMs = [...errors.matchAll(/starting it again in (\d+) ms/g)].map(([, ms]) => Number(ms))
+  expect(pausesMs.slice(0, 3)).toEqual([2_000, 4_000, 6_000])
+  // On a busy machine the first of them may be a minute ago when the fourth is due.
+  expect(Math.max(...pausesMs)).toBe(6_000)
   expect(errors).toContain('too often within a minute; it is not started again')
 })
 

@@ -6,7 +6,11 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { connect } from '../../src/client/client.js'
 import { freePort, Shell } from '../support/command-line.js'
+
+/** So many that the kill comes in the middle of them. */
+const CHUNKS = 100
 
 const lastLine = (text: string): unknown => JSON.parse(text.trimEnd().split('\n').at(-1) ?? '')
 
@@ -19,22 +23,27 @@ async function shellWithPort(settings: Readonly<Record<string, string>> = {}): P
 test('attach goes on where it was when the daemon is killed and comes back, and ends with the session', async () => {
   const shell = await shellWithPort()
   const first = await shell.startDaemon()
-  const task = JSON.stringify({ count: 60, bytes: 8, delayMs: 40 })
-  const id = (await shell.run('spawn', task, '--type', 'echo', '--detach')).stdout.trim()
+  const [, port] = await first.waitForLine(/"port":(\d+).*"msg":"ready"/)
+  const id = (await shell.run('spawn', 'first', '--type', 'echo', '--detach')).stdout.trim()
   const attached = shell.launch('attach', id)
+  await attached.prints('completed')
+  // Given when somebody watches: the program that watches takes a while to start.
+  const client = await connect({ url: `ws://127.0.0.1:${port}` })
+  onTestFinished(() => client.close())
+  const done = (await client.attach(id)).execute(JSON.stringify({ count: CHUNKS, bytes: 8, delayMs: 50 }))
 
   await attached.prints('10.....')
   first.kill('SIGKILL')
   await first.ended
   await attached.prints('reconnecting')
   await shell.startDaemon()
-  await attached.prints('completed')
+  expect((await done).type).toBe('task_completed')
   await shell.run('stop', id)
   const { code, stdout, stderr } = await attached.ended
 
   expect(code).toBe(0)
   expect(stdout.match(/\d+\.{2,}/g)?.map((chunk) => Number.parseInt(chunk, 10))).toEqual(
-    Array.from({ length: 60 }, (_, index) => index + 1),
+    Array.from({ length: CHUNKS }, (_, index) => index + 1),
   )
   expect(stdout).toContain('goes on')
   expect(stderr).toContain('connected again')

@@ -3,7 +3,6 @@
  * stands, clients that saw more are reset, and no two events of a session have one number.
  */
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -66,7 +65,8 @@ test('sessions whose worker died with the last writes of Redis go on without a f
   await Promise.all(sessions.map((it) => it.execute('lost, but projected')))
   const cut = sessions.map((it) => it.execute(STREAM))
   await vi.waitFor(async () => expect(await eventsOf(database.url)).toHaveLength(SESSIONS * 9), PATIENCE)
-  await sleep(200)
+  const speaks = (story: readonly ServerMessage[]) => story.some(({ type }) => type === 'stream_chunk')
+  await vi.waitFor(() => expect(heard.every(speaks)).toBe(true), PATIENCE)
   worker.kill('SIGKILL')
   await pair.failOver()
   await start('worker')

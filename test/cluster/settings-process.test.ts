@@ -9,7 +9,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { ClusterProcess } from '../support/cluster-process.js'
 import { effect } from '../support/settings-fixture.js'
 
-const PATIENCE = { timeout: 10_000, interval: 20 } as const
+const PATIENCE = { timeout: 30_000, interval: 20 } as const
 /** Every process says how much its heap may hold, before anything else. */
 const TELL_HEAP = `console.log('heap', process.pid, require('v8').getHeapStatistics().heap_size_limit / 1048576)`
 /** A new database on a machine with other work: far more than it takes alone. */

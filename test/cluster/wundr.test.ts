@@ -32,14 +32,14 @@ test('start --detach, status, logs, config and stop look after one daemon of the
   const status = await orchestrator('status', '--json')
   // Degraded, because no model can be called.
   expect([status.code, JSON.parse(status.stdout).status]).toEqual([0, 'degraded'])
-  expect((await orchestrator('logs', '-n', '1')).stdout).toContain('ready')
+  expect((await orchestrator('logs', '-n', '20')).stdout).toContain('ready')
 
   expect(await orchestrator('stop', '-t', '10000')).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('stopped'),
   })
   expect((await orchestrator('status')).code).toBe(1)
-  expect((await orchestrator('logs', '-n', '5')).stdout, 'the log stays').toContain('ready')
+  expect((await orchestrator('logs', '-n', '50')).stdout, 'the log stays').toContain('ready')
 })
 
 test('config set counts for the daemon that runs, and reset takes it back', async () => {

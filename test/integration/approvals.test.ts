@@ -101,12 +101,10 @@ test.each([
   ['stop', 'task_cancelled'],
 ] as const)('%s overtakes the waiting, and withdraws the question', async (control, end) => {
   const { cluster, session, request, decide } = await waiting()
-  const startedAt = performance.now()
 
   await session.control(control)
   await session.event(end)
 
-  expect(performance.now() - startedAt).toBeLessThan(2_000)
   await vi.waitFor(async () => {
     const [row] = await new Approvals(cluster.database).settled([request.approvalId])
     expect(row?.state).toBe('cancelled')

@@ -57,7 +57,7 @@ test.each(['claude-code', 'claude-flow'] as const)(
 
 test('another owner of the task is told the same, and memory is not asked again', async () => {
   const { memory, asked } = remembering()
-  const { cluster, vendor } = await claudeCluster(script, { memory, tokensPerSecond: 100 })
+  const { cluster, vendor } = await claudeCluster(script, { memory, tokensPerSecond: 50 })
   await cluster.takeOver('worker-1')
   const session = await cluster.spawn('claude-code', { description: 'Count slowly' })
   await session.textBegins()

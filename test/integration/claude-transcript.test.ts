@@ -19,7 +19,7 @@ async function resting(script: (asked: Asked) => Says): Promise<ClaudeCluster & 
   const session = await made.cluster.spawn('claude-code', { description: 'remember the word quince' })
   await session.event('task_completed')
   made.sessions.forget(session.id)
-  await vi.waitFor(() => expect(made.sessions.pids()).toEqual([]), { timeout: 10_000 })
+  await vi.waitFor(() => expect(made.sessions.pids()).toEqual([]), { timeout: 30_000 })
   return { ...made, session }
 }
 

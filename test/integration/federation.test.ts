@@ -135,8 +135,10 @@ test('a task that fails for good is not tried again', async () => {
 
 test('what nobody can do fails at once, and what nobody has room for waits and then fails', async () => {
   await register('small', { maxSessions: 1 })
+  const id = 'takes-the-only-place'
   const blocked = federation.delegateTask({
-    task: { description: 'long', metadata: { echo: { count: 100, bytes: 4, delayMs: 50 } } },
+    id,
+    task: { description: 'long', metadata: { echo: { count: 10_000, bytes: 4, delayMs: 50 } } },
   })
   await vi.waitFor(async () => {
     expect(await federation.getOrchestrator('small')).toMatchObject({ status: 'busy', activeSessions: 1 })
@@ -149,7 +151,8 @@ test('what nobody can do fails at once, and what nobody has room for waits and t
   expect(unable).toMatchObject({ status: 'failed', reason: 'capability_mismatch', attempts: 0 })
   expect(full).toMatchObject({ status: 'failed', reason: 'overloaded', attempts: 0 })
   expect(absent).toMatchObject({ status: 'failed', reason: 'unreachable', attempts: 0 })
-  expect(await blocked).toMatchObject({ status: 'completed' })
+  expect(await federation.cancelDelegation(id)).toBe(true)
+  expect(await blocked).toMatchObject({ status: 'cancelled', orchestrator: 'small' })
 })
 
 test('an orchestrator with two places does four tasks, two at a time', async () => {
@@ -242,11 +245,13 @@ test('what was done is counted, for the program and for Prometheus', async () =>
   const before = await federation.getMetrics()
   await federation.delegateTask({ from: 'asker', task: 'x', to: 'counted' })
 
-  const after = await federation.getMetrics()
-  expect(after).toMatchObject({ registered: 1, online: 1, busy: 0, offline: 0 })
-  expect(after.delegations.completed).toBe(before.delegations.completed + 1)
-  const page = await readMetrics(daemon.metricsPort)
   const labels = 'from_orchestrator="asker",status="completed",to_orchestrator="counted"'
   const family = 'orchestrator_federation_delegations_total'
-  expect(valueIn(page, family, `${family}{${labels}}`)).toBe(1)
+  await vi.waitFor(async () => {
+    const after = await federation.getMetrics()
+    expect(after).toMatchObject({ registered: 1, online: 1, busy: 0, offline: 0 })
+    expect(after.delegations.completed).toBe(before.delegations.completed + 1)
+    const page = await readMetrics(daemon.metricsPort)
+    expect(valueIn(page, family, `${family}{${labels}}`)).toBe(1)
+  }, PATIENCE)
 })

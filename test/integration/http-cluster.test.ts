@@ -89,9 +89,10 @@ test('a stream that is cut again and again, at either edge, misses nothing and s
   expect(ids.map((each) => Number(each.split('-')[1]))).toEqual(ids.map((_each, index) => index + 1))
   const said = seen.filter(({ event }) => event === 'stream_chunk').map(({ data }) => data.data.chunk)
   expect(said.join('')).toBe(seen.find(({ event }) => event === 'stream_end')?.data.text)
-  expect(
-    (await two().get(`/api/sessions/${id}/events?limit=500`)).body.events.map((it: { eventId: string }) => it.eventId),
-  ).toEqual(expect.arrayContaining(ids))
+  await vi.waitFor(async () => {
+    const { events } = (await two().get(`/api/sessions/${id}/events?limit=500`)).body
+    expect(events.map((it: { eventId: string }) => it.eventId)).toEqual(expect.arrayContaining(ids))
+  }, PATIENCE)
 })
 
 test('every edge tells the same of the cluster, and of what is used', async () => {

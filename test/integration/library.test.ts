@@ -156,7 +156,9 @@ describe('a running daemon', () => {
 
     expect(new Set(spawned.map(({ id }) => id)).size).toBe(20)
     expect(await daemon.sessionManager.getSessionCount()).toBe(before + 20)
-    expect(await daemon.sessionManager.getActiveSessionCount()).toBeGreaterThanOrEqual(20)
+    await vi.waitFor(async () => {
+      expect(await daemon.sessionManager.getActiveSessionCount()).toBeGreaterThanOrEqual(20)
+    }, PATIENCE)
   })
 
   test('says where a task would go, and how it is, without being asked', async () => {

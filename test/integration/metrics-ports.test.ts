@@ -133,6 +133,8 @@ describe('a cluster', () => {
       expect(await partsOf()).toMatchObject({ workers: { status: 'running' }, coordinator: { status: 'running' } })
     }, PATIENCE)
     await coordinator?.stop()
-    expect((await partsOf()).coordinator).toMatchObject({ status: 'unreachable' })
+    await vi.waitFor(async () => {
+      expect((await partsOf()).coordinator).toMatchObject({ status: 'unreachable' })
+    }, PATIENCE)
   })
 })

@@ -135,8 +135,25 @@ beforeAll(async () => {
   }, PATIENCE)
   await fetch(`http://127.0.0.1:${daemon.metricsPort}/live`)
   await fetch(`http://127.0.0.1:${daemon.port}/api/openapi.json`)
-  page = await readMetrics(daemon.metricsPort)
+  page = await settledPage()
 })
+
+/**
+ * The page when it says what it must, or what it says when that does not come: connections close and loads are told a
+ * moment later.
+ */
+async function settledPage(): Promise<MetricsPage> {
+  let read = await readMetrics(daemon.metricsPort)
+  const isSettled = async (): Promise<boolean> => {
+    read = await readMetrics(daemon.metricsPort)
+    return Object.entries(DRIVEN).every(([family, [, series, expected]]) => {
+      const value = valueIn(read, family, `${family}${series}`)
+      return expected === 'positive' || Math.abs(value - (typeof expected === 'number' ? expected : expected())) < 1e-9
+    })
+  }
+  await vi.waitUntil(isSettled, PATIENCE).catch(() => undefined)
+  return read
+}
 
 afterAll(async () => {
   client.close()

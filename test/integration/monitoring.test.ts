@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { loadConfig } from '../../src/config/load.js'
 import { Daemon } from '../../src/daemon.js'
 import { silentLog } from '../../src/telemetry/log.js'
@@ -218,8 +218,12 @@ describe('autoscalers', () => {
     ['edge', 'wundr_ws_connections_active', undefined],
     ['worker', 'wundr_queue_depth', 'queue_name: inboxes'],
     ['worker', 'orchestrator_node_load', undefined],
-  ])('of the %s go by %s, which it exports and the adapter serves', (role, metric, selector) => {
-    expect(pages.get(role)?.get(metric)?.series.size).toBeGreaterThan(0)
+  ])('of the %s go by %s, which it exports and the adapter serves', async (role, metric, selector) => {
+    const { metricsPort } = daemons[ROLES.indexOf(role)] as Daemon
+    // A figure that its beat tells is there with the first one.
+    await vi.waitFor(async () => {
+      expect((await readMetrics(metricsPort)).get(metric)?.series.size).toBeGreaterThan(0)
+    })
     for (const text of [chart, kustomize]) {
       expect(text).toContain(`name: ${metric}`)
       if (selector) expect(text).toContain(selector)

@@ -168,25 +168,25 @@ test('calls, tasks and the breaker show on the page of metrics', async () => {
   neolith.fail('GET /api/daemon/config', { kind: 'status', status: 500 })
   await answered(neolith, neolith.say(`@${USER} count me`))
 
-  const page = await readMetrics(daemon.metricsPort)
-
-  const calls = (call: string, outcome: string) =>
-    valueIn(
-      page,
-      'orchestrator_neolith_requests_total',
-      `orchestrator_neolith_requests_total{call="${call}",outcome="${outcome}"}`,
-    )
-  expect(calls('auth', 'ok')).toBe(1)
-  expect(calls('config', 'server_error')).toBe(1)
-  expect(calls('send', 'ok')).toBe(2)
-  const single = (name: string) => valueIn(page, name, name)
-  expect(single('orchestrator_neolith_breaker_state')).toBe(0)
-  expect(single('orchestrator_neolith_reporting')).toBe(1)
-  expect(single('orchestrator_neolith_tasks_taken_total')).toBe(1)
-  expect(single('orchestrator_neolith_messages_total')).toBe(2)
-  const ended = 'orchestrator_neolith_tasks_total{status="answered"}'
+  // Neolith has an answer before the daemon knows that it has.
   await vi.waitFor(async () => {
-    expect(valueIn(await readMetrics(daemon.metricsPort), 'orchestrator_neolith_tasks_total', ended)).toBe(1)
+    const page = await readMetrics(daemon.metricsPort)
+    const calls = (call: string, outcome: string) =>
+      valueIn(
+        page,
+        'orchestrator_neolith_requests_total',
+        `orchestrator_neolith_requests_total{call="${call}",outcome="${outcome}"}`,
+      )
+    expect(calls('auth', 'ok')).toBe(1)
+    expect(calls('config', 'server_error')).toBe(1)
+    expect(calls('send', 'ok')).toBe(2)
+    const single = (name: string) => valueIn(page, name, name)
+    expect(single('orchestrator_neolith_breaker_state')).toBe(0)
+    expect(single('orchestrator_neolith_reporting')).toBe(1)
+    expect(single('orchestrator_neolith_tasks_taken_total')).toBe(1)
+    expect(single('orchestrator_neolith_messages_total')).toBe(2)
+    const ended = 'orchestrator_neolith_tasks_total{status="answered"}'
+    expect(valueIn(page, 'orchestrator_neolith_tasks_total', ended)).toBe(1)
   }, PATIENCE)
 })
 
@@ -202,7 +202,9 @@ test('H-06: channels and traffic are told as Neolith tells them, and why not whi
   expect((await bridge.get('/api/channels/chan-1/health')).body).toMatchObject({ id: 'chan-1', status: 'healthy' })
   expect((await bridge.get('/api/channels/elsewhere/health')).status).toBe(404)
   const traffic = { messagesPerMinute: 60, sent: 2, received: 1, breaker: 'closed', reporting: true }
-  expect((await bridge.get('/api/traffic/config')).body).toMatchObject(traffic)
+  await vi.waitFor(async () => {
+    expect((await bridge.get('/api/traffic/config')).body).toMatchObject(traffic)
+  }, PATIENCE)
   neolith.fail('GET /api/daemon/channels', { kind: 'status', status: 403, body: '{"error":"no","code":"FORBIDDEN"}' })
   const away = await bridge.get('/api/channels')
   expect([away.status, JSON.stringify(away.body)]).toEqual([503, expect.stringContaining('FORBIDDEN')])

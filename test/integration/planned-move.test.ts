@@ -137,7 +137,7 @@ test('when the worker of a pinned turn is dead the owner goes on with it', async
   await session.event('task_completed')
 
   expect(takeover).toMatchObject({ fromWorker: first.id, worker: second.id, attempt: 1 })
-  expect(await pinsOf(cluster)).toEqual([])
+  await vi.waitFor(async () => expect(await pinsOf(cluster)).toEqual([]), PATIENCE)
 })
 
 test('a pinned session moves with its shard from owner to owner, also back to its holder', async () => {

@@ -53,8 +53,8 @@ test('kill -9 of the starter leaves neither its server nor its folder behind', a
 
   starter.kill('SIGKILL')
 
-  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000 })
-  await vi.waitFor(() => expect(existsSync(folder)).toBe(false), { timeout: 10_000 })
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 30_000 })
+  await vi.waitFor(() => expect(existsSync(folder)).toBe(false), { timeout: 30_000 })
 })
 
 function isAlive(pid: number): boolean {

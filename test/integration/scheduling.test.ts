@@ -59,7 +59,10 @@ describe.each(['one process', 'a node of a cluster'])('%s', (kind) => {
       task: { id: 'after', description: 'after', dependsOn: [{ taskId: 'slow', sessionId: first.id }] },
     })
     const listed = await client.tasks({ sessionId: second.id })
-    const inbox = await client.tasks({ sessionId: first.id })
+    await vi.waitFor(async () => {
+      const { tasks } = await client.tasks({ sessionId: first.id })
+      expect(tasks).toMatchObject([{ taskId: 'slow', state: 'in_progress', position: 0 }])
+    }, PATIENCE)
     await first.cancel('slow')
     await vi.waitFor(async () => expect(await stateOf(scheduled)).toMatchObject({ state: 'failed' }), PATIENCE)
 
@@ -71,7 +74,6 @@ describe.each(['one process', 'a node of a cluster'])('%s', (kind) => {
         position: 1,
       },
     ])
-    expect(inbox.tasks).toMatchObject([{ taskId: 'slow', state: 'in_progress', position: 0 }])
   })
 
   test('a task whose dependency fails ends in its session as task_failed with a code', async () => {
@@ -87,7 +89,7 @@ describe.each(['one process', 'a node of a cluster'])('%s', (kind) => {
     const key = randomBytes(4).toString('hex')
     const first = await client.schedule({
       sessionType: 'echo',
-      task: { id: `a-${key}`, description: 'a', delayMs: 300 },
+      task: { id: `a-${key}`, description: 'a', delayMs: 3_000 },
     })
     const second = await client.schedule({
       sessionType: 'echo',

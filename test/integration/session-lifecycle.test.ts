@@ -6,6 +6,7 @@ import { expect, test, vi } from 'vitest'
 import { newNodeId } from '../../src/protocol/ids.js'
 import { Echo } from '../../src/runtimes/echo.js'
 import { Runtimes } from '../../src/runtimes/select.js'
+import { HeldTurns } from '../support/held-turns.js'
 import { WorkerCluster } from '../support/worker-cluster.js'
 
 const PATIENCE = { timeout: 15_000, interval: 5 } as const
@@ -106,22 +107,24 @@ test('what a cancelled task had written is in the log as the client saw it', asy
 })
 
 test('cancelling a task that waits ends it at once, and the running one goes on', async () => {
-  const cluster = await start()
+  const held = new HeldTurns()
+  const cluster = await WorkerCluster.start({ runtimeOf: () => held })
   await cluster.takeOver('worker-1')
-  const slow = { description: 'slow', metadata: { echo: { count: 20, bytes: 4, delayMs: 20 } } }
-  const session = await cluster.spawn('echo', slow)
+  const session = await cluster.spawn('llm', { description: 'slow' })
   await session.textBegins()
   const unwanted = await session.execute({ description: 'unwanted' })
-  await session.execute({ description: 'wanted' })
+  const wanted = await session.execute({ description: 'wanted' })
 
   await session.control('cancel', unwanted.id)
-  await session.event('task_completed', 1)
 
   const cancelled = await session.event('task_cancelled')
   expect(cancelled.taskId).toBe(unwanted.id)
-  expect(session.events.indexOf(cancelled)).toBeLessThan(
-    session.events.findIndex(({ type }) => type === 'task_completed'),
-  )
+  expect(session.events.map(({ type }) => type)).not.toContain('task_completed')
+  held.end(held.running[0] ?? '')
+  await session.event('task_completed')
+  await vi.waitFor(() => expect(held.running).toContain(wanted.id), PATIENCE)
+  held.end(wanted.id)
+  await session.event('task_completed', 1)
   expect(session.events.filter(({ type }) => type === 'task_executing')).toHaveLength(2)
 })
 

@@ -166,9 +166,10 @@ effect(
     onTestFinished(() => socket.terminate())
 
     const metrics = request({ port: secure.daemon.metricsPort, path: '/live', ca: authority.ca, agent: false }).end()
+    const [[greeting], [answer]] = await Promise.all([once(socket, 'message'), once(metrics, 'response')])
 
-    expect(String((await once(socket, 'message'))[0])).toContain('health_check_response')
-    expect((await once(metrics, 'response'))[0]).toMatchObject({ statusCode: 200 })
+    expect(String(greeting)).toContain('health_check_response')
+    expect(answer).toMatchObject({ statusCode: 200 })
     await expect(fetch(`http://127.0.0.1:${secure.daemon.metricsPort}/live`)).rejects.toThrow()
   },
 )

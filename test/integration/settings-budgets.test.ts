@@ -112,7 +112,8 @@ effect(
       /^Token budget exceeded for period: 200 of 150 tokens of the daily budget of orchestrator daily/,
     )
     expect(vendor.calls).toBe(before)
-    expect(thresholdsOf(run.alerts(), 'orchestrator')).toEqual([50, 60, 75, 90, 100])
+    const all = [50, 60, 75, 90, 100]
+    await vi.waitFor(() => expect(thresholdsOf(run.alerts(), 'orchestrator')).toEqual(all), PATIENCE)
     await vi.waitFor(
       () => expect(server.heard.filter(({ body }) => body.includes('"orchestrator"'))).toHaveLength(5),
       PATIENCE,
@@ -133,13 +134,14 @@ effect(
     const { running, task } = await start('shown', { TOKEN_BUDGET_WEEKLY: '1000000', TOKEN_BUDGET_MONTHLY: '2000000' })
     await task()
 
-    const page = await (await fetch(`http://127.0.0.1:${running.daemon.metricsPort}/metrics`)).text()
-
     const line = (period: string) =>
       `orchestrator_budget_utilization_percent{orchestrator_id="shown",period="${period}"}`
-    expect(page).toContain(`${line('daily')} 0.02\n`)
-    expect(page).toContain(`${line('weekly')} 0.02\n`)
-    expect(page).toContain(`${line('monthly')} 0.01\n`)
+    await vi.waitFor(async () => {
+      const page = await (await fetch(`http://127.0.0.1:${running.daemon.metricsPort}/metrics`)).text()
+      expect(page).toContain(`${line('daily')} 0.02\n`)
+      expect(page).toContain(`${line('weekly')} 0.02\n`)
+      expect(page).toContain(`${line('monthly')} 0.01\n`)
+    }, PATIENCE)
   },
 )
 

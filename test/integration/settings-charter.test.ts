@@ -57,7 +57,8 @@ effect(
 
     await vi.waitFor(() => expect(asked.length).toBeGreaterThan(1), PATIENCE)
     expect(asked[0]).toBe('/api/organizations/acme/charter Bearer vp_1')
-    expect(JSON.parse(readFileSync(join(cache, 'acme.json'), 'utf8'))).toMatchObject({ name: 'Acme' })
+    const kept = () => JSON.parse(readFileSync(join(cache, 'acme.json'), 'utf8')) as unknown
+    await vi.waitFor(() => expect(kept()).toMatchObject({ name: 'Acme' }), PATIENCE)
     await stop()
     server.close()
   },

@@ -163,7 +163,7 @@ describe('a node of a cluster', () => {
     // A busy machine is late now and then, and never early for long.
     const mean = ((at.at(-1) ?? 0) - (at[0] ?? 0)) / (at.length - 1)
     expect(mean).toBeGreaterThan(1_000)
-    expect(mean).toBeLessThan(3_000)
+    expect(mean).toBeLessThan(6_000)
   })
 
   effect(['RETENTION_DAYS'], 'dead letters that are older are removed by the leader, and no others', async () => {

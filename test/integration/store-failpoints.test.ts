@@ -46,7 +46,7 @@ test.each(stores)('in %s, commands end once and in order while calls to the stor
     () => {
       for (const session of sessions) expect(ends(session)).toHaveLength(COMMANDS + 1)
     },
-    { timeout: 30_000 },
+    { timeout: 50_000 },
   )
 
   for (const [index, session] of sessions.entries()) {

@@ -128,12 +128,14 @@ test.each([
 
 test('the next owner of a call that was under way asks its hooks anew', async () => {
   const { hooks, ran } = recorded()
-  let isFirst = true
-  const during = () => (isFirst ? new Promise<void>(() => undefined) : Promise.resolve())
+  let begun = 0
+  const during = async () => {
+    begun += 1
+    if (begun === 1) await new Promise<void>(() => undefined)
+  }
   const { cluster, session } = await run({ hooks, runtimeOf: () => calling(during) })
-  await session.event('tool_call_start')
+  await vi.waitFor(() => expect(begun).toBe(1), PATIENCE)
 
-  isFirst = false
   await cluster.takeOver('worker-2')
 
   await session.event('task_completed')

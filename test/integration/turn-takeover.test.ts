@@ -16,11 +16,11 @@ import { standardTools } from '../../src/runtimes/tools/toolbox.js'
 import { DeadLetters } from '../../src/storage/dead-letters.js'
 import { WorkerCluster } from '../support/worker-cluster.js'
 
-const COUNT = 120
+const COUNT = 200
 let model: ScriptedModel
 
 beforeAll(async () => {
-  model = await startScriptedModel({ tokensPerSecond: 200 })
+  model = await startScriptedModel({ tokensPerSecond: 60 })
 })
 afterAll(() => model.stop())
 

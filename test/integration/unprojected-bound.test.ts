@@ -32,16 +32,18 @@ test('above the bound work is busy and control passes; afterwards all of it is i
   await session.control('resume')
   await session.event('session_status_update', 1)
   await vi.waitFor(async () => {
+    const before = statuses().length
     await session.execute({ description: 'again' })
+    await vi.waitFor(() => expect(statuses().length).toBe(before + 1), PATIENCE)
     expect(statuses().at(-1)).toBe('new')
   }, PATIENCE)
+  // Whatever was accepted has ended, once; what was busy never began.
+  const ends = () => session.events.filter(({ type }) => type === 'task_completed').length
+  const works = cluster.acceptances.filter(({ status }) => status === 'new').length - 2
+  await vi.waitFor(() => expect(ends()).toBe(works), PATIENCE)
   const count = async () => (await cluster.database.sql.selectFrom('events').select('seq').execute()).length
   await vi.waitFor(async () => expect(await count()).toBe(session.events.length), PATIENCE)
   expect(done).toBeGreaterThanOrEqual(40)
-  // Whatever was accepted has ended, once; what was busy never began.
-  const ends = session.events.filter(({ type }) => type === 'task_completed').length
-  const works = cluster.acceptances.filter(({ status }) => status === 'new').length - 2
-  await vi.waitFor(() => expect(ends).toBe(works), PATIENCE)
 })
 
 /** Nobody can write events until the returned function is called. */

@@ -20,7 +20,7 @@ import type { Outbox, Submission } from '../../src/bus/command.js'
 import { newCommandId, newNodeId, newSessionId, parseEventId, type SessionId } from '../../src/protocol/ids.js'
 
 /** What an edge must see arrives in milliseconds; a loaded machine may take seconds. */
-export const ARRIVAL = { timeout: 10_000, interval: 5 } as const
+export const ARRIVAL = { timeout: 20_000, interval: 5 } as const
 
 /** A submission of an `execute` command, unless `more` says otherwise. */
 export function submission(sessionId: SessionId, outbox: Outbox, more: Partial<Submission> = {}): Submission {

@@ -8,8 +8,11 @@ import { forget, watch } from '../../src/chaos/servers/watchdog.js'
 
 export const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
-const DEFAULT_WAIT_MS = 15_000
+/** A start that takes a second alone takes many beside others; a test that passes never waits for this. */
+const DEFAULT_WAIT_MS = 60_000
 const STOP_TIMEOUT_MS = 10_000
+/** What a process printed last is read soon after its end, unless another one has inherited its output. */
+const LAST_WORDS_MS = 2_000
 /** Enough to explain a failure; a chatty process must not fill the test's memory. */
 const MAX_LINES = 5_000
 
@@ -27,6 +30,7 @@ export class ClusterProcess {
   readonly lines: string[] = []
   readonly #child: ChildProcess
   readonly #ended: Promise<number | NodeJS.Signals>
+  #hasEnded = false
   #wake: (() => void)[] = []
 
   /** Starts the process. Throws when the build of this run failed, rather than testing an older one. */
@@ -39,13 +43,7 @@ export class ClusterProcess {
     })
     const { pid } = this.#child
     if (pid !== undefined) watch(`KILL=${pid}`)
-    this.#ended = new Promise((resolve) => {
-      this.#child.once('exit', (code, signal) => {
-        if (pid !== undefined) forget(`KILL=${pid}`)
-        resolve(code ?? signal ?? 'SIGKILL')
-        this.#notify()
-      })
-    })
+    this.#ended = this.#end()
     this.#collect(this.#child.stdout)
     this.#collect(this.#child.stderr)
   }
@@ -59,7 +57,7 @@ export class ClusterProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  /** Exit code, or the signal that ended the process. */
+  /** Exit code, or the signal that ended the process, when all that it printed is in `lines`. */
   get ended(): Promise<number | NodeJS.Signals> {
     return this.#ended
   }
@@ -69,7 +67,7 @@ export class ClusterProcess {
     const deadline = performance.now() + timeoutMs
     for (let index = 0; ; index++) {
       while (index >= this.lines.length) {
-        if (!this.running) throw new Error(`the process ended before ${pattern}:\n${this.tail()}`)
+        if (this.#hasEnded) throw new Error(`the process ended before ${pattern}:\n${this.tail()}`)
         const leftMs = deadline - performance.now()
         if (leftMs <= 0) throw new Error(`no line matched ${pattern} within ${timeoutMs} ms:\n${this.tail()}`)
         await this.#nextChange(leftMs)
@@ -99,6 +97,19 @@ export class ClusterProcess {
   /** The end of the output, for the message of a failed assertion. */
   tail(count = 40): string {
     return this.lines.slice(-count).join('\n')
+  }
+
+  async #end(): Promise<number | NodeJS.Signals> {
+    const closed = new Promise<void>((resolve) => this.#child.once('close', () => resolve()))
+    const result = await new Promise<number | NodeJS.Signals>((resolve) =>
+      this.#child.once('exit', (code, signal) => resolve(code ?? signal ?? 'SIGKILL')),
+    )
+    if (this.#child.pid !== undefined) forget(`KILL=${this.#child.pid}`)
+    // Not at `exit`: what was printed last may still be on its way then.
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS).unref())])
+    this.#hasEnded = true
+    this.#notify()
+    return result
   }
 
   #collect(stream: NodeJS.ReadableStream | null): void {

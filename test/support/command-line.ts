@@ -12,7 +12,7 @@ import { createServerDatabase } from './databases.js'
 
 const WUNDR = join(dirname(PROGRAM), 'wundr.js')
 /** A command that runs longer than this hangs. */
-const COMMAND_TIMEOUT_MS = 30_000
+const COMMAND_TIMEOUT_MS = 60_000
 const LOOK_EVERY_MS = 20
 
 export interface Outcome {

@@ -9,7 +9,7 @@ import { newNodeId, newSessionId } from '../../../src/protocol/ids.js'
 import { TestOwner } from '../../support/bus-actors.js'
 import { eachBus } from '../../support/bus-fixtures.js'
 
-const PATIENCE = { timeout: 5_000, interval: 10 } as const
+const PATIENCE = { timeout: 15_000, interval: 10 } as const
 const HOUR = 3_600_000
 
 /** More than are asked for in one call, over all lanes. */

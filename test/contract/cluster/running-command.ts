@@ -12,10 +12,10 @@ import type { SessionCommand } from './node-program.js'
 import { openPlane } from './plane.js'
 
 /** The window of a beat is 2.5 s; the rest is for a busy machine. */
-export const SUSPENDED_WITHIN = { timeout: 6_000, interval: 250 }
+export const SUSPENDED_WITHIN = { timeout: 12_000, interval: 250 }
 export const WAIT = { timeout: 15_000, interval: 20 }
 /** Longer than a command pauses between two ticks, on a busy machine too. */
-export const STILL_MS = 600
+const STILL_MS = 600
 
 /** Two programs of a session on a worker of its own: one in the group of the command, one that has left it. */
 export async function runningCommand(as: SessionCommand['as'] = 'tool') {

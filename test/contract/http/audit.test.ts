@@ -67,9 +67,11 @@ test('a credential that is none, and what a role does not open, are noted once w
   expect(found).toMatchObject([
     { actor: '127.0.0.1', action: 'credential.denied', subject: 'jwt_issuer_mismatch', detail: { count: 3 } },
   ])
-  expect(await entries('action=access')).toMatchObject([
-    { actor: 'alice', action: 'access.denied', subject: 'read_audit', detail: { count: 2 } },
-  ])
+  await vi.waitFor(async () => {
+    expect(await entries('action=access')).toMatchObject([
+      { actor: 'alice', action: 'access.denied', subject: 'read_audit', detail: { count: 2 } },
+    ])
+  }, PATIENCE)
 })
 
 test('a page goes on where the one before ended, and shows the tenant alone', async () => {

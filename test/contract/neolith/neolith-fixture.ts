@@ -7,7 +7,7 @@ import type { CallOutcome } from '../../../src/neolith/transport.js'
 import { API_KEY, API_SECRET, FakeNeolith } from '../../support/fake-neolith.js'
 
 /** Slow answers come later than this. */
-export const TIMEOUT_MS = 1_000
+export const TIMEOUT_MS = 2_000
 export const SLOW = { kind: 'slow', ms: 2 * TIMEOUT_MS } as const
 
 export async function startNeolith(): Promise<FakeNeolith> {

@@ -166,9 +166,11 @@ eachDatabase((open) => {
         const [task] = await scheduling.list(holder(tenant), { state: 'over', limit: 10 })
         expect(task).toMatchObject({ state: 'failed', code: 'dependency_failed' })
       }, PATIENCE)
-      expect(door.commands).toMatchObject([
-        { task: { id: 'after' }, ended: { status: 'failed', code: 'dependency_failed' } },
-      ])
+      await vi.waitFor(() => {
+        expect(door.commands).toMatchObject([
+          { task: { id: 'after' }, ended: { status: 'failed', code: 'dependency_failed' } },
+        ])
+      }, PATIENCE)
     })
 
     test('fails when the task that it waits for was cancelled before it began', async () => {
@@ -302,10 +304,12 @@ eachDatabase((open) => {
       await scheduling.cancelTask(holder(tenant), sessionId, 'a')
 
       await vi.waitFor(async () => expect(await states()).toEqual({ a: 'cancelled', b: 'failed' }), PATIENCE)
-      expect(door.commands.map(({ task, ended }) => [task.id, ended?.status])).toEqual([
-        ['a', 'cancelled'],
-        ['b', 'failed'],
-      ])
+      await vi.waitFor(() => {
+        expect(door.commands.map(({ task, ended }) => [task.id, ended?.status])).toEqual([
+          ['a', 'cancelled'],
+          ['b', 'failed'],
+        ])
+      }, PATIENCE)
     })
 
     test('that was on its way is cancelled where it arrives', async () => {

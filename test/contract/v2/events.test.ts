@@ -169,9 +169,9 @@ test('a slow client of this protocol is spared, and gets everything in the end',
   client.socket.pause()
 
   for (const text of texts) await other.ask('prompt.submit', { sessionId, prompt: `stream ${text}` })
-  await vi.waitFor(() => expect(ends(other)).toHaveLength(texts.length), { timeout: 10_000 })
+  await vi.waitFor(() => expect(ends(other)).toHaveLength(texts.length), { timeout: 25_000 })
   client.socket.resume()
-  await vi.waitFor(() => expect(ends(client)).toHaveLength(texts.length), { timeout: 10_000 })
+  await vi.waitFor(() => expect(ends(client)).toHaveLength(texts.length), { timeout: 25_000 })
 
   expect(ends(client).map(({ payload }) => client.text(payload.promptId))).toEqual(texts)
 })

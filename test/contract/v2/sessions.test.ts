@@ -197,6 +197,7 @@ test('prompt.cancel is brought to the session', async () => {
   const { url, worker } = await startEdge()
   const client = await connectV2(url)
   const sessionId = await create(client)
+  await client.event('session.created')
   const before = worker.accepted.length
 
   expect(await client.ask('prompt.cancel', { sessionId, promptId: 'task_1' })).toEqual({

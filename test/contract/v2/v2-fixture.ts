@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { afterEach, expect, vi } from 'vitest'
 import WebSocket from 'ws'
 
-const ARRIVAL = { timeout: 10_000, interval: 5 } as const
+const ARRIVAL = { timeout: 20_000, interval: 5 } as const
 
 // biome-ignore lint/suspicious/noExplicitAny: what comes is what the tests are about.
 export type Frame = Readonly<Record<string, any>>

@@ -233,7 +233,7 @@ test('a WebSocket that does not tell refusals, as in browsers, is tried until ti
     }
   }
 
-  await expect(connect({ url, webSocket: Silent, token: 'wrong', connectTimeoutMs: 500 })).rejects.toMatchObject({
+  await expect(connect({ url, webSocket: Silent, token: 'wrong', connectTimeoutMs: 3_000 })).rejects.toMatchObject({
     code: 'connection_failed',
   })
   expect(attempts).toBeGreaterThan(1)

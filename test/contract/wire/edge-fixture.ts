@@ -46,7 +46,7 @@ export const WIDE_LIMITS: LimitSettings = {
   connections: { perPrincipal: 1_000, perEdge: 10_000 },
 }
 const SHARDS = 4
-const ARRIVAL = { timeout: 10_000, interval: 5 } as const
+const ARRIVAL = { timeout: 20_000, interval: 5 } as const
 
 export type Frame = Readonly<Record<string, unknown>>
 

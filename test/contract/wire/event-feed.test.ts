@@ -24,7 +24,7 @@ async function openFeed(url: string): Promise<Feed> {
 }
 
 const ends = async (feed: Feed) => {
-  await vi.waitFor(() => expect(feed.closed).toBeDefined(), { timeout: 10_000 })
+  await vi.waitFor(() => expect(feed.closed).toBeDefined(), { timeout: 20_000 })
   return feed.closed
 }
 
@@ -94,17 +94,18 @@ test('whoever says nothing, and whoever shows no life any more, is let go', asyn
     const [silent, alive] = [await openFeed(url), await openFeed(url)]
     alive.say('auth', { accessToken })
     await alive.heard('auth_success')
-    await vi.advanceTimersByTimeAsync(9_000)
+    // Waiting for what comes moves these timers on as well, by seconds on a busy machine.
+    await vi.advanceTimersByTimeAsync(7_000)
     expect(silent.closed).toBeUndefined()
     alive.say('heartbeat', { status: 'active', metrics: { errors: 0 } })
     const { serverTime, nextHeartbeat } = await alive.heard('heartbeat_ack')
     expect(Date.parse(nextHeartbeat) - Date.parse(serverTime)).toBe(5_000)
 
-    await vi.advanceTimersByTimeAsync(2_000)
+    await vi.advanceTimersByTimeAsync(4_000)
     expect(await ends(silent)).toEqual({ code: 4002, reason: 'AUTH_TIMEOUT' })
-    await vi.advanceTimersByTimeAsync(11_000)
+    await vi.advanceTimersByTimeAsync(8_000)
     expect(alive.closed).toBeUndefined()
-    await vi.advanceTimersByTimeAsync(3_000)
+    await vi.advanceTimersByTimeAsync(4_000)
     expect(await ends(alive)).toEqual({ code: 4006, reason: 'SESSION_TERMINATED' })
   } finally {
     vi.useRealTimers()
@@ -207,7 +208,7 @@ test('the limits of the principal hold, and are told with when to come again', a
 })
 
 test('the end of a token and of an edge are told in the words of this protocol', async () => {
-  const exp = Math.floor(Date.now() / 1000) + 2
+  const exp = Math.floor(Date.now() / 1000) + 5
   const { url, edge } = await startEdge({ auth: AUTH })
   const [short, long] = [await authenticated(url, await token({ exp })), await authenticated(url, await token())]
 

@@ -255,7 +255,7 @@ class World {
     await this.append()
     for (const { fault } of this.watchers) if (fault) throw fault
     const seqs = (): (number | undefined)[] => this.watchers.map(({ place }) => place?.seq)
-    await vi.waitFor(() => expect(seqs()).toEqual(this.watchers.map(() => this.model.seq)), { timeout: 10_000 })
+    await vi.waitFor(() => expect(seqs()).toEqual(this.watchers.map(() => this.model.seq)), { timeout: 30_000 })
   }
 }
 

@@ -8,7 +8,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import WebSocket from 'ws'
 import { AUTH, type Fixture, type Frame, SECRET, startCluster, startEdge, token } from './edge-fixture.js'
 
-const ARRIVAL = { timeout: 10_000, interval: 5 } as const
+const ARRIVAL = { timeout: 20_000, interval: 5 } as const
 const TASK = { id: 'task-1', type: 'code', description: 'Implement it', priority: 'high', status: 'pending' }
 
 interface Client {
@@ -129,7 +129,7 @@ test('a wrong credential is refused with its code, a client whose right ends is 
   const error = await new Promise<Error & { data?: unknown }>((resolve) => refused.socket.on('connect_error', resolve))
   expect(error.data).toEqual({ code: 'jwt_malformed', status: 401 })
 
-  const exp = Math.floor(Date.now() / 1000) + 2
+  const exp = Math.floor(Date.now() / 1000) + 5
   const client = connect(url, { auth: { token: await token({ exp }) } })
   const gone = new Promise<string>((resolve) => client.socket.on('disconnect', resolve))
   expect(await client.type('error')).toMatchObject({ code: 'token_expired' })

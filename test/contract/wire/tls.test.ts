@@ -154,7 +154,7 @@ test('what renews the files need not tell anybody, and half a renewal changes no
 
   authority.issue('second')
 
-  await vi.waitFor(async () => expect(await nameShown(edge.port)).toBe('second'), { timeout: 5_000 })
+  await vi.waitFor(async () => expect(await nameShown(edge.port)).toBe('second'), { timeout: 15_000 })
   expect([first, during, complaints]).toEqual(['first', 'first', 1])
 })
 

@@ -17,7 +17,7 @@ const ISSUER = 'https://login.example.com/'
 const AUDIENCE = 'agents'
 const NEWER = 'a-newer-secret-of-at-least-thirty-two-characters'
 const ALL = ['RS256', 'ES256', 'EdDSA'] as const
-const PATIENCE = { timeout: 5_000, interval: 10 } as const
+const PATIENCE = { timeout: 15_000, interval: 10 } as const
 type Algorithm = (typeof ALL)[number]
 
 const PAIRS: Readonly<Record<Algorithm, { publicKey: KeyObject; privateKey: KeyObject }>> = {
@@ -283,7 +283,7 @@ test('a server of keys that says nothing holds up the start for its timeout and 
   const found = keys.find('RS256', 'RS256-key')
 
   expect(found).toBe('loading')
-  expect(performance.now() - askedAt).toBeLessThan(50)
+  expect(performance.now() - askedAt).toBeLessThan(200)
   expect(startMs).toBeLessThan(2_000)
   state.silent = false
   await vi.waitFor(() => expect(keys.find('RS256', 'RS256-key')).toMatchObject({ type: 'public' }), PATIENCE)
@@ -304,7 +304,7 @@ test('without the keys of its issuer a token is answered with 503, which says th
 test('a connection lives on with a new token for the same, of whichever issuer its own is', async () => {
   const { url } = await issuer([await jwkOf('ES256')])
   const { client } = await startEdge({ auth: settingsWith(url) })
-  const soon = Math.floor(Date.now() / 1000) + 2
+  const soon = Math.floor(Date.now() / 1000) + 5
   const [ours, theirs] = [
     await client({ token: await token({ exp: soon }) }),
     await client({ token: await foreign('ES256', { exp: soon }) }),
@@ -316,7 +316,7 @@ test('a connection lives on with a new token for the same, of whichever issuer i
     await theirs.ask({ type: 'token_refresh', auth: { token: renewal } }),
     await ours.ask({ type: 'token_refresh', auth: { token: await token() } }),
   ]
-  await new Promise((resolve) => setTimeout(resolve, 2_300))
+  await vi.waitUntil(() => Date.now() > soon * 1_000 + 300, PATIENCE)
 
   expect(refused, 'a token of another issuer does not become one of ours').toMatchObject({ code: 'unavailable' })
   expect(answers).toMatchObject([{ type: 'token_refreshed', token: renewal }, { type: 'token_refreshed' }])

@@ -6,6 +6,9 @@ import { connect, type SessionHandle } from '../../../src/client/client.js'
 import { type RunningDaemon, settingsFolder } from '../../support/settings-fixture.js'
 import { dashboardOf, hasBrowser, login, openPage, SECRET, startDashboard, tokenFor, withBrowser } from './browser.js'
 
+/** Of a token: time enough to sign in on a busy machine, and no more than a test may wait for. */
+const SHORT_LIFE_MS = 10_000
+
 describe.skipIf(!hasBrowser)('the door of the dashboard', () => {
   const folder = settingsFolder()
   const apiKey = 'an-api-key-of-at-least-thirty-two-characters'
@@ -36,7 +39,8 @@ describe.skipIf(!hasBrowser)('the door of the dashboard', () => {
     await page.keyboard.press('Enter')
 
     await page.getByRole('alert').getByText('This is neither a token nor a known API key').waitFor()
-    expect(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage }))).not.toContain('no-token')
+    const kept = () => page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage }))
+    await expect.poll(kept).not.toContain('no-token')
     await page.getByLabel('Token or API key').fill(await tokenFor('admin', 'alice', -60_000))
     await page.keyboard.press('Enter')
     await page.getByRole('alert').getByText('This token has expired').waitFor()
@@ -62,7 +66,7 @@ describe.skipIf(!hasBrowser)('the door of the dashboard', () => {
     expect(complaints.filter((each) => !each.includes('401'))).toEqual([])
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByLabel('Token or API key').waitFor()
-    expect(await page.evaluate(() => JSON.stringify(sessionStorage))).not.toContain(token)
+    await expect.poll(() => page.evaluate(() => JSON.stringify(sessionStorage))).not.toContain(token)
   })
 
   test('lets an API key in', async () => {
@@ -102,7 +106,7 @@ describe.skipIf(!hasBrowser)('the door of the dashboard', () => {
   test('asks for another token when the one in use has expired', async () => {
     const { page } = await open('#/sessions')
 
-    await login(page, await tokenFor('admin', 'erin', 4_000))
+    await login(page, await tokenFor('admin', 'erin', SHORT_LIFE_MS))
 
     await page.getByLabel('Token or API key').waitFor()
     await page.getByRole('alert').getByText('You were signed out').waitFor()

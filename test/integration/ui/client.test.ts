@@ -115,7 +115,7 @@ describe.skipIf(!hasBrowser)('in a real browser', () => {
     proxy.pointTo(running.daemon.port)
     await status.filter({ hasText: 'task_completed' }).waitFor()
 
-    expect(await answer.textContent()).toBe(numberedWords(40))
+    await expect.poll(() => answer.textContent()).toBe(numberedWords(40))
     expect(opened.complaints.filter((it) => !it.includes('WebSocket connection'))).toEqual([])
   })
 
@@ -134,7 +134,7 @@ describe.skipIf(!hasBrowser)('in a real browser', () => {
 
     await Promise.all([shows(0, numberedWords(3)), shows(1, numberedWords(3))])
     // The page's, and that of the client that spawned it.
-    expect(running.daemon.edge?.watchersOf(session.id)).toBe(2)
+    await expect.poll(() => running.daemon.edge?.watchersOf(session.id)).toBe(2)
     await panels.nth(1).getByLabel('Task').fill('Count to 12')
     await panels.nth(1).getByRole('button', { name: 'Give task' }).click()
     await Promise.all([shows(0, numberedWords(12)), shows(1, numberedWords(12))])

@@ -68,16 +68,17 @@ describe.skipIf(!hasBrowser)('the list of sessions', () => {
       return performance.now() - startedAt
     }, share)
 
-  async function median(measure: () => Promise<number>): Promise<number> {
+  /** The quickest of some, which is what the work takes when nobody else has the machine. */
+  async function quickest(measure: () => Promise<number>): Promise<number> {
     const times: number[] = []
     for (let run = 0; run < RUNS; run++) times.push(await measure())
-    return times.sort((a, b) => a - b)[Math.floor(RUNS / 2)] ?? Number.NaN
+    return Math.min(...times)
   }
 
   test(`comes as soon with ${MANY} sessions as with ${FEW}`, async () => {
     const [many, few] = [await openAs('many'), await openAs('few')]
 
-    const times = { many: await median(() => firstRow(many)), few: await median(() => firstRow(few)) }
+    const times = { many: await quickest(() => firstRow(many)), few: await quickest(() => firstRow(few)) }
 
     console.info(`first row: ${times.many.toFixed(0)} ms with ${MANY}, ${times.few.toFixed(0)} ms with ${FEW}`)
     expect(times.many).toBeLessThan(MAX_RATIO * Math.max(MIN_MS, times.few))
@@ -86,7 +87,7 @@ describe.skipIf(!hasBrowser)('the list of sessions', () => {
   test('can be gone through to its end, drawing only what is seen, and scrolls as quickly there', async () => {
     const page = await openAs('many')
     const list = page.getByRole('listbox', { name: /Sessions/ })
-    const atFirst = await median(() => jump(page, Math.random()))
+    const atFirst = await quickest(() => jump(page, Math.random()))
 
     await list.focus()
     while ((await page.getByText(`${MANY.toLocaleString('en')} sessions`).count()) === 0)
@@ -95,8 +96,8 @@ describe.skipIf(!hasBrowser)('the list of sessions', () => {
 
     const last = page.locator(`[role=option][aria-posinset="${MANY}"]`)
     await last.getByText(`task ${MANY} of many`, { exact: true }).waitFor()
-    expect(await page.getByRole('listbox').getByRole('option').count()).toBeLessThan(60)
-    const whole = await median(() => jump(page, Math.random()))
+    await expect.poll(() => page.getByRole('listbox').getByRole('option').count()).toBeLessThan(60)
+    const whole = await quickest(() => jump(page, Math.random()))
     console.info(`jump: ${atFirst.toFixed(0)} ms with a page, ${whole.toFixed(0)} ms with ${MANY}`)
     expect(whole).toBeLessThan(MAX_RATIO * Math.max(MIN_MS, atFirst))
   })

@@ -50,6 +50,7 @@ describe.skipIf(!hasBrowser)('the dashboard', () => {
 
   const transcript = (page: Page) => page.getByRole('region', { name: 'Transcript' })
   const message = (page: Page) => transcript(page).getByRole('region', { name: /^Message of/ })
+  const said = async (page: Page) => (await message(page).textContent())?.trim()
   const completed = (page: Page) => transcript(page).getByText('Task completed').waitFor()
 
   test('asks for nothing where nothing is asked for, and shows the cluster first', async () => {
@@ -57,20 +58,20 @@ describe.skipIf(!hasBrowser)('the dashboard', () => {
 
     await page.getByRole('heading', { level: 1, name: 'Cluster' }).waitFor()
     await page.getByRole('img', { name: /shards on 1 worker, all owned/ }).waitFor()
-    expect(await page.getByRole('region', { name: 'Nodes of the cluster' }).getByRole('row').count()).toBe(2)
+    const rows = page.getByRole('region', { name: 'Nodes of the cluster' }).getByRole('row')
+    await expect.poll(() => rows.count()).toBe(2)
     expect(complaints).toEqual([])
   })
 
   test('shows what a session says while it says it, byte for byte', async () => {
     const { page, complaints } = await open('#/sessions')
-    await spawn(page, 'Count to 60')
+    await spawn(page, 'Count to 240')
 
-    await message(page).getByText('amber').waitFor()
-    expect(await page.locator('.is-streaming').count()).toBe(1)
+    await page.locator('.is-streaming').filter({ hasText: 'amber' }).waitFor()
     await completed(page)
 
-    expect((await message(page).textContent())?.trim()).toBe(numberedWords(60))
-    expect(await page.locator('.is-streaming').count()).toBe(0)
+    await expect.poll(() => said(page)).toBe(numberedWords(240))
+    await expect.poll(() => page.locator('.is-streaming').count()).toBe(0)
     expect(complaints).toEqual([])
   })
 
@@ -82,11 +83,11 @@ describe.skipIf(!hasBrowser)('the dashboard', () => {
     await page.getByRole('button', { name: 'Cancel task' }).click()
 
     await transcript(page).getByText('Task cancelled').waitFor()
-    expect(await page.getByRole('button', { name: 'Cancel task' }).count()).toBe(0)
+    await page.getByRole('button', { name: 'Cancel task' }).waitFor({ state: 'detached' })
     await page.getByRole('button', { name: 'Stop session' }).click()
     await page.getByRole('button', { name: 'Stop it' }).click()
     await transcript(page).getByText('Session terminated').waitFor()
-    expect(await page.getByRole('group', { name: 'Actions on this session' }).count()).toBe(0)
+    await page.getByRole('group', { name: 'Actions on this session' }).waitFor({ state: 'detached' })
   })
 
   test('asks a person about what the charter leaves to one, and the call goes on with the answer', async () => {
@@ -116,17 +117,21 @@ describe.skipIf(!hasBrowser)('the dashboard', () => {
     await spawn(page, 'Count to 12')
     await completed(page)
     const slider = page.getByRole('slider', { name: 'Position in the log' })
-    const last = Number(await slider.getAttribute('max'))
-    expect(last).toBeGreaterThan(3)
+    await expect.poll(async () => Number(await slider.getAttribute('max'))).toBeGreaterThan(3)
 
     await slider.focus()
     await page.keyboard.press('Home')
     await transcript(page).getByText('Nothing was said yet').waitFor()
-    expect(await slider.getAttribute('aria-valuetext')).toMatch(/^event 1 of \d+: session spawned/)
-    while (!(await message(page).isVisible())) await page.keyboard.press('ArrowRight')
-    expect((await message(page).textContent())?.trim(), 'text belongs to the end of its message').toBe('')
+    const position = () => slider.getAttribute('aria-valuetext')
+    await expect.poll(position).toMatch(/^event 1 of \d+: session spawned/)
+    for (let event = 2; !(await message(page).isVisible()); event++) {
+      await page.keyboard.press('ArrowRight')
+      await expect.poll(position).toMatch(new RegExp(`^event ${event} of`))
+    }
+    expect(await said(page), 'text belongs to the end of its message').toBe('')
+    const [, event] = /^event (\d+) of/.exec((await position()) ?? '') ?? []
+    await page.waitForURL(new RegExp(`[?&]at=\\d+-${event}\\b`))
     const link = page.url()
-    expect(link).toMatch(/[?&]at=\d+-\d+/)
 
     await page.getByRole('button', { name: 'Latest' }).click()
     await completed(page)
@@ -134,7 +139,7 @@ describe.skipIf(!hasBrowser)('the dashboard', () => {
     await page.goto(link)
 
     await message(page).waitFor()
-    expect(await transcript(page).getByText('Task completed').count()).toBe(0)
+    await transcript(page).getByText('Task completed').waitFor({ state: 'detached' })
     await page.getByRole('button', { name: 'Play' }).click()
     await completed(page)
   })
@@ -148,7 +153,7 @@ describe.skipIf(!hasBrowser)('the dashboard', () => {
     await page.keyboard.press('Escape')
     await page.getByRole('searchbox', { name: 'Search sessions' }).fill('needle')
     await page.waitForFunction(() => document.querySelectorAll('[role=option]').length === 1)
-    expect(await list.getByRole('option').textContent()).toContain('needle')
+    await list.getByRole('option').filter({ hasText: 'needle' }).waitFor()
 
     await page.getByRole('searchbox', { name: 'Search sessions' }).fill('nothing of the kind')
     await page.getByText('No session fits').waitFor()
@@ -180,13 +185,14 @@ describe.skipIf(!hasBrowser)('the dashboard', () => {
     await page.getByRole('heading', { level: 2, name: 'Count to 5' }).waitFor()
     await completed(page)
     await press('/')
-    expect(await focused()).toBe('Search sessions')
+    await expect.poll(focused).toBe('Search sessions')
     await tabTo('Sessions, newest first')
+    const active = (position: number) => page.locator(`[role=option].is-active[aria-posinset="${position}"]`).waitFor()
     await press('End')
     await press('Home')
+    await active(1)
     await press('ArrowDown')
-    const second = await page.locator('[role=option].is-active').getAttribute('aria-posinset')
-    expect(second).toBe('2')
+    await active(2)
     await press('Enter')
     await page.waitForFunction(() => document.querySelector('[role=option][aria-selected=true][aria-posinset="2"]'))
   })
@@ -225,6 +231,6 @@ describe.skipIf(!hasBrowser)('the dashboard', () => {
     await page.getByText('Live', { exact: true }).waitFor()
     await completed(page)
 
-    expect((await message(page).textContent())?.trim()).toBe(numberedWords(300))
+    await expect.poll(() => said(page)).toBe(numberedWords(300))
   })
 })
