@@ -53,7 +53,7 @@ export interface Dialect {
   /** The connection is over. */
   ended(): void
   /** Its own code for an end that others want; the same one where it has none. */
-  closeCode?(code: number): number
+  closeCode?(code: number, reason: string): number
 }
 
 /** A message in a dialect: what it leads to is the dialect's own business. */
@@ -206,7 +206,7 @@ export class Connection implements Client {
   end(code: number, reason: string): void {
     if (!this.#open) return
     this.#flush()
-    if (this.#open) this.#socket.end(this.#dialect?.closeCode?.(code) ?? code, reason)
+    if (this.#open) this.#socket.end(this.#dialect?.closeCode?.(code, reason) ?? code, reason)
   }
 
   terminate(): void {

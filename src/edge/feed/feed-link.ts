@@ -3,7 +3,7 @@
  * subscribed to until it acknowledges. Everything else about it is that of any connection.
  */
 import { randomUUID } from 'node:crypto'
-import { ServiceError } from '../../protocol/errors.js'
+import { ERRORS, type ErrorCode, ServiceError } from '../../protocol/errors.js'
 import {
   authErrorOf,
   FEED_CLOSE,
@@ -33,9 +33,10 @@ const AUTH_MS = 10_000
 const MISSED = 3
 /** Channels that are looked up for a client that names none. */
 const MAX_CHANNELS = 200
+/** The service's own end for whoever lost its credential, and for whoever has too much; the reason says which. */
+const POLICY = 1008
 /** Ends that the service wants for any connection, in the codes of this protocol. */
 const CLOSE_CODES: Readonly<Record<number, number>> = {
-  1008: FEED_CLOSE.RATE_LIMITED,
   1012: 1001,
   4001: FEED_CLOSE.TOKEN_EXPIRED,
 }
@@ -86,8 +87,9 @@ export class FeedLink implements Dialect {
     clearTimeout(this.#timer)
   }
 
-  closeCode(code: number): number {
-    return this.#isLeaving ? code : (CLOSE_CODES[code] ?? code)
+  closeCode(code: number, reason: string): number {
+    if (this.#isLeaving) return code
+    return code === POLICY ? policyCode(reason) : (CLOSE_CODES[code] ?? code)
   }
 
   async #carryOut(message: FeedMessage): Promise<void> {
@@ -212,6 +214,9 @@ export class FeedLink implements Dialect {
     this.#connection.end(FEED_CLOSE[close], close)
   }
 }
+
+const policyCode = (reason: string): number =>
+  reason in ERRORS && ERRORS[reason as ErrorCode].http === 401 ? FEED_CLOSE.AUTH_FAILED : FEED_CLOSE.RATE_LIMITED
 
 const LOGGED: ReadonlySet<string> = new Set(LOGGED_EVENT_TYPES)
 

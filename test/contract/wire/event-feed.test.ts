@@ -4,7 +4,10 @@
 import { once } from 'node:events'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import WebSocket from 'ws'
+import { newNodeId } from '../../../src/protocol/ids.js'
 import { AUTH, RawClient, startEdge, token, WIDE_LIMITS } from './edge-fixture.js'
+
+const KEY = { key: 'a-key-of-at-least-thirty-two-characters', clientId: 'watcher' }
 
 interface Feed extends RawClient {
   say(type: string, payload: object): void
@@ -35,7 +38,7 @@ async function authenticated(url: string, accessToken = 'any'): Promise<Feed> {
   return feed
 }
 
-test('a token opens the feed, and says what it may do', async () => {
+test('A-10: a token opens the feed, and says what it may do', async () => {
   const { url } = await startEdge({ auth: AUTH, settings: { heartbeatIntervalMs: 30_000 } })
   const feed = await openFeed(url)
 
@@ -86,7 +89,7 @@ test('one connection too many is said to be that', async () => {
   expect(await ends(second)).toMatchObject({ code: 4001 })
 })
 
-test('whoever says nothing, and whoever shows no life any more, is let go', async () => {
+test('A-10: whoever says nothing, and whoever shows no life any more, is let go', async () => {
   const { url } = await startEdge({ auth: AUTH, settings: { heartbeatIntervalMs: 5_000 } })
   const accessToken = await token()
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
@@ -194,6 +197,36 @@ test('a session of somebody else is no channel, and wrong messages are said to b
   feed.say('subscribe', { eventTypes: 'all' })
   expect(await feed.heard('error')).toMatchObject({ message: expect.stringContaining('eventTypes') })
   expect(feed.closed).toBeUndefined()
+})
+
+test('A-10: whoever’s secret or key is taken away hears AUTH_FAILED', async () => {
+  const { url, edge } = await startEdge({ auth: { ...AUTH, apiKeys: [KEY] } })
+  const [byToken, byKey] = [await authenticated(url, await token()), await authenticated(url, KEY.key)]
+
+  await edge.reload({ ...AUTH, secret: 'another-secret-of-thirty-two-characters' })
+
+  expect(await ends(byToken)).toEqual({ code: 4001, reason: 'jwt_signature_invalid' })
+  expect(await ends(byKey)).toEqual({ code: 4001, reason: 'api_key_invalid' })
+})
+
+test('A-10: whoever has more connections on all edges than they may have hears RATE_LIMITED', async () => {
+  const elsewhere = newNodeId('edge')
+  const limits = { ...WIDE_LIMITS, connections: { perPrincipal: 10, perEdge: 100 } }
+  let others = 0
+  const { url } = await startEdge({
+    auth: AUTH,
+    settings: { limits },
+    others: () => [elsewhere],
+    sharedLimits: {
+      connections: { write: async () => new Map([[elsewhere, others]]), exchangeFull: async () => [] },
+      messages: { take: async (_name, wanted) => ({ granted: wanted, nextInMs: 0 }) },
+    },
+  })
+  const feed = await authenticated(url, await token())
+
+  others = 10
+
+  expect(await ends(feed)).toEqual({ code: 4004, reason: 'connection_limit_exceeded' })
 })
 
 test('the limits of the principal hold, and are told with when to come again', async () => {
