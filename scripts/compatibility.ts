@@ -1,11 +1,12 @@
 /**
  * Writes docs/compatibility.md from docs/compatibility.rows.json: what a client of the reference daemon may rely on, row
  * by row, and the tests that prove it. `npx tsx scripts/compatibility.ts` after every change of the rows. It writes nothing and
- * fails when a row has no test that names it.
+ * fails when a row of the contract is missing, or has no test that names it.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { contractIds } from './contract-rows.js'
 
 const ROWS = new URL('../docs/compatibility.rows.json', import.meta.url)
 export const PAGE = new URL('../docs/compatibility.md', import.meta.url)
@@ -37,11 +38,20 @@ export const readFile: ReadFile = (path) => {
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined
 }
 
-/** What is wrong with the rows, one sentence each. */
-export function mistakesIn(rows: readonly CompatibilityRow[], read: ReadFile): readonly string[] {
+/** What is wrong with the rows, one sentence each; `contract` has the ids that must be there, and no others. */
+export function mistakesIn(
+  rows: readonly CompatibilityRow[],
+  read: ReadFile,
+  contract: readonly string[] = contractIds(),
+): readonly string[] {
   const ids = rows.map(({ id }) => id)
   const doubled = ids.filter((id, index) => ids.indexOf(id) !== index)
-  return [...doubled.map((id) => `${id} is there twice`), ...rows.flatMap((row) => mistakesOf(row, read))]
+  return [
+    ...contract.filter((id) => !ids.includes(id)).map((id) => `${id} of the contract is missing`),
+    ...ids.filter((id) => !contract.includes(id)).map((id) => `${id} is no row of the contract`),
+    ...doubled.map((id) => `${id} is there twice`),
+    ...rows.flatMap((row) => mistakesOf(row, read)),
+  ]
 }
 
 function mistakesOf({ id, state, promise, tests }: CompatibilityRow, read: ReadFile): string[] {
@@ -58,9 +68,22 @@ function mistakesOf({ id, state, promise, tests }: CompatibilityRow, read: ReadF
   ]
 }
 
-/** Whether the whole id stands there: `W-1` does not name W-10. */
-const names = (text: string, id: string): boolean =>
-  text.split(id).some((before, index, parts) => {
+/** More ids than one test proves are a list. */
+const MAX_IDS_A_LINE = 6
+const FILE_HEADER = /^\s*\/\*\*[\s\S]*?\*\//
+
+/**
+ * Whether a test is named after the row, or has its id in a comment: the header of the file, and a line that lists many, say
+ * of no test that it is the one.
+ */
+function names(text: string, id: string): boolean {
+  const lines = text.replace(FILE_HEADER, '').split('\n')
+  return lines.some((line) => hasWhole(line, id) && (line.match(/\b[A-Z]-\d\d\b/g) ?? []).length <= MAX_IDS_A_LINE)
+}
+
+/** `W-1` does not stand in W-10. */
+const hasWhole = (line: string, id: string): boolean =>
+  line.split(id).some((before, index, parts) => {
     const after = parts[index + 1]
     return after !== undefined && !/[\w-]$/.test(before) && !/^[\w-]/.test(after)
   })
@@ -74,7 +97,7 @@ here, row by row. Generated from [compatibility.rows.json](compatibility.rows.js
 - **partly**: some of it holds and is tested; the note says what is missing.
 - **not yet**: it does not hold, or no test proves it.
 
-Of the tests of a row one at least names the row's id.
+Of the tests of a row one at least is named after the row: its id stands in the title of the test, or in a comment there.
 
 Row ids are those of the contract that reviews and code refer to. A word instead of a number stands for a part of the
 contract that has no numbered rows.`

@@ -1,6 +1,5 @@
 /**
  * A daemon in the background: started, seen, started again, stopped; and what is said of one that does not come up.
- * Rows C-04, C-05, C-06 and C-07 of docs/compatibility.md.
  */
 import { appendFile, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -47,7 +46,7 @@ const isHealthy = async (port: number): Promise<boolean> =>
     () => false,
   )
 
-test('start --detach returns when clients may come, says where the log is, and stop leaves nothing behind', async () => {
+test('C-06, C-07: start --detach returns when clients may come, says where the log is, and stop leaves nothing behind', async () => {
   const { shell, port } = await shellWithPort()
   const { code, stdout, stderr } = await shell.run('start', '--detach')
   const { pid, log, supervisor } = await noted(shell)
@@ -68,7 +67,7 @@ test('start --detach returns when clients may come, says where the log is, and s
   expect(await isHealthy(port)).toBe(false)
 })
 
-test('start -d, and --daemon, which the reference calls it, do the same; a second one is told of the first', async () => {
+test('C-07: start -d, and --daemon, which the reference calls it, do the same; a second one is told of the first', async () => {
   const { shell } = await shellWithPort()
   expect((await shell.run('start', '--daemon')).code).toBe(0)
   const [pid] = await shell.pids()
@@ -114,7 +113,7 @@ test('settings that are wrong are said at once', async () => {
   })
 })
 
-test('a daemon that is killed is started again, three times a minute at most', MANY, async () => {
+test('C-07: a daemon that is killed is started again, three times a minute at most', MANY, async () => {
   const { shell, port } = await shellWithPort()
   await shell.run('start', '-d')
   const { log, supervisor } = await noted(shell)
@@ -159,7 +158,7 @@ test('stop --force kills at once and ends with 0', async () => {
   await vi.waitFor(() => expect([runs(pid), runs(supervisor.pid)]).toEqual([false, false]), PATIENCE)
 })
 
-test('restart -d puts a new daemon in the place of the old one, in the background', async () => {
+test('C-04: restart -d puts a new daemon in the place of the old one, in the background', async () => {
   const { shell, port } = await shellWithPort()
   await shell.run('start', '-d')
   const before = await noted(shell)

@@ -1,6 +1,5 @@
 /**
  * Settings of a running daemon, changed as an operator changes them: by saving a file, or with SIGHUP.
- * Rows ENV and FILES of docs/compatibility.md.
  */
 import { appendFile, readdir, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -23,7 +22,7 @@ const linesOf = (daemon: ClusterProcess, words: string): Record<string, unknown>
 
 const says = (daemon: ClusterProcess, words: string) => vi.waitUntil(() => linesOf(daemon, words).at(-1), PATIENCE)
 
-test('a settings file that is saved counts at once, options still count more, and what must wait is named', async () => {
+test('FILES: a settings file that is saved counts at once, options still count more, and what must wait is named', async () => {
   const { shell, file } = await shellWith()
   await writeFile(file('settings.yaml'), 'openai: { model: one }\n')
   const daemon = await shell.startDaemon('--config', 'settings.yaml', '--max-sessions', '9')

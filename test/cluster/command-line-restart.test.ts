@@ -1,6 +1,5 @@
 /**
  * The life of a daemon seen from its command line: found by its pid file, stopped, killed, and watched across a crash.
- * Rows C-06 and C-08 of docs/compatibility.md.
  */
 import { readdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -49,7 +48,7 @@ test('attach goes on where it was when the daemon is killed and comes back, and 
   expect(stderr).toContain('connected again')
 })
 
-test('stop ends the daemon that was started here with 0, and says so when there is none', async () => {
+test('C-04, C-05: stop ends the daemon that was started here with 0, and says so when there is none', async () => {
   const shell = await shellWithPort()
   const daemon = await shell.startDaemon()
   const stopped = await shell.run('stop')
@@ -62,7 +61,7 @@ test('stop ends the daemon that was started here with 0, and says so when there 
   expect(await readdir(join(shell.folder, 'orchestrator-daemon'))).toEqual([])
 })
 
-test('a daemon that does not stop in time is killed, and stop ends with 1', async () => {
+test('C-05: a daemon that does not stop in time is killed, and stop ends with 1', async () => {
   const shell = await shellWithPort()
   const daemon = await shell.startDaemon('--pid-file', 'daemon.pid')
   daemon.kill('SIGSTOP')
@@ -72,7 +71,7 @@ test('a daemon that does not stop in time is killed, and stop ends with 1', asyn
   expect(await daemon.ended).toBe('SIGKILL')
 })
 
-test('a pid file whose process is gone harms nobody: stop leaves the pid alone, and a start replaces the file', async () => {
+test('C-06: a pid file whose process is gone harms nobody: stop leaves the pid alone, and a start replaces the file', async () => {
   const shell = await shellWithPort()
   const stranger = { pid: process.pid, bornAt: 'long ago', role: 'all', name: 'x', host: '127.0.0.1', port: 1 }
   await writeFile(join(shell.folder, 'daemon.pid'), `${stranger.pid}\n${JSON.stringify(stranger)}\n`)
@@ -84,7 +83,7 @@ test('a pid file whose process is gone harms nobody: stop leaves the pid alone, 
   expect(await daemon.ended).toBe(0)
 })
 
-test('a second start on the same port ends with 1 and names the process that runs already', async () => {
+test('C-05: a second start on the same port ends with 1 and names the process that runs already', async () => {
   const shell = await shellWithPort()
   const first = await shell.startDaemon()
   const second = await shell.run('start')
@@ -93,7 +92,7 @@ test('a second start on the same port ends with 1 and names the process that run
   expect(second.stderr).toMatch(new RegExp(`^error: already running, pid ${first.pid} on port \\d+; .*stop\`\n$`))
 })
 
-test('a port that another program holds ends the start with 1 and one sentence', async () => {
+test('C-05: a port that another program holds ends the start with 1 and one sentence', async () => {
   const shell = await shellWithPort()
   const other = createServer().listen(0, '127.0.0.1')
   onTestFinished(() => void other.close())
@@ -122,7 +121,7 @@ test('a data directory that cannot be made ends the start with 1 and one line th
   expect(stderr).toBe('')
 })
 
-test('restart puts a new daemon in the place of the old one', async () => {
+test('C-04: restart puts a new daemon in the place of the old one', async () => {
   const shell = await shellWithPort()
   const first = await shell.startDaemon()
   const restarted = shell.launch('restart')
@@ -133,7 +132,7 @@ test('restart puts a new daemon in the place of the old one', async () => {
   expect((await restarted.ended).code).toBe(130)
 })
 
-test('a second signal ends a daemon at once with 1', async () => {
+test('C-08: a second signal ends a daemon at once with 1', async () => {
   const shell = await shellWithPort()
   const daemon = await shell.startDaemon()
   daemon.kill('SIGINT')

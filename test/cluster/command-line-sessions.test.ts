@@ -28,7 +28,7 @@ const jsonLines = (text: string): { readonly type: string }[] =>
     .split('\n')
     .map((line) => JSON.parse(line))
 
-test('status shows the figures of a running daemon and ends with 0', async () => {
+test('C-04, C-05: status shows the figures of a running daemon and ends with 0', async () => {
   const [page, json] = await Promise.all([shell.run('status'), shell.run('status', '--json')])
 
   expect(page).toMatchObject({
@@ -48,7 +48,7 @@ test('a daemon that refuses the credential runs, and status says why it tells no
   expect(refused).toMatchObject({ code: 0, stdout: expect.stringMatching(/^running: .*jwt_/) })
 })
 
-test('status, and every command that needs a daemon, ends with 1 and one sentence when none answers', async () => {
+test('C-05: status, and every command that needs a daemon, ends with 1 and one sentence when none answers', async () => {
   const nowhere = ['--url', `ws://127.0.0.1:${await freePort()}`]
   const [status, sessions, attach] = await Promise.all([
     shell.run('status', ...nowhere),
@@ -61,7 +61,7 @@ test('status, and every command that needs a daemon, ends with 1 and one sentenc
   expect(attach).toMatchObject({ code: 1, stderr: sessions.stderr })
 })
 
-test('health ends with 0 when the page says healthy, and with 1 when nothing answers', async () => {
+test('C-03, C-04, C-05: health ends with 0 when the page says healthy, and with 1 when nothing answers', async () => {
   const [well, nobody] = await Promise.all([
     shell.run('health', '--json'),
     shell.run('health', '--port', String(await freePort()), '--retries', '1'),
@@ -69,6 +69,19 @@ test('health ends with 0 when the page says healthy, and with 1 when nothing ans
 
   expect(well.code).toBe(0)
   expect(JSON.parse(well.stdout)).toMatchObject({ healthy: true, status: 'healthy' })
+  expect(nobody).toMatchObject({ code: 1, stdout: expect.stringContaining('nothing answers') })
+})
+
+test('C-04: status and health ask the daemon that their options name', async () => {
+  const { port } = new URL(url)
+  const [status, well, nobody] = await Promise.all([
+    shell.run('status', '--port', port, '--host', '127.0.0.1', '--json'),
+    shell.run('health', '-p', port, '--host', '127.0.0.1', '-v', '--timeout', '30000', '--retries', '2'),
+    shell.run('health', '-p', String(await freePort()), '-v', '--retries', '2'),
+  ])
+
+  expect([status.code, JSON.parse(status.stdout)]).toMatchObject([0, { name: 'orchestrator-daemon' }])
+  expect(well).toMatchObject({ code: 0, stdout: expect.stringContaining('healthy') })
   expect(nobody).toMatchObject({ code: 1, stdout: expect.stringContaining('nothing answers') })
 })
 

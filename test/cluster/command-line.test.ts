@@ -1,11 +1,11 @@
 /**
  * The program as a user starts it: what it prints when something is wrong, and how it ends.
- * Rows C-01, C-02, C-03, C-04 and C-05 of docs/compatibility.md.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { connect } from '../../src/client/client.js'
 import { ClusterProcess } from '../support/cluster-process.js'
 import { Shell } from '../support/command-line.js'
 import { createServerDatabase } from '../support/databases.js'
@@ -31,10 +31,16 @@ async function run(args: readonly string[], env: Record<string, string> = {}, fi
   return daemon
 }
 
+async function statusOf(port: number): Promise<unknown> {
+  const client = await connect(`ws://127.0.0.1:${port}`)
+  onTestFinished(() => client.close())
+  return await client.status()
+}
+
 const portOf = async (daemon: ClusterProcess): Promise<number> =>
   Number((await daemon.waitForLine(/"port":(\d+).*"msg":"ready"/))[1])
 
-test('the bare command starts a daemon that answers health checks and ends with 0 on SIGTERM', async () => {
+test('C-01, C-05: the bare command starts a daemon that answers health checks and ends with 0 on SIGTERM', async () => {
   const daemon = await run([])
   const port = await portOf(daemon)
 
@@ -45,7 +51,7 @@ test('the bare command starts a daemon that answers health checks and ends with 
   expect(await daemon.ended).toBe(0)
 })
 
-test('Ctrl-C ends it with 130', async () => {
+test('C-05: Ctrl-C ends it with 130', async () => {
   const daemon = await run(['start'], await ownDatabase())
   await portOf(daemon)
 
@@ -54,7 +60,7 @@ test('Ctrl-C ends it with 130', async () => {
   expect(await daemon.ended).toBe(130)
 })
 
-test('a flag counts more than the environment, and the environment more than .env', async () => {
+test('C-06, C-09: a flag counts more than the environment, and the environment more than .env', async () => {
   const files = { '.env': 'DAEMON_NAME=from-file\nLOG_LEVEL=debug\n' }
   const daemon = await run(
     ['start', '--name', 'from-flag'],
@@ -65,6 +71,27 @@ test('a flag counts more than the environment, and the environment more than .en
 
   expect(JSON.parse(line)).toMatchObject({ name: 'from-flag' })
   expect(daemon.lines.filter((it) => it.includes('"level":"debug"'))).toEqual([])
+})
+
+test('C-02, C-08: the older command line starts a daemon as before, with its short and its long options', async () => {
+  const files = { 'mine.json': JSON.stringify({ name: 'from-its-file' }) }
+  const database = await ownDatabase()
+  const old = await run(
+    ['-p', '0', '-v', '-c', 'mine.json', '--max-sessions', '5', '--host', '127.0.0.1'],
+    database,
+    files,
+  )
+  const [ready] = await old.waitForLine(/^.*"msg":"ready".*$/)
+  const status = await statusOf(await portOf(old))
+  old.kill('SIGTERM')
+  await old.ended
+  const long = await run(['--port', '0', '--verbose', '--config', 'mine.json'], database, files)
+  const [again] = await long.waitForLine(/^.*"msg":"ready".*$/)
+
+  expect(JSON.parse(ready)).toMatchObject({ name: 'from-its-file' })
+  expect(status).toMatchObject({ name: 'from-its-file', maxSessions: 5 })
+  expect(JSON.parse(again)).toMatchObject({ name: 'from-its-file' })
+  for (const { lines } of [old, long]) expect(lines.some((it) => it.includes('"level":"debug"'))).toBe(true)
 })
 
 test('all mistakes in the settings are named at once, without a stack', async () => {
@@ -91,7 +118,7 @@ test('a role of its own names the store that it misses', async () => {
   expect(daemon.tail()).toContain('DATABASE_URL is missing')
 })
 
-test('bad input ends every command with 1 and one line that says what would be right', async () => {
+test('C-03, C-05: bad input ends every command with 1 and one line that says what would be right', async () => {
   const shell = await Shell.open()
   onTestFinished(() => shell.close())
   const table: readonly (readonly [readonly string[], RegExp])[] = [

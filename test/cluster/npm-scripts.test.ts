@@ -1,6 +1,5 @@
 /**
  * The scripts that start or build something, run as a developer runs them.
- * Rows C-21 and C-23 of docs/compatibility.md.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
@@ -51,7 +50,7 @@ function signal({ pid }: ChildProcess, name: NodeJS.Signals): void {
   }
 }
 
-test('npm run start:dev starts the daemon from its source, and tells people everything', async () => {
+test('C-23: npm run start:dev starts the daemon from its source, and tells people everything', async () => {
   const { child, ended, prints } = await run('npm', 'run', '-s', 'start:dev')
 
   await prints(/INFO {2}all ready .*environment=development/)
@@ -59,7 +58,7 @@ test('npm run start:dev starts the daemon from its source, and tells people ever
   await ended
 })
 
-test('scripts/start.sh starts the daemon that was built, with the options that it is given', async () => {
+test('C-21: scripts/start.sh starts the daemon that was built, with the options that it is given', async () => {
   const { child, ended, prints } = await run('sh', 'scripts/start.sh', '--name', 'from-the-script')
 
   await prints(/"name":"from-the-script".*"msg":"ready"/)

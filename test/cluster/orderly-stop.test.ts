@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => model.stop())
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
-  '%s ends a process at work in order and in time, and nothing is lost',
+  'X-13: %s ends a process at work in order and in time, and nothing is lost',
   async (signal) => {
     const directory = await mkdtemp(join(tmpdir(), 'orderly-'))
     const port = await freePort()

@@ -1,6 +1,5 @@
 /**
  * The program `wundr`: its daemon in the background, with settings, pid and log in the home directory.
- * Row WUNDR of docs/compatibility.md.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,7 +18,7 @@ async function shellOf(settings: Readonly<Record<string, string>> = {}) {
   return { shell, own, orchestrator: (...args: string[]) => shell.wundr('orchestrator', ...args) }
 }
 
-test('start --detach, status, logs, config and stop look after one daemon of the user', async () => {
+test('WUNDR: start --detach, status, logs, config and stop look after one daemon of the user', async () => {
   const { own, orchestrator } = await shellOf()
   const port = await freePort()
   expect((await orchestrator('config', 'set', `daemon.port=${port}`)).code).toBe(0)

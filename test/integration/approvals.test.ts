@@ -1,6 +1,5 @@
 /**
  * A turn waits for a person: through answers, silence, cancels, the loss of its worker and planned moves.
- * Row G-06 of docs/compatibility.md.
  */
 import { expect, test, vi } from 'vitest'
 import type { Gate, Verdict } from '../../src/runtimes/gate.js'
@@ -41,7 +40,7 @@ async function waiting(options: Partial<WorkerClusterOptions> = {}) {
 
 const typesOf = (session: TestSession): string[] => session.events.map(({ type }) => type)
 
-test('a call that is approved runs, and everybody sees who was asked what', async () => {
+test('G-06: a call that is approved runs, and everybody sees who was asked what', async () => {
   const { session, request, decide } = await waiting()
   expect(request).toMatchObject({ callId: 'call-1', toolName: 'bash_execute', level: 'confirm', reason: ASK.reason })
   expect(JSON.stringify(request.toolInput).length, 'long texts are cut').toBeLessThan(3_000)
@@ -57,7 +56,7 @@ test('a call that is approved runs, and everybody sees who was asked what', asyn
   ])
 })
 
-test('a call that is rejected does not run, and the model hears why', async () => {
+test('G-06: a call that is rejected does not run, and the model hears why', async () => {
   const { session, request, decide } = await waiting()
 
   await decide('reject', 'not on a Friday')

@@ -57,7 +57,7 @@ async function noted(session: SessionHandle, announced: Set<string>, working: Se
   }
 }
 
-test('slots and concurrent tasks are those of the stricter charter, and follow it while sessions run', async () => {
+test('G-04: slots and concurrent tasks are those of the stricter charter, and follow it while sessions run', async () => {
   const { client, neolith } = await daemonUnder(
     { version: 1, resourceLimits: { maxSessions: 6, maxConcurrentTasks: 1 } },
     'resourceLimits: {maxSessions: 4, maxConcurrentTasks: 3}\n',

@@ -1,6 +1,5 @@
 /**
  * Sessions of type claude-code: the real program, with its files, its tools and its process.
- * Row X-02 of docs/compatibility.md.
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -29,7 +28,7 @@ function script({ last, isToolResult }: Asked): Says {
 
 const resultOf = (event: ToolCallResult) => event.data.result as { readonly stdout?: string }
 
-test('a task is carried out by a tool in the workspace, and told as text, calls and figures', async () => {
+test('X-02: a task is carried out by a tool in the workspace, and told as text, calls and figures', async () => {
   const { cluster, vendor } = await claudeCluster(script)
   await cluster.takeOver('worker-1')
   const session = await cluster.spawn('claude-code', {

@@ -1,6 +1,5 @@
 /**
  * Sessions of type claude-flow: a coordinator and its agents in a real Claude Code, with the swarm's own tools.
- * Row X-03 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import type { LoggedEvent } from '../../src/protocol/events.js'
@@ -54,7 +53,7 @@ const whoSaid = (events: readonly LoggedEvent[]): unknown[] =>
       : [],
   )
 
-test('the coordinator gives a task to an agent, whose words and calls are told under its name', async () => {
+test('X-03: the coordinator gives a task to an agent, whose words and calls are told under its name', async () => {
   const { cluster, vendor } = await claudeCluster(script)
   await cluster.takeOver('worker-1')
   const session = await cluster.spawn('claude-flow', { description: 'make it' }, { topology: 'mesh', maxAgents: 3 })

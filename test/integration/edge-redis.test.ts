@@ -1,6 +1,5 @@
 /**
  * Edges over a real Redis: two of them share sessions, and what Redis loses or interrupts costs time but no event.
- * Row D-10 of docs/compatibility.md.
  */
 import { randomUUID } from 'node:crypto'
 import { afterEach, expect, test, vi } from 'vitest'
@@ -65,7 +64,7 @@ function story(messages: readonly ServerMessage[]): string[] {
   return told
 }
 
-test('a session spawned at one edge is watched and worked at another', async () => {
+test('D-10: a session spawned at one edge is watched and worked at another', async () => {
   const cluster = await redisCluster()
   const [one, two] = [await startEdge({ cluster }), await startEdge({ cluster })]
   const [spawner, worker] = [await open(one.url), await open(two.url)]
@@ -75,10 +74,12 @@ test('a session spawned at one edge is watched and worked at another', async () 
   const attached = await worker.attach(session.id, FROM_START)
   const alsoHeard = listen(attached)
   const end = await attached.execute('stream over two edges')
+  const known = await worker.status(session.id)
   await attached.stop()
   await Promise.all([heard.ended, alsoHeard.ended])
 
   expect(end.type).toBe('task_completed')
+  expect(known).toMatchObject({ id: session.id, status: 'active' })
   expect(story(heard.messages)).toEqual([
     '1-1 session_spawned',
     '1-2 task_executing',

@@ -1,6 +1,5 @@
 /**
  * Orchestrators of programs work together: they register, delegate real tasks to each other, and share what they know.
- * Rows D-15 and P-06 of docs/compatibility.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -41,7 +40,7 @@ async function register(id: string, more: Partial<Parameters<FederationCoordinat
   return federation.registerOrchestrator({ id, sessionType: 'echo', ...more })
 }
 
-test('a task is done in a session of the orchestrator that can do it, and its result comes back', async () => {
+test('D-15, P-06: a task is done in a session of the orchestrator that can do it, and its result comes back', async () => {
   await register('writer', { capabilities: ['writing'] })
   await register('reviewer', { capabilities: ['review'] })
 
@@ -184,7 +183,7 @@ test('the group sees its context, of two changes of one version one holds, and o
   await expect(set('a', 'x'.repeat(70_000), 0)).rejects.toMatchObject({ code: 'invalid_payload' })
 })
 
-test('a broadcast waits in every matching inbox until it is acknowledged', async () => {
+test('P-06: a broadcast waits in every matching inbox until it is acknowledged', async () => {
   await register('sender', { region: 'eu' })
   await register('near', { region: 'eu' })
   await register('far', { region: 'us' })

@@ -1,8 +1,10 @@
 /**
  * Memory for a program.
- * Rows M-03, M-09 and P-04 of docs/compatibility.md.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import {
   type EmbeddingServer,
   HASHING_DIMENSIONS,
@@ -50,13 +52,14 @@ test.each(KINDS)('%s: notes of a session are its own, replaced by key, and clear
   expect(await memory.retrieveScratchpad('s2', 'plan')).toBe('other')
 })
 
-test.each(KINDS)('%s: entries are added, found, read and deleted', async (_where, manager) => {
+test.each(KINDS)('M-03, P-04: %s: entries are added, found, read and deleted', async (_where, manager) => {
   const memory = manager()
   const id = await memory.addSemantic('The release train leaves on Thursdays', { metadata: { from: 'test' } })
   await memory.addEpisodic('We talked about trains')
 
   expect((await memory.hybridSearch('when does the release train leave', { tiers: ['semantic'] }))[0]).toMatchObject({
     ...{ id, type: 'knowledge', tier: 'semantic', metadata: { from: 'test' } },
+    ...{ content: 'The release train leaves on Thursdays', timestamp: expect.any(String) },
   })
   expect((await memory.retrieve('trains', 'episodic')).map(({ content }) => content)).toEqual([
     'We talked about trains',
@@ -69,6 +72,21 @@ test.each(KINDS)('%s: entries are added, found, read and deleted', async (_where
   expect(await memory.getEntryById(id)).toBeUndefined()
 })
 
+test('M-08: what was remembered in a folder is there for the next process that opens it', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'memory-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const first = new MemoryManager({ directory })
+  const id = await first.addSemantic('The release train leaves on Thursdays')
+  await first.storeScratchpad('s1', 'plan', 'kept')
+  await first.close()
+
+  const next = new MemoryManager({ directory })
+  onTestFinished(() => next.close())
+
+  expect(await next.getEntryById(id)).toMatchObject({ content: 'The release train leaves on Thursdays' })
+  expect(await next.retrieveScratchpad('s1', 'plan')).toBe('kept')
+})
+
 test.each(KINDS)('%s: a transcript is indexed turn by turn, once', async (_where, manager) => {
   const memory = manager()
   const turns = [1, 2, 3].map((turnNumber) => ({ turnNumber, role: 'user', content: `turn ${turnNumber} on walruses` }))
@@ -78,31 +96,34 @@ test.each(KINDS)('%s: a transcript is indexed turn by turn, once', async (_where
   expect(await memory.hybridSearch('walruses', { sessionId: 's9' })).toHaveLength(3)
 })
 
-test.each(KINDS)('%s: a memory goes elsewhere as a snapshot, and a session as its context', async (_where, manager) => {
-  const memory = manager()
-  await memory.batchUpsert([
-    { content: 'the moon is far', sessionId: 's5', tier: 'semantic' },
-    { content: 'we looked at it', sessionId: 's5', tier: 'episodic', type: 'observation' },
-  ])
-  await memory.storeScratchpad('s5', 'k', 1)
-  const other = new MemoryManager({ tenant: 'elsewhere' })
-  const third = new MemoryManager({ tenant: 'third' })
-  try {
-    const snapshot = await memory.exportSnapshot()
-    expect(await other.importSnapshot(snapshot)).toBe(snapshot.entries.length)
-    expect((await other.hybridSearch('moon'))[0]).toMatchObject({ content: 'the moon is far', sessionId: 's5' })
-    await third.importContext('s6', await memory.exportContext('s5'))
-    const context = await third.exportContext('s6')
-    expect(context.scratchpad).toEqual({ k: 1 })
-    expect([...context.episodic, ...context.semantic].map(({ content }) => content).sort()).toEqual([
-      'the moon is far',
-      'we looked at it',
+test.each(KINDS)(
+  'M-09, P-04: %s: a memory goes elsewhere as a snapshot, and a session as its context',
+  async (_where, manager) => {
+    const memory = manager()
+    await memory.batchUpsert([
+      { content: 'the moon is far', sessionId: 's5', tier: 'semantic' },
+      { content: 'we looked at it', sessionId: 's5', tier: 'episodic', type: 'observation' },
     ])
-  } finally {
-    await other.close()
-    await third.close()
-  }
-})
+    await memory.storeScratchpad('s5', 'k', 1)
+    const other = new MemoryManager({ tenant: 'elsewhere' })
+    const third = new MemoryManager({ tenant: 'third' })
+    try {
+      const snapshot = await memory.exportSnapshot()
+      expect(await other.importSnapshot(snapshot)).toBe(snapshot.entries.length)
+      expect((await other.hybridSearch('moon'))[0]).toMatchObject({ content: 'the moon is far', sessionId: 's5' })
+      await third.importContext('s6', await memory.exportContext('s5'))
+      const context = await third.exportContext('s6')
+      expect(context.scratchpad).toEqual({ k: 1 })
+      expect([...context.episodic, ...context.semantic].map(({ content }) => content).sort()).toEqual([
+        'the moon is far',
+        'we looked at it',
+      ])
+    } finally {
+      await other.close()
+      await third.close()
+    }
+  },
+)
 
 test('meaning is searched where the database can, and a server without pgvector says why not', async () => {
   const id = await builtIn.addSemantic('hydroponics')

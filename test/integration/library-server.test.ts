@@ -1,6 +1,5 @@
 /**
  * The WebSocket door alone: a program answers its clients itself, and the door keeps strangers and nonsense out.
- * Row P-02 of docs/compatibility.md.
  */
 import { SignJWT } from 'jose'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -27,7 +26,7 @@ const token = (claims: object, role: string) =>
     .setExpirationTime('1h')
     .sign(new TextEncoder().encode(SECRET))
 
-test('a program answers messages, and whoever gave a task hears what is said of its session', async () => {
+test('P-02: a program answers messages, and whoever gave a task hears what is said of its session', async () => {
   const { server, url } = await startServer()
   server.on('execute_task', ({ payload }) => {
     const { sessionId } = payload

@@ -1,6 +1,5 @@
 /**
  * A daemon inside a program: its methods do what clients' messages do, and its events tell what really happened.
- * Rows P-01 and P-03 of docs/compatibility.md.
  */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -65,7 +64,7 @@ describe('a running daemon', () => {
   beforeAll(() => daemon.start())
   afterAll(() => daemon.stop())
 
-  test('tells what becomes of a session in the order in which it happened', async () => {
+  test('P-01: tells what becomes of a session in the order in which it happened', async () => {
     const session = await daemon.spawnSession('planner', echo('first'), 'echo')
     const end = await daemon.executeTask(session.id, echo('second'), { reason: 'a test' })
     await daemon.sessionManager.stopSession(session.id)
@@ -94,7 +93,7 @@ describe('a running daemon', () => {
     expect(server.getActiveSessionIds()).toEqual([])
   })
 
-  test('fails a session for a reason, which everybody sees, and cancels what it works on', async () => {
+  test('P-03: fails a session for a reason, which everybody sees, and cancels what it works on', async () => {
     const slow = { description: 'slow', metadata: { echo: { count: 1_000, bytes: 4, delayMs: 20 } } }
     const session = await daemon.spawnSession('planner', slow, 'echo')
     await vi.waitFor(() => expect(eventsOf(session.id)).toContain('task:executing'), PATIENCE)
@@ -130,7 +129,7 @@ describe('a running daemon', () => {
     await expect(sessions.updateMetrics('session_none', {})).rejects.toMatchObject({ code: 'session_not_found' })
   })
 
-  test('keeps what a session has said after its end, until it is cleaned up', async () => {
+  test('P-03: keeps what a session has said after its end, until it is cleaned up', async () => {
     const sessions = daemon.sessionManager
     const session = await daemon.spawnSession('planner', echo('say it'), 'echo')
     await vi.waitFor(() => expect(eventsOf(session.id)).toContain('task:completed'), PATIENCE)

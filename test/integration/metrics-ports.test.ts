@@ -106,7 +106,7 @@ describe('daemon_status', () => {
 })
 
 describe('a cluster', () => {
-  test('shows health, readiness, life and metrics of every role', async () => {
+  test('H-08: shows health, readiness, life and metrics of every role', async () => {
     const cluster = { REDIS_URL: process.env.TEST_REDIS_URL ?? '' }
     const name = `t${randomBytes(4).toString('hex')}`
     const daemons: Daemon[] = []

@@ -1,6 +1,5 @@
 /**
  * Real sessions through a real daemon, and what its page says of them afterwards: every family by name, type and labels.
- * Rows H-02 and MET of docs/compatibility.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -253,7 +252,7 @@ const DRIVEN_ELSEWHERE = [
 ]
 
 describe('the metrics of a daemon that has worked', () => {
-  test.each(Object.entries(DRIVEN))('%s counts what happened', (family, [type, series, expected]) => {
+  test.each(Object.entries(DRIVEN))('MET: %s counts what happened', (family, [type, series, expected]) => {
     const value = valueIn(page, family, `${family}${series}`)
 
     expect(page.get(family)?.type).toBe(type)
@@ -267,7 +266,7 @@ describe('the metrics of a daemon that has worked', () => {
     expect(own.sort()).toEqual([...Object.keys(DRIVEN), ...DRIVEN_ELSEWHERE].sort())
   })
 
-  test('show the process as every client of Prometheus does', () => {
+  test('H-02: show the process as every client of Prometheus does', () => {
     expect(valueIn(page, 'process_resident_memory_bytes', 'process_resident_memory_bytes')).toBeGreaterThan(0)
     expect(valueIn(page, 'nodejs_eventloop_lag_seconds', 'nodejs_eventloop_lag_seconds')).toBeGreaterThanOrEqual(0)
   })

@@ -1,6 +1,5 @@
 /**
  * A task whose model cannot be had ends with a code that says why, and the session takes the next one.
- * Row W-68 of docs/compatibility.md.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
@@ -93,7 +92,7 @@ describe.each(VENDORS)('with $name', ({ good, dead, unknownModel }) => {
       'model_invalid_request',
       /^Invalid Request: .*no.such.model/,
     ],
-  ])('a task fails in words when %s, and the session takes the next', async (_what, bad, code, text) => {
+  ])('W-68: a task fails in words when %s, and the session takes the next', async (_what, bad, code, text) => {
     const { cluster, settings } = await workerWith(await bad(good()))
     const session = await cluster.spawn('llm', { description: 'Count to 7' }, { model: 'no-such-model' })
     const failed = await session.event('task_failed')

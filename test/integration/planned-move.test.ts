@@ -1,6 +1,5 @@
 /**
  * A shard moves from one worker to another while its sessions are idle, busy, stopped, or lose their worker.
- * Row D-07 of docs/compatibility.md.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -28,7 +27,7 @@ async function clusterOf(runtime: Runtime, drainTimeoutMs?: number) {
   return { cluster, first, second }
 }
 
-test('an idle session goes on at the next owner, whose events follow without a gap', async () => {
+test('D-07: an idle session goes on at the next owner, whose events follow without a gap', async () => {
   const { cluster, first, second } = await clusterOf(quick)
   const session = await cluster.spawn('llm', { description: 'one' })
   await session.event('task_completed')

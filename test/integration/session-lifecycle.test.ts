@@ -1,6 +1,5 @@
 /**
  * A session from its announcement to its end: tasks, stops, cancels, pauses, and turns that wait for a slot.
- * Rows W-43, X-01 and X-12 of docs/compatibility.md.
  */
 import { expect, test, vi } from 'vitest'
 import { newNodeId } from '../../src/protocol/ids.js'
@@ -18,7 +17,7 @@ const start = (maxSessions?: number) =>
 /** An echo task that streams until it is stopped. */
 const endless = { description: 'endless', metadata: { echo: { count: 10_000, bytes: 4, delayMs: 20 } } }
 
-test('a spawned session announces itself before its task runs, and takes further tasks', async () => {
+test('W-30, X-01: a spawned session announces itself before its task runs, and takes further tasks', async () => {
   const cluster = await start()
   await cluster.takeOver('worker-1')
   const session = await cluster.spawn('echo', { description: 'first' })
@@ -36,7 +35,7 @@ test('a spawned session announces itself before its task runs, and takes further
   expect(session.events.map(({ eventId }) => eventId)).toEqual(['1-1', '1-2', '1-3', '1-4', '1-5'])
 })
 
-test('stop cancels the running task and all that wait, and nothing runs afterwards', async () => {
+test('W-14: stop cancels the running task and all that wait, and nothing runs afterwards', async () => {
   const cluster = await start()
   await cluster.takeOver('worker-1')
   const session = await cluster.spawn('echo', endless)
@@ -163,7 +162,7 @@ test('a command id that is sent three times runs once', async () => {
   expect(ran).toEqual(['first', 'again', 'last'])
 })
 
-test('a session type without a runtime fails its task with a code, and the session stays usable', async () => {
+test('W-33, X-12: a session type without a runtime fails its task with a code, and the session stays usable', async () => {
   const cluster = await start()
   await cluster.takeOver('worker-1')
   const session = await cluster.spawn('claude-code', { description: 'anything' })

@@ -1,6 +1,5 @@
 /**
  * Budgets in one process: written as in the environment, seen by a client, the operator's server and the page of metrics.
- * Rows W-67 and B-08 of docs/compatibility.md.
  */
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
@@ -87,7 +86,7 @@ async function operator(): Promise<{
 
 effect(
   ['TOKEN_BUDGET_DAILY', 'TOKEN_BUDGET_ALERT_THRESHOLD', 'TOKEN_BUDGET_WEBHOOK_URL', 'TOKEN_BUDGET_WEBHOOK_SECRET'],
-  'calls are made while anything is left, each threshold is told once, and then tasks fail until tomorrow',
+  'W-67, B-02, B-03: calls are made while anything is left, each threshold is told once, and then tasks fail until tomorrow',
   async () => {
     const server = await operator()
     const run = await start('daily', {
@@ -129,7 +128,7 @@ effect(
 
 effect(
   ['TOKEN_BUDGET_WEEKLY', 'TOKEN_BUDGET_MONTHLY'],
-  'the page of metrics shows how much of each is used',
+  'B-01: the page of metrics shows how much of each is used',
   async () => {
     const { running, task } = await start('shown', { TOKEN_BUDGET_WEEKLY: '1000000', TOKEN_BUDGET_MONTHLY: '2000000' })
     await task()
@@ -145,7 +144,7 @@ effect(
   },
 )
 
-effect(['TOKEN_BUDGET_SESSION'], 'one session ends its budget, and another one has its own', async () => {
+effect(['TOKEN_BUDGET_SESSION'], 'B-08: one session ends its budget, and another one has its own', async () => {
   const run = await start('session', { TOKEN_BUDGET_SESSION: '100' })
 
   expect(await run.task()).toMatchObject({

@@ -1,6 +1,5 @@
 /**
  * Settings that are live take effect while the daemon runs and its sessions go on.
- * Row ENV of docs/compatibility.md.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

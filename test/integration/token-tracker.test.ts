@@ -1,6 +1,5 @@
 /**
  * The budgets for a program, with a daemon in the same process.
- * Row P-07 of docs/compatibility.md.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
@@ -70,7 +69,7 @@ test('usage that a program tracks counts, once for each id, and passes threshold
   expect(await tracker.healthCheck()).toBe(true)
 })
 
-test('ten reservations of 600 out of 1000 do not all succeed, and what is released is there again', async () => {
+test('P-07: ten reservations of 600 out of 1000 do not all succeed, and what is released is there again', async () => {
   const tracker = new TokenTracker(daemon)
   const tries = await Promise.allSettled(Array.from({ length: 10 }, () => tracker.reserveTokens('reserving', 600)))
   const [held] = tries.flatMap((it) => (it.status === 'fulfilled' ? [it.value] : []))
@@ -103,7 +102,7 @@ test('an override holds at once, and is on record', async () => {
   expect(daily(await tracker.getUsageStats('overridden'))).toMatchObject({ limit: 1_000 })
 })
 
-test('a report tells what was used, by model and tool', async () => {
+test('P-07: a report tells what was used, by model and tool', async () => {
   const tracker = new TokenTracker(daemon)
   await tracker.trackUsage({ orchestratorId: 'reported', model: 'gpt-4.1', promptTokens: 300, toolName: 'search' })
   const startTime = new Date(Date.now() - 86_400_000)

@@ -1,6 +1,5 @@
 /**
  * A worker loses its session in the middle of a turn, at every step, and another goes on from the log.
- * Row D-11 of docs/compatibility.md.
  */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -35,7 +34,7 @@ function llm(): Runtime {
   return new LlmLoop({ selectModel: select, costOf, tools: standardTools() })
 }
 
-test('an answer that was cut goes on where the client saw it end, each number once', async () => {
+test('W-35, D-11: an answer that was cut goes on where the client saw it end, each number once', async () => {
   const runtime = llm()
   const cluster = await WorkerCluster.start({ runtimeOf: () => runtime })
   const first = await cluster.takeOver('worker-1')
@@ -54,7 +53,7 @@ test('an answer that was cut goes on where the client saw it end, each number on
   expect(session.events.filter(({ type }) => type === 'stream_start')).toHaveLength(1)
 })
 
-test('a turn that is taken over twice is finished by the third owner', async () => {
+test('D-11: a turn that is taken over twice is finished by the third owner', async () => {
   const runtime = llm()
   const cluster = await WorkerCluster.start({ runtimeOf: () => runtime })
   await cluster.takeOver('worker-1')

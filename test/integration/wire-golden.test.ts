@@ -1,6 +1,5 @@
 /**
  * The exact JSON of every event of a task, with ids and times replaced. A change here is a change of the wire.
- * Rows W-37 and W-38 of docs/compatibility.md.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
@@ -35,7 +34,7 @@ function golden(event: LoggedEvent): string {
   return fixed(JSON.stringify(event))
 }
 
-test('a task with a tool call is told in exactly these events', async () => {
+test('W-30, W-32, W-34, W-36, W-37, W-38: a task with a tool call is told in exactly these events', async () => {
   const runtime = new LlmLoop({
     selectModel: () =>
       selectModel({

@@ -1,6 +1,5 @@
 /**
  * One connection: order, bounds, and the end of a client that does not read.
- * Row W-03 of docs/compatibility.md.
  */
 import { expect, test, vi } from 'vitest'
 import { Connection, type ConnectionHandlers } from '../../src/edge/connection.js'

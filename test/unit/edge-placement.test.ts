@@ -1,6 +1,5 @@
 /**
  * Where an edge places a new session, and what it answers when every worker is full.
- * Row W-63 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import type { ClusterView, LiveNode } from '../../src/cluster/cluster.js'
@@ -30,7 +29,7 @@ test.each([
   ['every worker is at its limit', [worker('a@1', 10), worker('b@1', 12)], true],
   ['the only worker with room is leaving', [worker('a@1', 10), worker('b@1', 0, { status: 'draining' })], true],
   ['only an edge has room', [worker('a@1', 10), worker('e@1', 0, { role: 'edge' })], true],
-])('when %s, full is answered accordingly', (_when, nodes, full) => {
+])('W-63: when %s, full is answered accordingly', (_when, nodes, full) => {
   expect(placement(...nodes).isFull()).toBe(full)
 })
 

@@ -1,6 +1,5 @@
 /**
  * The meter of budgets, in process, on Redis and on Redis Cluster: reservations that hold under parallel calls.
- * Rows B-02 and B-04 of docs/compatibility.md.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -63,7 +62,7 @@ eachMeter((open) => {
     })
   })
 
-  test('64 parallel calls over two workers never get more than there is', async () => {
+  test('B-04: 64 parallel calls over two workers never get more than there is', async () => {
     const { meters } = open()
     const limits = [orchestrator(20_000), tenant(10_000), session(50_000)]
 
@@ -152,7 +151,7 @@ eachMeter((open) => {
     expect(await reserve(meter, [orchestrator(1_000)], { want: 0 })).toMatchObject({ windows: [{ used: 0, held: 0 }] })
   })
 
-  test('a window that the store does not know begins at what the ledger says', async () => {
+  test('B-06: a window that the store does not know begins at what the ledger says', async () => {
     const { meters } = open()
     const limits = [orchestrator(1_000), tenant(5_000)]
     const now = Date.now()
@@ -239,7 +238,7 @@ eachMeter((open) => {
     expect(next).toMatchObject({ status: 'granted', windows: [{ used: 200, held: 800 }] })
   })
 
-  test('each threshold is told once, to one of the workers, also when a call passes several', async () => {
+  test('B-02: each threshold is told once, to one of the workers, also when a call passes several', async () => {
     const { meters } = open()
     const limits = [orchestrator(6_400)]
     const one = async (i: number) => {

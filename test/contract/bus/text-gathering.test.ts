@@ -24,7 +24,7 @@ const chunkOf = (entry: OutEntry): string =>
   entry.kind === 'text' ? (JSON.parse(entry.json) as { data: { chunk: string } }).data.chunk : ''
 
 eachBus((fixture) => {
-  test('text arrives byte by byte in order, before the event that follows it, whatever the interval', async () => {
+  test('W-52: text arrives byte by byte in order, before the event that follows it, whatever the interval', async () => {
     const random = seededRandom('text-gathering')
     const { bus } = await fixture.open()
     const edge = await TestEdge.open(bus)

@@ -84,7 +84,7 @@ test('a worker that joins gets its part, each shard only after its owner has rel
   )
 })
 
-test('shards of a dead worker go to the living at a higher epoch, and its next beat is answered with its death', async () => {
+test('D-09: shards of a dead worker go to the living at a higher epoch, and its next beat is answered with its death', async () => {
   const plane = await openPlane()
   await coordinate(plane)
   const a = await worker(plane, 'a')
@@ -190,7 +190,7 @@ test('no shard goes to a worker of an older version', async () => {
   await owning(next, SHARDS)
 })
 
-test('of two coordinators one leads; when it is killed the other leads soon and goes on', async () => {
+test('D-12: of two coordinators one leads; when it is killed the other leads soon and goes on', async () => {
   const plane = await openPlane()
   const first = await startNode(plane, { kind: 'coordinator', id: newNodeId('first'), shardCount: SHARDS })
   const a = await worker(plane, 'a')

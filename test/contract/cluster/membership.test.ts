@@ -1,6 +1,5 @@
 /**
  * What a member tells the cluster, and what it learns from it.
- * Row D-09 of docs/compatibility.md.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'

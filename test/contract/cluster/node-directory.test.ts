@@ -18,7 +18,7 @@ async function directory(plane: Plane, extra: Partial<ConstructorParameters<type
 
 const ids = (view: NodeDirectory) => view.nodes().map(({ id }) => id)
 
-test('it shows who beats and who owns what, and follows changes', async () => {
+test('D-06: it shows who beats and who owns what, and follows changes', async () => {
   const plane = await openPlane()
   const a = await new TestWorker(plane, 'a').start()
   await plane.assignments.ensureShards(4)
@@ -34,7 +34,7 @@ test('it shows who beats and who owns what, and follows changes', async () => {
   await vi.waitFor(() => expect(view.owners().get(3)).toBe(b.id), WAIT)
 })
 
-test('a node is not shown once it is dead, or silent for 3 seconds', async () => {
+test('D-02, D-13: a node is not shown once it is dead, or silent for 3 seconds', async () => {
   const plane = await openPlane()
   const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((name) => new TestWorker(plane, name).start()))
   const view = await directory(plane)

@@ -1,7 +1,6 @@
 /**
  * The tools that people deploy with on one machine accept the files; those of Kubernetes are in test/charts. A tool that this
  * machine does not have skips its tests, loudly.
- * Row C-27 of docs/compatibility.md.
  */
 import { devNull } from 'node:os'
 import { expect, type TestContext, test, vi } from 'vitest'
@@ -78,7 +77,7 @@ test('on a Redis Cluster every role starts when the slots are dealt', (context) 
 test.for([
   ['docker-compose.yml', ['daemon', 'postgres', 'redis']],
   ['docker-compose.dev.yml', ['daemon', 'pgadmin', 'postgres', 'redis', 'redis-insight']],
-] as const)('%s is the daemon with its stores', ([file, names], context) => {
+] as const)('C-26, C-27: %s is the daemon with its stores', ([file, names], context) => {
   needCompose(context)
 
   expect(Object.keys(servicesOf(file)).sort()).toEqual(names)

@@ -13,7 +13,7 @@ beforeAll(async () => {
   bridge = await house.as('bridge', 'neolith', 'admin')
 })
 
-test('health and status are told with the words of the bridge', async () => {
+test('H-06: health and status are told with the words of the bridge', async () => {
   expect((await bridge.get('/api/health')).body).toEqual({
     ...{ status: 'healthy', uptime: expect.any(Number), version: expect.any(String) },
     ...{ lastHeartbeat: expect.any(String), components: expect.objectContaining({ database: expect.any(Object) }) },
@@ -24,7 +24,7 @@ test('health and status are told with the words of the bridge', async () => {
   })
 })
 
-test('sessions are agents: listed, looked at, measured', async () => {
+test('H-06: sessions are agents: listed, looked at, measured', async () => {
   const id = await bridge.spawn({ orchestratorId: 'planner' })
   await vi.waitFor(
     async () => expect((await bridge.get(`/api/agents/${id}/metrics`)).body.tasksCompleted).toBe(1),
@@ -39,7 +39,7 @@ test('sessions are agents: listed, looked at, measured', async () => {
   expect(await bridge.get('/api/agents/none')).toMatchObject({ status: 404, body: { code: 'session_not_found' } })
 })
 
-test('an agent is restarted once, however often it is asked for under one key', async () => {
+test('H-06: an agent is restarted once, however often it is asked for under one key', async () => {
   const id = await bridge.spawn({ task: '{"count":3}' })
 
   const replies = [1, 2].map(() => bridge.post(`/api/agents/${id}/restart`, undefined, { 'idempotency-key': 'again' }))
@@ -66,7 +66,7 @@ test('rates of the last minute are told', async () => {
   expect(body.messagesPerMinute).toBeGreaterThan(0)
 })
 
-test('without Neolith there are no channels and no traffic, and that is what is said', async () => {
+test('H-06: without Neolith there are no channels and no traffic, and that is what is said', async () => {
   const replies = [
     await bridge.get('/api/traffic/config'),
     await bridge.ask('PUT', '/api/traffic/config', { strategy: 'any' }),

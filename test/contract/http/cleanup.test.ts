@@ -33,7 +33,7 @@ async function idle(owner: Requester, count: number): Promise<string[]> {
 
 const statusOf = async (asker: Requester, id: string) => (await asker.get(`/api/sessions/${id}`)).body.status
 
-test('idle sessions are ended, and those with work or of late go on', async () => {
+test('H-03: idle sessions are ended, and those with work or of late go on', async () => {
   const alice = await house.as('alice', 'cleaned', 'admin')
   const old = await idle(alice, 2)
   const fresh = await alice.spawn()
@@ -56,7 +56,7 @@ test('idle sessions are ended, and those with work or of late go on', async () =
   await alice.post(`/api/sessions/${busy}/stop`)
 })
 
-test('it works as the reference is called, without a body, and says beforehand what it would do', async () => {
+test('H-03: it works as the reference is called, without a body, and says beforehand what it would do', async () => {
   const alice = await house.as('alice', 'asked', 'admin')
   const [id] = await idle(alice, 1)
 

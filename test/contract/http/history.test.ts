@@ -32,7 +32,7 @@ async function allEvents(asker: Requester, id: string, limit: number): Promise<E
 
 const seqOf = ({ eventId }: Event): number => Number(eventId.split('-')[1])
 
-test('events are read page by page, from the first to the last', async () => {
+test('H-04: events are read page by page, from the first to the last', async () => {
   const id = await alice.spawn({ task: '{"count":4}' })
   await vi.waitFor(
     async () => expect((await allEvents(alice, id, 500)).map(({ type }) => type)).toContain('task_completed'),

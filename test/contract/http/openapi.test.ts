@@ -14,7 +14,7 @@ async function described() {
   return { nobody, document: (await nobody.get('/api/openapi.json')).body }
 }
 
-test('everybody may read it, and every endpoint is in it, under each of its paths', async () => {
+test('H-04: everybody may read it, and every endpoint is in it, under each of its paths', async () => {
   const { document } = await described()
   const { operations } = new OpenApi(document)
 

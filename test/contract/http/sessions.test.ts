@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 const statusOf = async (id: string): Promise<string> => (await alice.get(`/api/sessions/${id}`)).body.status
 
-test('a session is spawned, looked at, and stopped', async () => {
+test('H-04: a session is spawned, looked at, and stopped', async () => {
   const spawned = await alice.post('/api/sessions', { orchestratorId: 'planner', task: 'hello', sessionType: 'echo' })
 
   expect(spawned.status).toBe(201)

@@ -1,6 +1,5 @@
 /**
  * The ledger of what calls used, and the reports that are made from it.
- * Row B-11 of docs/compatibility.md.
  */
 import { beforeEach, expect, test } from 'vitest'
 import { BudgetLedger, type LedgerRow } from '../../../src/storage/budget-ledger.js'
@@ -48,7 +47,7 @@ eachDatabase((open) => {
     expect(await ledger.sum({ ...span, scope: 'session', id: 'none' })).toBe(0)
   })
 
-  test('an override holds until it expires or is revoked, and the list tells who did what', async () => {
+  test('B-05: an override holds until it expires or is revoked, and the list tells who did what', async () => {
     const overrides = new BudgetOverrides(database)
     await overrides.set(override({ tokens: 1_000, forMs: 1 }))
     const revoked = await overrides.set(override({ tokens: 2_000 }))
@@ -67,7 +66,7 @@ eachDatabase((open) => {
     ])
   })
 
-  test('usage is grouped by time and by what is asked for; the tokens of a call are shared among its tools', async () => {
+  test('B-11: usage is grouped by time and by what is asked for; the tokens of a call are shared among its tools', async () => {
     const reports = new UsageReports(database)
     await ledger.add([
       row('a', { tools: ['bash', 'read'] }),

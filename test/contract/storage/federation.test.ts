@@ -1,6 +1,5 @@
 /**
  * The federation's rows: who is there by the database's clock, who sees to a delegation, and that each step is taken once.
- * Rows D-14, D-17 and D-18 of docs/compatibility.md.
  */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
@@ -47,7 +46,7 @@ function fixtureOn(database: Database) {
 }
 
 eachDatabase((open) => {
-  test('half a minute of silence makes an orchestrator offline, and five minutes make it gone', async () => {
+  test('D-18: half a minute of silence makes an orchestrator offline, and five minutes make it gone', async () => {
     const { tenant, orchestrators, silentFor } = fixtureOn(await open())
     const statusOf = async () => (await orchestrators.find(tenant, 'o'))?.status
     await orchestrators.register(tenant, registration('o'))
@@ -66,7 +65,7 @@ eachDatabase((open) => {
     expect(await orchestrators.unregister(tenant, 'o')).toBe(false)
   })
 
-  test('orchestrators are found by what they can do, where they are and what room they have', async () => {
+  test('D-14: orchestrators are found by what they can do, where they are and what room they have', async () => {
     const { tenant, orchestrators } = fixtureOn(await open())
     await orchestrators.register(tenant, registration('a', { capabilities: ['x', 'y'], region: 'eu', groups: ['g'] }))
     await orchestrators.register(tenant, registration('b', { capabilities: ['x'], maxSessions: 1, maxTokens: 100 }))
@@ -222,7 +221,7 @@ eachDatabase((open) => {
     expect(await ends.find(newSessionId(0), 'a')).toBeUndefined()
   })
 
-  test('of several changes of one version of a key exactly one holds', async () => {
+  test('D-17: of several changes of one version of a key exactly one holds', async () => {
     const database = await open()
     await openConnections(database)
     const context = new FederationContext(database)

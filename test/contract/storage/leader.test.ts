@@ -1,6 +1,5 @@
 /**
  * The lead of the cluster: one holder at a time, and terms that only rise.
- * Row D-12 of docs/compatibility.md.
  */
 import { sql } from 'kysely'
 import { beforeEach, expect, test } from 'vitest'
@@ -21,7 +20,7 @@ eachDatabase((open) => {
 
   const runOut = () => sql`update leader set expires_at = now() - interval '1 second'`.execute(database.sql)
 
-  test('of many candidates exactly one gets the lead', async () => {
+  test('D-12: of many candidates exactly one gets the lead', async () => {
     const results = await Promise.all(Array.from({ length: 20 }, (_, n) => lease.campaign(`c-${n}`, LONG_MS)))
 
     expect(results.filter((result) => result !== undefined)).toEqual([{ term: 1 }])

@@ -1,6 +1,5 @@
 /**
  * What memory keeps of the events of sessions.
- * Rows M-02 and M-07 of docs/compatibility.md.
  */
 import { sql } from 'kysely'
 import { beforeEach, expect, test } from 'vitest'
@@ -78,7 +77,7 @@ eachDatabase((open) => {
   const contents = async (tier: 'episodic' | 'semantic') =>
     (await items.newest(SCOPE, tier, 50)).map(({ content }) => content).sort()
 
-  test('what was asked, said and found out is remembered once, each with its event and for its time', async () => {
+  test('M-01, M-02: what was asked, said and found out is remembered once, each with its event and for its time', async () => {
     const log = (await session('llm')).turn()
     await project(log)
     await project(log)
@@ -98,7 +97,7 @@ eachDatabase((open) => {
     expect(await contents('episodic')).toEqual([])
   })
 
-  test('facts are for good, name the events that they come from, and give way to later ones', async () => {
+  test('M-07: facts are for good, name the events that they come from, and give way to later ones', async () => {
     const log = (await session('llm')).turn().compacted('it is sunny', ['call:c1', 'task:1'])
     await project(log)
     await project(log.compacted('it rains', ['message:m2']), DAYS, log.events.length - 1)

@@ -1,6 +1,5 @@
 /**
  * Items of memory: what takes whose place, who sees what, and what is forgotten.
- * Rows M-01, M-06 and M-08 of docs/compatibility.md.
  */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { newSessionId } from '../../../src/protocol/ids.js'
@@ -146,7 +145,7 @@ eachDatabase((open) => {
   })
 
   describe('what is forgotten', () => {
-    test('what is over is found no more, and removed', async () => {
+    test('M-01, M-07: what is over is found no more, and removed', async () => {
       await items.put(scope, [fact('short lived', { expiresAt: new Date(Date.now() - 1) }), fact('long lived')])
 
       expect(await found('lived')).toEqual(['long lived'])
@@ -161,7 +160,7 @@ eachDatabase((open) => {
       expect(await items.forget(scope, { identity: fact('', { key: 'k' }).identity })).toBe(2)
     })
 
-    test('beyond its size a memory loses former facts first, then its oldest, and nobody else loses anything', async () => {
+    test('M-01: beyond its size a memory loses former facts first, then its oldest, and nobody else loses anything', async () => {
       const big = (n: number) => `${n} ${'x'.repeat(98)}`
       const other = { ...scope, owner: 'bob' }
       await items.put(other, [fact(big(0))])
@@ -178,7 +177,7 @@ eachDatabase((open) => {
   })
 
   describe('what is found', () => {
-    test('a rare word counts for more than a frequent one', async () => {
+    test('M-06: a rare word counts for more than a frequent one', async () => {
       const chatter = Array.from({ length: 30 }, (_, n) => fact(`the report of week ${n} is about the budget report`))
       await items.put(scope, [...chatter, fact('the zeppelin is in the report')])
 

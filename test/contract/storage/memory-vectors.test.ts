@@ -88,7 +88,7 @@ describe.each(KINDS)('$where', ({ isHere, open }) => {
   })
   afterAll(() => close())
 
-  test('a word that nobody wrote is found by its likeness, and by nobody else', async () => {
+  test('M-06: a word that nobody wrote is found by its likeness, and by nobody else', async () => {
     const { memory } = await opened(database, server.url)
     await memory.store(ANN, { content: 'the authentication of operators is broken' })
     await memory.store({ ...ANN, owner: 'bob' }, { content: 'authenticating is what bob does' })

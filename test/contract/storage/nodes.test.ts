@@ -1,6 +1,5 @@
 /**
  * Nodes and the settings that they share.
- * Row D-13 of docs/compatibility.md.
  */
 import { sql } from 'kysely'
 import { beforeEach, expect, test } from 'vitest'
@@ -20,7 +19,7 @@ eachDatabase((open) => {
     await sql`truncate nodes, cluster_config`.execute(database.sql)
   })
 
-  test('a registered node is live until it ends', async () => {
+  test('D-13: a registered node is live until it ends', async () => {
     await nodes.register(worker('w@1'))
     await nodes.register(worker('w@2'))
     await nodes.setStatus('w@1', 'draining')

@@ -103,7 +103,7 @@ eachDatabase((open) => {
     expect(await assignments.assign([{ shard: 0, expectedEpoch: 0, owner: 'a@1' }], leader)).toEqual([])
   })
 
-  test('who owns what is told in the order of the shards, whatever their epochs, and without what nobody had', async () => {
+  test('D-06: who owns what is told in the order of the shards, whatever their epochs, and without what nobody had', async () => {
     const [a, b] = [
       [5, 1, 4],
       [2, 3],

@@ -119,7 +119,7 @@ test('before the handshake a binary frame ends the connection', async () => {
   expect((await client.end()).code).toBe(1008)
 })
 
-test('a client of JSON-RPC 2.0 gets results, errors and notifications in its own words', async () => {
+test('V2: a client of JSON-RPC 2.0 gets results, errors and notifications in its own words', async () => {
   const { url } = await startEdge()
   const client = await openV2(url)
   const call = async (id: number | string, method: string, params?: unknown) => {

@@ -10,7 +10,7 @@ import { CLIENT, connectParams, connectV2, openV2 } from './v2-fixture.js'
 const KEY = 'k'.repeat(32)
 const KEYS = { ...AUTH, apiKeys: [{ key: KEY, clientId: 'web', role: 'user' as const }] }
 
-test('hello tells the version, all methods and events, and the limits that hold', async () => {
+test('V2: hello tells the version, all methods and events, and the limits that hold', async () => {
   const { url } = await startEdge({ settings: { maxPayloadBytes: 65_536, heartbeatIntervalMs: 40_000 } })
   const client = await openV2(url)
 

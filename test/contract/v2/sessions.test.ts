@@ -12,7 +12,7 @@ const SPAWN = { orchestratorId: 'planner', sessionType: 'echo', task: TASK }
 const create = async (client: V2Client, more: object = {}): Promise<string> =>
   (await client.ask('session.create', { ...SPAWN, ...more })).id
 
-test('session.create answers with the session, and its events follow', async () => {
+test('WEB: session.create answers with the session, and its events follow', async () => {
   const { url } = await startEdge()
   const client = await connectV2(url)
 
@@ -57,7 +57,7 @@ test('a key makes one session of many requests, and another body under it is a c
   ).toMatchObject({ code: 'CONFLICT', details: { code: 'idempotency_conflict' }, retryable: false })
 })
 
-test('a prompt streams from its start to its end', async () => {
+test('V2: a prompt streams from its start to its end', async () => {
   const { url } = await startEdge()
   const client = await connectV2(url)
   const sessionId = await create(client)

@@ -1,6 +1,5 @@
 /**
  * Who may do what: every verb, as each role, on a session of one's own, of a colleague, and of another tenant.
- * Row A-09 of docs/compatibility.md.
  */
 import { describe, expect, test } from 'vitest'
 import { type ClientMessageType, clientMessageSchema } from '../../../src/protocol/commands.js'

@@ -1,6 +1,5 @@
 /**
  * API keys: where they are looked for, what they stand for, and which kind of credential a mode lets in.
- * Row A-04 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import WebSocket from 'ws'
@@ -31,7 +30,7 @@ async function knock(url: string, headers: Record<string, string> = {}): Promise
   })
 }
 
-test('a key opens the door from the header and from the address, and a wrong one is named', async () => {
+test('A-04: a key opens the door from the header and from the address, and a wrong one is named', async () => {
   const { url } = await startEdge({ auth: withKeys() })
 
   expect(await knock(url, { 'x-api-key': CI_KEY })).toBe('in')
@@ -41,7 +40,7 @@ test('a key opens the door from the header and from the address, and a wrong one
   expect(await knock(url)).toBe('credentials_missing')
 })
 
-test('a token takes precedence over a key, for good and for bad', async () => {
+test('A-02: a token takes precedence over a key, for good and for bad', async () => {
   const { url } = await startEdge({ auth: withKeys() })
 
   expect(await knock(`${url}/?token=${await token()}`, { 'x-api-key': 'wrong' })).toBe('in')
@@ -86,7 +85,7 @@ test('no token is made from a key: it would outlive it', async () => {
   expect(await ci.ask({ type: 'token_refresh' })).toMatchObject({ code: 'unavailable' })
 })
 
-test('a client on this machine is an administrator where that is allowed, unless it shows something wrong', async () => {
+test('A-04: a client on this machine is an administrator where that is allowed, unless it shows something wrong', async () => {
   const { url, client } = await startEdge({ auth: withKeys({ allowLoopback: true }) })
 
   expect(await (await client()).ask({ type: 'ping' })).toMatchObject({ type: 'pong' })
@@ -97,7 +96,7 @@ test('a client on this machine is an administrator where that is allowed, unless
   expect(await knock(url, { 'x-forwarded-for': '10.0.0.1' })).toBe('credentials_missing')
 })
 
-test('a key inside a message is judged and changes nothing', async () => {
+test('W-19: a key inside a message is judged and changes nothing', async () => {
   const { client } = await startEdge({ auth: withKeys() })
   const ci = await client({ headers: { 'x-api-key': CI_KEY } })
 

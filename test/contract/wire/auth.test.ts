@@ -1,6 +1,5 @@
 /**
  * Who may connect. With a secret, a valid token at one of its places and nothing else; without one, only this machine.
- * Rows W-19, W-20, W-51, A-02, A-03, A-05, A-06, H-01 and H-07 of docs/compatibility.md.
  */
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -73,7 +72,7 @@ const REFUSALS: readonly [reason: string, make: () => string | Promise<string>][
   ['jwt_audience_mismatch', () => token({ aud: 'something' })],
 ]
 
-test.each(REFUSALS)('a token is refused with 401 and %s before the upgrade', async (reason, make) => {
+test.each(REFUSALS)('A-03, A-05: a token is refused with 401 and %s before the upgrade', async (reason, make) => {
   const { url } = await startEdge({ auth: AUTH })
 
   const answer = await knock(url, bearer(await make()))
@@ -92,7 +91,7 @@ test('no credential, and a key where no keys are configured, are refused by name
   expect(await knock(`${url}/?apiKey=abc`)).toEqual({ status: 401, body: '{"error":"api_key_invalid"}' })
 })
 
-test('a token is taken from the header first, then from the address, and before any key', async () => {
+test('A-02: a token is taken from the header first, then from the address, and before any key', async () => {
   const { url } = await startEdge({ auth: AUTH })
   const good = await token()
 
@@ -135,11 +134,11 @@ describe('a request counts as local', () => {
   })
 })
 
-test('an empty secret is a mistake and not an open door', () => {
+test('A-01: an empty secret is a mistake and not an open door', () => {
   expect(() => new Authenticator({ ...AUTH, secret: '' })).toThrow('the token secret is empty')
 })
 
-test('a connection ends with 4001 when its token expires, without the client saying anything', async () => {
+test('A-06: a connection ends with 4001 when its token expires, without the client saying anything', async () => {
   const { client } = await startEdge({ auth: AUTH })
   const raw = await client({ token: await token({ exp: now() + 5 }) })
 
@@ -148,7 +147,7 @@ test('a connection ends with 4001 when its token expires, without the client say
   expect(raw.frames).toMatchObject([{ type: 'error', error: 'token_expired', code: 'token_expired' }])
 })
 
-test('a refreshed token connects, and lengthens the connection that asked', async () => {
+test('W-20: a refreshed token connects, and lengthens the connection that asked', async () => {
   const { client } = await startEdge({ auth: AUTH })
   const exp = now() + 5
   const raw = await client({ token: await token({ exp, claims: { tenant: 'acme' } }) })
@@ -170,7 +169,7 @@ test('a read-only credential may look and not touch', async () => {
   expect(await raw.ask({ type: 'spawn_session', payload: { task: 'x' } })).toMatchObject({ code: 'forbidden' })
 })
 
-test('a credential inside a message is judged and changes nothing', async () => {
+test('W-19: a credential inside a message is judged and changes nothing', async () => {
   const { client } = await startEdge({ auth: AUTH })
   const raw = await client({ token: await token() })
 
@@ -178,7 +177,7 @@ test('a credential inside a message is judged and changes nothing', async () => 
   expect(await raw.ask({ type: 'ping', auth: { token: await token({ sub: 'bob' }) } })).toMatchObject({ type: 'pong' })
 })
 
-test('two tenants do not see each other’s sessions, not even that they exist', async () => {
+test('W-51: two tenants do not see each other’s sessions, not even that they exist', async () => {
   const { client } = await startEdge({ auth: AUTH })
   const alice = await client({ token: await token({ sub: 'alice' }) })
   const bob = await client({ token: await token({ sub: 'bob' }) })
@@ -201,7 +200,17 @@ test('two tenants do not see each other’s sessions, not even that they exist',
   expect(own).not.toBe(sessionId)
 })
 
-test('the health check needs no credential, and other paths are not found', async () => {
+test('H-07: the health check answers whoever sends a key, right or wrong', async () => {
+  const key = 'a-key-of-at-least-thirty-two-characters'
+  const { edge } = await startEdge({ auth: { ...AUTH, apiKeys: [{ key, clientId: 'monitor' }] } })
+
+  for (const headers of [{ 'x-api-key': key }, { 'x-api-key': 'another' }, { authorization: 'Bearer another' }]) {
+    const health = await fetch(`http://127.0.0.1:${edge.port}/health`, { headers })
+    expect([health.status, await health.json()]).toMatchObject([200, { status: 'healthy' }])
+  }
+})
+
+test('H-01: the health check needs no credential, and other paths are not found', async () => {
   const { edge } = await startEdge({ auth: AUTH })
   const base = `http://127.0.0.1:${edge.port}`
 

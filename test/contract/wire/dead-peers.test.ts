@@ -35,7 +35,9 @@ function framesIn(bytes: Buffer): number[] {
   return found
 }
 
-test('a peer that answers no ping is let go, and one that does stays', { timeout: LET_GO_MS + 20_000 }, async () => {
+test('W-03: a peer that answers no ping is let go, and one that does stays', {
+  timeout: LET_GO_MS + 20_000,
+}, async () => {
   const { edge, client } = await startEdge({ settings: { heartbeatIntervalMs: 5_000 } })
   const alive = await client()
   const { socket, opcodes } = await silentPeer(edge.port)
@@ -49,7 +51,7 @@ test('a peer that answers no ping is let go, and one that does stays', { timeout
   expect(await alive.ask({ type: 'ping' })).toMatchObject({ type: 'pong' })
 })
 
-test('a frame of many times the limit ends its connection, and no other', async () => {
+test('W-04: a frame of many times the limit ends its connection, and no other', async () => {
   const { edge, client } = await startEdge({ settings: { maxPayloadBytes: 1_024 } })
   const [wrong, other] = [await client(), await client()]
 

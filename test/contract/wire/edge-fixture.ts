@@ -147,6 +147,8 @@ export interface EdgeOptions {
   readonly v2?: Partial<V2Sources>
   /** Ids of edges that live beside this one. */
   readonly others?: () => readonly NodeId[]
+  /** Workers that have said how many sessions they have and may have. */
+  readonly workers?: readonly LiveNode['load'][]
   /** A cluster that stands already; default a new one. */
   readonly cluster?: Cluster
 }
@@ -187,11 +189,15 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
   const { bus, worker, rows, events } = options.cluster ?? (await startCluster())
   let sent = 0
   const id = newNodeId('edge')
+  const nodes = (): LiveNode[] => [
+    ...(options.others?.() ?? []).map((other) => liveNode(other, 'edge')),
+    ...(options.workers ?? []).map((load) => ({ ...liveNode(newNodeId('worker'), 'worker'), load })),
+  ]
   const edge = new Edge({
     id,
     settings: settingsWith(options.settings, options.auth),
     bus,
-    view: { nodes: () => (options.others?.() ?? []).map(liveEdge), owners: () => new Map(), shardCount: SHARDS },
+    view: { nodes, owners: () => new Map(), shardCount: SHARDS },
     approvals: options.approvals ?? { decide: async () => ({ status: 'decided' }), list: async () => [] },
     sessions: rows,
     events,
@@ -243,9 +249,9 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
   }
 }
 
-const liveEdge = (id: NodeId): LiveNode => ({
+const liveNode = (id: NodeId, role: LiveNode['role']): LiveNode => ({
   id,
-  role: 'edge',
+  role,
   version: '2.0.0',
   weight: 1,
   load: { busy: 0, capacity: 0, queued: 0 },

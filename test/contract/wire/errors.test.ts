@@ -1,6 +1,5 @@
 /**
  * What a client hears when it is wrong: the contract's sentences with a code, and the connection goes on.
- * Rows W-04, W-42, W-60, W-61, W-62, W-64 and W-65 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { startEdge } from './edge-fixture.js'
@@ -8,12 +7,15 @@ import { startEdge } from './edge-fixture.js'
 const UNKNOWN = 'session_000_01ARZ3NDEKTSV4RRFFQ69G5FAV'
 
 const MISTAKES: readonly [name: string, frame: string, error: string | RegExp, code: string][] = [
+  // W-60
   ['bad JSON', '{"type":', 'Invalid message format', 'invalid_message'],
   ['null', 'null', 'Invalid message format', 'invalid_message'],
   ['a status without payload', '{"type":"session_status"}', 'Invalid message format', 'invalid_message'],
   ['a stop without payload', '{"type":"stop_session"}', 'Invalid message format', 'invalid_message'],
   ['a task without payload', '{"type":"execute_task"}', 'Invalid message format', 'invalid_message'],
+  // W-65
   ['a spawn without payload', '{"type":"spawn_session"}', 'Invalid message format', 'invalid_message'],
+  // W-61
   ['an unknown type', '{"type":"dance"}', 'Unknown message type', 'unknown_type'],
   ['an empty object', '{}', 'Unknown message type', 'unknown_type'],
   ['a list', '[]', 'Unknown message type', 'unknown_type'],
@@ -24,6 +26,7 @@ const MISTAKES: readonly [name: string, frame: string, error: string | RegExp, c
     'invalid_payload',
   ],
   [
+    // W-62
     'an unknown session',
     `{"type":"session_status","payload":{"sessionId":"${UNKNOWN}"}}`,
     `Session not found: ${UNKNOWN}`,
@@ -54,7 +57,7 @@ test.each(MISTAKES)(
   },
 )
 
-test('an error names the session and echoes the request', async () => {
+test('W-07, W-42: an error names the session and echoes the request', async () => {
   const { client } = await startEdge()
   const raw = await client()
 
@@ -71,7 +74,21 @@ test('an error names the session and echoes the request', async () => {
   })
 })
 
-test('a task for a session that has ended is refused with its status', async () => {
+test('W-63: a spawn is refused while every worker has as many sessions as it may have, and the connection is kept', async () => {
+  const full = { busy: 5, capacity: 5, queued: 0 }
+  const { client } = await startEdge({ workers: [full, full] })
+  const raw = await client()
+
+  const error = await raw.ask({ type: 'spawn_session', payload: { task: 'one too many' } })
+
+  expect(error).toMatchObject({ type: 'error', error: 'Failed to spawn session: Max sessions reached' })
+  expect(error.code).toBe('max_sessions')
+  expect(await raw.ask({ type: 'ping' })).toMatchObject({ type: 'pong' })
+  const { client: elsewhere } = await startEdge({ workers: [full, { ...full, busy: 4 }] })
+  expect(await (await elsewhere()).spawn()).toMatch(/^session_/)
+})
+
+test('W-64: a task for a session that has ended is refused with its status', async () => {
   const { client } = await startEdge()
   const raw = await client()
   const sessionId = await raw.spawn()
@@ -87,7 +104,7 @@ test('a task for a session that has ended is refused with its status', async () 
   })
 })
 
-test('a frame above the limit is answered, and the connection is kept', async () => {
+test('W-04: a frame above the limit is answered, and the connection is kept', async () => {
   const { client } = await startEdge({ settings: { maxPayloadBytes: 4_096 } })
   const raw = await client()
 

@@ -1,6 +1,5 @@
 /**
  * The limits of one edge: messages, connections of a client, connections of all.
- * Rows A-07 and A-08 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import WebSocket from 'ws'
@@ -35,7 +34,7 @@ async function flood(raw: RawClient, count: number): Promise<Record<string, numb
   return types
 }
 
-test('of 105 pings 100 are answered and 5 refused, and the connection stays open', async () => {
+test('A-07: of 105 pings 100 are answered and 5 refused, and the connection stays open', async () => {
   const { client } = await startEdge({ auth: AUTH, settings: { limits: DEFAULTS } })
   const raw = await client({ token: await token() })
 
@@ -91,7 +90,7 @@ test('where no secret is set, whoever sits at the machine is not limited', async
   expect(await flood(two, 10)).toEqual({ pong: 10 })
 })
 
-test('the eleventh connection of a client is refused with 429 before the upgrade, until one of the ten has gone', async () => {
+test('A-08: the eleventh connection of a client is refused with 429 before the upgrade, until one of the ten has gone', async () => {
   const { client, url } = await startEdge({ auth: AUTH, settings: { limits: DEFAULTS } })
   const good = await token()
   const open: RawClient[] = []

@@ -1,11 +1,10 @@
 /**
  * The wire contract of raw clients: the reference's examples are accepted as they stand, and every answer carries at
  * least the fields that the reference shows, with the same types.
- * Rows W-01, W-02, W-06, W-07, W-10, W-11, W-12, W-13, W-14, W-15, W-16, W-17, W-18, W-30, W-31, W-32, W-33, W-34,
- * W-35, W-36, W-39, W-40, W-41, W-44, W-45, W-50 and WEB of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
-import { type Frame, startEdge } from './edge-fixture.js'
+import WebSocket from 'ws'
+import { type Frame, RawClient, startEdge } from './edge-fixture.js'
 
 const TASK = {
   id: 'task-123',
@@ -30,26 +29,34 @@ function expectSuperset(frame: unknown, example: unknown, path = 'frame'): void 
 }
 
 const EXAMPLES: Record<string, Frame> = {
+  // W-30
   session_spawned: {
     type: 'session_spawned',
     sessionId: 'session_abc123',
     status: 'active',
     metadata: { createdAt: '2025-12-01T12:00:00.000Z' },
   },
+  // W-31
   task_executing: { type: 'task_executing', sessionId: 'session_abc123', taskId: 'task-456' },
+  // W-32
   task_completed: {
     type: 'task_completed',
     sessionId: 'session_abc123',
     taskId: 'task-456',
     result: { success: true, output: 'Tests passed: 42/42' },
   },
+  // W-33
   task_failed: { type: 'task_failed', sessionId: 'session_abc123', taskId: 'task-456', error: 'Timeout exceeded' },
+  // W-34
   stream_start: { type: 'stream_start', sessionId: 'session_abc123', metadata: { model: 'gpt-4o-mini' } },
+  // W-35
   stream_chunk: {
     type: 'stream_chunk',
     data: { sessionId: 'session_abc123', chunk: 'Implementing authentication...', metadata: { tokens: 15 } },
   },
+  // W-36
   stream_end: { type: 'stream_end', sessionId: 'session_abc123', metadata: { totalTokens: 523, duration: 4200 } },
+  // W-13, W-39
   daemon_status_response: {
     type: 'daemon_status_response',
     status: {
@@ -64,7 +71,7 @@ const EXAMPLES: Record<string, Frame> = {
   },
 }
 
-test('the greeting, the health check and the ping answer with the exact frames of the reference', async () => {
+test('W-15, W-16, W-40, W-41: the greeting, the health check and the ping answer with the exact frames of the reference', async () => {
   const { url, client } = await startEdge()
   const raw = await client()
 
@@ -76,7 +83,52 @@ test('the greeting, the health check and the ping answer with the exact frames o
   expect(url).toMatch(/^ws:\/\/127\.0\.0\.1:\d+$/)
 })
 
-test('a spawn and a task exactly as in the reference lead to supersets of its answers', async () => {
+test('W-01, W-02: at any path a raw WebSocket opens, and the first frame is that the daemon is well', async () => {
+  const { url } = await startEdge()
+
+  for (const path of ['', '/', '/ws', '/any/path?of=theirs']) {
+    const raw = new RawClient(new WebSocket(`${url}${path}`))
+    await raw.next(() => true)
+    expect(await raw.ask({ type: 'ping' }), path).toMatchObject({ type: 'pong' })
+    expect(raw.frames[0], path).toEqual({ type: 'health_check_response', healthy: true })
+    await raw.close()
+  }
+})
+
+test('W-10: a session is asked for with a task or with text, and with or without its owner and its type', async () => {
+  const { client, rows } = await startEdge()
+  const raw = await client()
+  const spawn = async (payload: Frame) => {
+    const { sessionId } = await raw.ask({ type: 'spawn_session', payload })
+    return rows.rows.get(String(sessionId))
+  }
+
+  const given = await spawn({ orchestratorId: 'orchestrator-1', task: TASK, sessionType: 'echo' })
+  const bare = await spawn({ task: 'Say hello' })
+
+  expect(given).toMatchObject({ orchestratorId: 'orchestrator-1', type: 'echo' })
+  expect(JSON.parse(given?.spawn ?? '')).toMatchObject({ task: { id: TASK.id, description: TASK.description } })
+  expect(bare).toMatchObject({ orchestratorId: 'default', type: 'llm' })
+  expect(JSON.parse(bare?.spawn ?? '')).toMatchObject({ task: { description: 'Say hello' } })
+})
+
+test('W-11: a further task reaches the worker as a task or as text, with its context where it has one', async () => {
+  const { client, worker } = await startEdge()
+  const raw = await client()
+  const sessionId = await raw.spawn()
+  const context = { files: ['src/a.ts'], depth: { of: 2 } }
+
+  raw.send({ type: 'execute_task', payload: { sessionId, task: TASK, context } })
+  raw.send({ type: 'execute_task', payload: { sessionId, task: 'Say hello', streamResponse: true } })
+  await raw.next(({ type, result }) => type === 'task_completed' && JSON.stringify(result).includes('Say hello'))
+
+  const [object, text] = worker.commands.slice(1)
+  expect(object).toMatchObject({ type: 'execute', task: { id: TASK.id, priority: TASK.priority }, context })
+  expect(text).toMatchObject({ type: 'execute', task: { description: 'Say hello' } })
+  expect(text).not.toHaveProperty('context')
+})
+
+test('W-10, W-11: a spawn and a task exactly as in the reference lead to supersets of its answers', async () => {
   const { client } = await startEdge()
   const raw = await client()
 
@@ -110,7 +162,7 @@ test('a spawn and a task exactly as in the reference lead to supersets of its an
   expect(raw.frames.find((it) => it.type === 'task_completed')?.taskId).toBe('task-456')
 })
 
-test('status, list, stop and routing answer about the own session and echo the request id', async () => {
+test('W-12, W-17, W-18, W-44, W-45: status, list, stop and routing answer about the own session and echo the request id', async () => {
   const { client } = await startEdge()
   const raw = await client()
   const sessionId = await raw.spawn()
@@ -165,7 +217,7 @@ test('commands of one connection are accepted in the order in which they were se
   expect(worker.accepted.filter((id) => id.startsWith('command-'))).toEqual(ids)
 })
 
-test('whoever gives a session work sees its events without asking for them', async () => {
+test('W-31, W-50: whoever gives a session work sees its events without asking for them', async () => {
   const { client } = await startEdge()
   const spawner = await client()
   const sessionId = await spawner.spawn()
@@ -179,7 +231,7 @@ test('whoever gives a session work sees its events without asking for them', asy
   expect([...other.texts(sessionId).values()]).toEqual(['for two'])
 })
 
-test('a binary frame is read like a text frame', async () => {
+test('W-06: a binary frame is read like a text frame', async () => {
   const { client } = await startEdge()
   const raw = await client()
 

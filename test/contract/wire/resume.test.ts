@@ -1,6 +1,5 @@
 /**
  * Resume over real connections: exactly the missed suffix, or an explicit reset; and what a slow or drained client gets.
- * Rows W-05 and X-13 of docs/compatibility.md.
  */
 import { expect, test, vi } from 'vitest'
 import WebSocket from 'ws'
@@ -17,7 +16,7 @@ async function project({ bus, worker, events }: Fixture, sessionId: SessionId, k
   await worker.trim(sessionId, keep)
 }
 
-test('a client that names its position gets exactly what it missed', async () => {
+test('W-50: a client that names its position gets exactly what it missed', async () => {
   const { client, worker } = await startEdge()
   const first = await client()
   const sessionId = await first.spawn()
@@ -134,7 +133,7 @@ test('after unsubscribe nothing more of the session arrives', async () => {
   expect(second.eventIds(sessionId)).toEqual([])
 })
 
-test('a client that does not read costs little and slows nobody, and gets everything when it reads again', async () => {
+test('W-52: a client that does not read costs little and slows nobody, and gets everything when it reads again', async () => {
   const fixture = await startEdge()
   const { client, worker } = fixture
   const [fast, slow] = [await client(), await client()]
@@ -160,7 +159,7 @@ test('a client that does not read costs little and slows nobody, and gets everyt
   expect(sentToSlow).toBeLessThan((commits * perCommit) / 2)
 }, 40_000)
 
-test('a drain tells each client when to come back and closes with 1012, and nobody new is let in', async () => {
+test('W-05: a drain tells each client when to come back and closes with 1012, and nobody new is let in', async () => {
   const { edge, url, client } = await startEdge()
   const raws = [await client(), await client()]
 

@@ -22,6 +22,8 @@ interface Held {
 export class ScriptedWorker {
   /** Ids of commands in the order of their acceptance. */
   readonly accepted: string[] = []
+  /** The same commands, as they came. */
+  readonly commands: Command[] = []
   /** While true, commands stay in the stream. */
   paused = false
   readonly #bus: Bus
@@ -83,7 +85,9 @@ export class ScriptedWorker {
     if (acceptance.status === 'cold') return this.#hydrate(submission.sessionId)
     if (acceptance.status !== 'new') return
     this.accepted.push(acceptance.commandId)
-    await this.#play(submission.sessionId, submission.tenant, JSON.parse(submission.body) as Command)
+    const command = JSON.parse(submission.body) as Command
+    this.commands.push(command)
+    await this.#play(submission.sessionId, submission.tenant, command)
   }
 
   /** A session that has not hibernated here is taken for one whose spawn was lost. */

@@ -19,7 +19,7 @@ async function client(sub: string): Promise<RawClient> {
   return raw
 }
 
-test('pausing, resuming, completing, stopping and failing are told with the session', async () => {
+test('W-43: pausing, resuming, completing, stopping and failing are told with the session', async () => {
   const raw = await client('alice')
   const [completes, stops, fails] = [
     await raw.spawn({ task: '{"count":1}' }),

@@ -1,6 +1,5 @@
 /**
  * The limits that hold for a session: of settings, of charters, and of overrides.
- * Rows B-05 and B-07 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { type HoldingOverride, LimitBook, type PeriodLimits } from '../../../src/budget/limits.js'
@@ -49,7 +48,7 @@ test('each session counts for itself, its orchestrator and its tenant', async ()
   })
 })
 
-test('a charter makes limits smaller, or new, and never larger', async () => {
+test('B-07: a charter makes limits smaller, or new, and never larger', async () => {
   const { shown } = book({ charter: { hourly: 10, daily: 80, weekly: 9_999, session: 50 } })
   expect(await shown()).toEqual({
     'session s1 session': 50,
@@ -60,7 +59,7 @@ test('a charter makes limits smaller, or new, and never larger', async () => {
   })
 })
 
-test('an override takes the place of both until it ends; of two the later one counts', async () => {
+test('B-05: an override takes the place of both until it ends; of two the later one counts', async () => {
   const other: HoldingOverride = { ...raise, scopeId: 'another', tokens: 1 }
   const { shown, clock } = book({
     charter: { daily: 80 },

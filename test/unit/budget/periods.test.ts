@@ -1,6 +1,5 @@
 /**
  * Where the windows of budgets begin and end.
- * Rows B-01 and B-06 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { type Period, windowOf } from '../../../src/budget/periods.js'
@@ -18,7 +17,7 @@ test.each<[Period, string, string, string]>([
   ['weekly', '2026-11-30T00:00:00.000Z', '2026-11-30T00:00', '2026-12-07T00:00'],
   ['monthly', '2026-12-31T23:59:59.999Z', '2026-12-01T00:00', '2027-01-01T00:00'],
   ['monthly', '2028-02-29T12:00:00.000Z', '2028-02-01T00:00', '2028-03-01T00:00'],
-])('%s at %s is from %s to %s, in UTC', (period, at, start, end) => {
+])('B-01, B-06: %s at %s is from %s to %s, in UTC', (period, at, start, end) => {
   expect(boundsAt(period, at)).toEqual([start, end])
 })
 

@@ -1,6 +1,5 @@
 /**
  * What a session may use: reserved before a call, settled after it.
- * Row B-03 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { Ledger, type LedgerEntry } from '../../../src/budget/ledger.js'
@@ -63,7 +62,7 @@ function fixture({ daily = 1_000, meter = new MemoryMeter() as Meter, ledgerSum 
   return { budgets, rows, crossings, overrides, counts, call, spend }
 }
 
-test('a spent budget refuses with the words of the reference, and says when it begins anew', async () => {
+test('B-03: a spent budget refuses with the words of the reference, and says when it begins anew', async () => {
   const { budgets, call, spend, crossings, counts } = fixture()
   await spend(600)
   await spend(450)

@@ -1,6 +1,5 @@
 /**
  * Alerts by webhook: signed, repeated, and bounded.
- * Row B-09 of docs/compatibility.md.
  */
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
@@ -38,7 +37,7 @@ async function receiver(answers: readonly number[], secret: string | undefined =
   return { webhook, heard, outcomes }
 }
 
-test('an alert names the budget, how much of it is used, and when it begins anew', () => {
+test('B-09: an alert names the budget, how much of it is used, and when it begins anew', () => {
   expect(ALERT).toEqual({
     ...{ alert: 'threshold:75', level: 'warning', scope: 'orchestrator', id: 'orch', period: 'daily', threshold: 75 },
     ...{ used: 76, limit: 100, since: '2026-11-27T00:00:00.000Z', resetsAt: '2026-11-28T00:00:00.000Z' },

@@ -1,6 +1,5 @@
 /**
  * Charters that are checked, changed, and put under another one.
- * Row G-07 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { mergeCharters, updateCharter, validateCharter } from '../../../src/charter/change.js'
@@ -35,13 +34,13 @@ test('another name or role is a warning, and fields that are not given stay', ()
   expect(after.resourceLimits).toMatchObject({ maxSessions: 5, maxConcurrentTasks: 2 })
 })
 
-test('a change that breaks a rule between fields is refused', () => {
+test('G-07: a change that breaks a rule between fields is refused', () => {
   const before = charter({ safetyHeuristics: { alwaysReject: ['git push'] } })
 
   expect(updateCharter(before, { safetyHeuristics: { autoApprove: ['Git Push'] } }).errors).toHaveLength(1)
 })
 
-test('a child is bound by its parent', () => {
+test('G-07: a child is bound by its parent', () => {
   const parent = charter({
     identity: { name: 'P', description: 'parent' },
     tier: 1,

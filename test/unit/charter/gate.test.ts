@@ -1,6 +1,5 @@
 /**
  * What the lists of a charter do to tool calls of every kind.
- * Rows G-02 and G-03 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { CharterGate } from '../../../src/charter/gate.js'
@@ -42,7 +41,7 @@ test.each([
   ['web_fetch', { url: 'https://example.com' }, 'allow'],
   ['WebFetch', { url: 'http://169.254.169.254/latest' }, 'deny'],
   ['mcp__tickets__create', { title: 'x' }, 'allow'],
-])('%s %j: %s', (tool, input, decision) => {
+])('G-02: %s %j: %s', (tool, input, decision) => {
   expect(call(gateOf(), tool, input).decision).toBe(decision)
 })
 
@@ -73,7 +72,7 @@ test('phrases in English mean classes of actions', () => {
   expect(run(gate, 'cat a')).toEqual({ decision: 'allow' })
 })
 
-test('an action is matched as a whole, never by a part of its name', () => {
+test('G-03: an action is matched as a whole, never by a part of its name', () => {
   const gate = gateOf({ alwaysReject: ['o', 'file', 'Destructive operations without backup'] })
 
   expect(call(gate, 'file_write', { path: 'o', content: 'file' })).toEqual({ decision: 'allow' })
@@ -101,7 +100,7 @@ test('commands, paths and tools can be named, with * for anything', () => {
   expect(call(gate, 'web_fetch', { url: 'https://example.com' }).decision).toBe('ask')
 })
 
-test('rm -rf / as an entry means the command, not every line with these letters', () => {
+test('G-01: rm -rf / as an entry means the command, not every line with these letters', () => {
   const gate = gateOf({ alwaysReject: ['rm -rf /'] })
 
   expect(run(gate, 'rm -r -f /').decision).toBe('deny')

@@ -1,7 +1,6 @@
 /**
  * The default charter against command lines: what nobody may run unasked is never allowed, however it is written, and what
  * is harmless is not held up.
- * Row G-01 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { CharterGate } from '../../../src/charter/gate.js'
@@ -33,7 +32,7 @@ test('harmless command lines are allowed', () => {
   expect([...HARMLESS, ...MORE_HARMLESS].filter((line) => judge(line) !== 'allow')).toEqual([])
 })
 
-test('no hostile command line is allowed for being written another way', () => {
+test('G-01: no hostile command line is allowed for being written another way', () => {
   const random = seededRandom('hostile rewrites')
   const tried = [...HOSTILE, ...sampleOf(MORE_HOSTILE, random)]
   const lines = tried.flatMap((line) => REWRITES.flatMap(({ apply }) => apply(line, random) ?? []))

@@ -1,6 +1,5 @@
 /**
  * What the charter lets a node take on: of each limit the stricter one, wherever it stands.
- * Row G-04 of docs/compatibility.md.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -45,7 +44,7 @@ test('a limit that stands in several places is the smallest of them', () => {
   expect(limits).toEqual({ maxHeapMb: 700, maxContextTokens: 5_000, tokens: {} })
 })
 
-test('tokens are limited for a session and for each period', () => {
+test('G-04: tokens are limited for a session and for each period', () => {
   const tokenBudget = { hourly: 1, daily: 2, weekly: 3, monthly: 4 }
 
   const { tokens } = limitsOf(charter({ resourceLimits: { maxTokensPerSession: 5, tokenBudget } }))

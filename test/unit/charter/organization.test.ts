@@ -1,6 +1,5 @@
 /**
  * The charter of an organisation is fetched, kept, and put above the one of the node.
- * Row G-08 of docs/compatibility.md.
  */
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -78,7 +77,7 @@ test('it is asked for with the key, and both charters hold in one', async () => 
   })
 })
 
-test('a new version counts at the next look, and one that has not changed is no news', async () => {
+test('G-08: a new version counts at the next look, and one that has not changed is no news', async () => {
   const { url, asked, answer } = await neolith({ charter: acme(1) })
   const { updates } = await syncing(url, folder(), 20)
   await vi.waitFor(() => expect(asked.length).toBeGreaterThan(2))

@@ -1,6 +1,5 @@
 /**
  * Every setting has a test that it takes effect, and every live one that a change does.
- * Row ENV of docs/compatibility.md.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -50,7 +49,7 @@ function tested(call: 'effect' | 'liveEffect' = 'effect'): ReadonlySet<string> {
 const read = (file: string): string => readFileSync(join(TESTS, file), 'utf8')
 const names = (): string[] => allSettings().map(({ setting }) => setting.env)
 
-test('every setting is tested for its effect', () => {
+test('ENV: every setting is tested for its effect', () => {
   const seen = tested()
 
   expect(seen.size).toBeGreaterThan(30)

@@ -1,6 +1,5 @@
 /**
  * How settings are read, and what is said when they are wrong.
- * Rows A-01 and C-09 of docs/compatibility.md.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -60,7 +59,7 @@ describe('settings', () => {
     expect(config.warnings).toEqual([])
   })
 
-  test('come from flags before environment before .env before defaults', () => {
+  test('C-09: come from flags before environment before .env before defaults', () => {
     const config = load({ cwd: withFile, env: { DAEMON_PORT: '1002', LOG_LEVEL: 'error' }, flags: { port: 1003 } })
 
     expect(config.server.port).toBe(1003)
@@ -76,7 +75,7 @@ describe('settings', () => {
     })
   })
 
-  test('may go by an older name, which gives way to the present one', () => {
+  test('A-01: may go by an older name, which gives way to the present one', () => {
     const other = `${SECRET}-other`
 
     expect(load({ env: { DAEMON_AUTH_JWT_SECRET: other } }).auth.jwtSecret).toBe(other)

@@ -1,6 +1,5 @@
 /**
  * The file of --config: how settings are written there, what wins over it, and what is said when it is wrong.
- * Row FILES of docs/compatibility.md.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -283,7 +282,7 @@ describe('a settings file of the reference', () => {
     ])
   })
 
-  test('is found in .wundr of the working directory, then at home, and gives way to one that is named', () => {
+  test('FILES: is found in .wundr of the working directory, then at home, and gives way to one that is named', () => {
     const home = join(cwd, 'home')
     for (const folder of [cwd, home]) mkdirSync(join(folder, '.wundr'), { recursive: true })
     writeFileSync(join(home, '.wundr/config.json'), '{ "port": 1 }')

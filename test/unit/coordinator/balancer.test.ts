@@ -1,6 +1,5 @@
 /**
  * Who gets which shard, and how fast.
- * Row D-08 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import {
@@ -103,7 +102,7 @@ test('a dead worker is replaced on all its shards at once, and no other shard mo
   expect(moves).toHaveLength(0)
 })
 
-test('a worker that joins gets its part in rounds of at most 25 of 256 shards', () => {
+test('D-08: a worker that joins gets its part in rounds of at most 25 of 256 shards', () => {
   const world = new World('a@1')
   const workers = [worker('a'), worker('b')]
 

@@ -1,6 +1,5 @@
 /**
  * The files that deploy the service agree with the service and with each other. Needs no tool: it runs everywhere.
- * Rows C-25 and C-26 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { SETTINGS } from '../../../src/config/schema.js'
@@ -53,7 +52,7 @@ test.each(YAML_FILES)('%s is YAML without a key that stands there twice', (path)
   expect(parseYaml(readText(path)).length).toBeGreaterThan(0)
 })
 
-test('the compose cluster runs each role, with settings that exist', () => {
+test('C-26: the compose cluster runs each role, with settings that exist', () => {
   const known = settingNames()
   const names = ours().flatMap(([, { environment = {} }]) => Object.keys(environment))
   const single = ours('deploy/compose.yml').flatMap(([, { environment = {} }]) => Object.keys(environment))
@@ -93,7 +92,15 @@ test('what .env.example says of compose are names that the compose files read', 
   expect(said.filter((name) => name !== 'COMPOSE_PROFILES' && !read.includes(`\${${name}:-`))).toEqual([])
 })
 
-test('settings that the image and the chart name exist', () => {
+test('C-25: the image starts the daemon, as a user who is not root', () => {
+  const image = readText('deploy/Dockerfile')
+
+  expect(image).toMatch(/^ENTRYPOINT \[.*"orchestrator-daemon"\]$/m)
+  expect(image).toMatch(/^CMD \["start"\]$/m)
+  expect(image).toMatch(/^USER 1000:1000$/m)
+})
+
+test('C-25: settings that the image and the chart name exist', () => {
   const known = settingNames()
   const inImage = readText('deploy/Dockerfile').match(/(?<=^(?:ENV .*| {4}))[A-Z][A-Z_]+(?==)/gm) ?? []
   const inChart = readText('helm/templates/_environment.tpl').match(/(?<=- name: |"key" ")[A-Z][A-Z_]+/g) ?? []

@@ -1,6 +1,5 @@
 /**
  * The package as npm would publish it: its programs, its scripts, and what its README tells people to copy or to run.
- * Rows C-23 and C-24 of docs/compatibility.md.
  */
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -25,7 +24,7 @@ async function packed(): Promise<ReadonlySet<string>> {
   return new Set(files.map(({ path }) => path))
 }
 
-test('every script of npm that the README of the reference names is there', () => {
+test('C-23: every script of npm that the README of the reference names is there', () => {
   const named =
     'dev build build:watch clean test test:watch typecheck lint format format:check start start:dev docker:dev'.split(
       ' ',
@@ -34,7 +33,7 @@ test('every script of npm that the README of the reference names is there', () =
   expect(named.filter((name) => manifest.scripts[name] === undefined)).toEqual([])
 })
 
-test('the package holds what people are told to copy and to run', async () => {
+test('C-24: the package holds what people are told to copy and to run', async () => {
   const files = await packed()
 
   for (const file of [

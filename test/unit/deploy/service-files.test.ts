@@ -1,6 +1,5 @@
 /**
  * The scripts of the package and its systemd unit: they say what is so, and fit what they install to the machine.
- * Rows C-20, C-21 and C-22 of docs/compatibility.md.
  */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -55,7 +54,7 @@ async function healthPage(status: number): Promise<string> {
   return String((server.address() as AddressInfo).port)
 }
 
-describe('scripts/health-check.sh', () => {
+describe('C-20: scripts/health-check.sh', () => {
   const check = (port: string, path: string | undefined, ...args: string[]) =>
     run('/bin/sh', [join(ROOT, 'scripts/health-check.sh'), ...args], { DAEMON_PORT: port, ...(path && { PATH: path }) })
 
@@ -123,7 +122,7 @@ describe('the systemd unit', () => {
   })
 })
 
-describe('scripts/install-service.sh', () => {
+describe('C-22: scripts/install-service.sh', () => {
   const dryRun = (...args: string[]) => run('sh', ['scripts/install-service.sh', '--dry-run', ...args])
   const settingOf = (unit: string, name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1]
 
@@ -157,6 +156,25 @@ describe('scripts/install-service.sh', () => {
       writeFileSync(file, (await dryRun(...args)).stdout)
       expect(await run('systemd-analyze', ['verify', file])).toMatchObject({ code: 0, stderr: '' })
     }
+  })
+
+  test('on macOS it is an agent of launchd, for its user alone', async () => {
+    const folder = await pathWith('sh', 'node', 'cat', 'dirname', 'sed')
+    writeFileSync(join(folder, 'uname'), '#!/bin/sh\necho Darwin\n', { mode: 0o755 })
+    const onMac = (...args: string[]) =>
+      run('/bin/sh', ['scripts/install-service.sh', '--dry-run', ...args], { PATH: folder, HOME: '/Users/me' })
+
+    const { code, stdout } = await onMac('--port', '9000', '--log-dir', '/tmp/logs')
+    const strings = [...stdout.matchAll(/<string>(.*?)<\/string>/g)].map(([, text]) => text)
+
+    expect(code).toBe(0)
+    expect(strings).toEqual([
+      'io.wundr.orchestrator-daemon',
+      ...[join(folder, 'node'), `${ROOT}dist/main.js`, 'start', '--port', '9000'],
+      ...[ROOT.replace(/\/$/, ''), 'production', '/tmp/logs/daemon.log', '/tmp/logs/orchestrator-daemon-error.log'],
+    ])
+    expect(stdout).toContain('<key>RunAtLoad</key><true/>')
+    expect(await onMac('--system')).toMatchObject({ code: 1, stderr: expect.stringContaining('launchd starts it') })
   })
 
   test('refuses what it does not know', async () => {

@@ -108,7 +108,7 @@ test('an attempt under way is gone on with, not started anew', async () => {
   expect(run.mock.calls.map((call) => call.slice(0, 2))).toMatchObject([[{ target: 'b', attempt: 1 }, true]])
 })
 
-test('the next attempt goes to another, under ids of its own', async () => {
+test('D-16: the next attempt goes to another, under ids of its own', async () => {
   const { run } = await carryOut(row({ tried: ['a'], attempt: 1, failures: 1 }), completed)
 
   const [[attempt, resumed] = []] = run.mock.calls

@@ -1,6 +1,5 @@
 /**
  * Who gets a delegated task.
- * Rows D-03, D-04 and D-16 of docs/compatibility.md.
  */
 import { describe, expect, test } from 'vitest'
 import { chooseTarget, rate } from '../../../src/federation/score.js'
@@ -81,7 +80,7 @@ test.each<[string, Orchestrator[], Partial<Needs>]>([
   expect(winner(all, needs(wanted))).toBe(reason)
 })
 
-test('the points are those that the table names, at most 110, and each has its reason', () => {
+test('D-03, D-04, D-16: the points are those that the table names, at most 110, and each has its reason', () => {
   const best = orchestrator('a', { capabilities: ['x', 'p'], region: 'eu', tier: 5, maxTokens: 10 })
   const wanted = needs({ capabilities: ['x'], preferredCapabilities: ['p'], region: 'eu' })
   const worst = orchestrator('b', {

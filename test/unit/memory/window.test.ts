@@ -1,6 +1,5 @@
 /**
  * What of a conversation is sent, and when its beginning is to be summed up.
- * Rows M-04 and M-10 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { messageTokens, tokenCount } from '../../../src/memory/tokens.js'
@@ -31,7 +30,7 @@ test('a conversation that is far from full is sent as it is', async () => {
 test.each([
   [0.5, 20],
   [0.8, 32],
-])('at a threshold of %d the beginning is due when the window is that full', async (threshold, turns) => {
+])('M-04: at a threshold of %d the beginning is due when the window is that full', async (threshold, turns) => {
   const window = windowOf({ threshold })
   const of = (count: number) => requestOf(Array.from({ length: count }, (_, n) => (n % 2 ? says : user)(words(95))))
 
@@ -73,7 +72,7 @@ test('instructions that leave no room for a conversation are refused with what t
   await expect(windowOf().fit(request)).rejects.toMatchObject({ code: 'context_too_small' })
 })
 
-test('whatever a conversation holds, what is sent fits, holds the task and ends as it does', {
+test('M-10: whatever a conversation holds, what is sent fits, holds the task and ends as it does', {
   timeout: 60_000,
 }, async () => {
   const random = seededRandom('window')

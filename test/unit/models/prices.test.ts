@@ -1,6 +1,5 @@
 /**
  * What tokens cost, by model.
- * Row B-10 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { costOf, isPriced } from '../../../src/budget/prices.js'
@@ -19,9 +18,13 @@ test.each([
   ['claude-sonnet-4-20250514', 18],
   ['claude-opus-4-5@20251101', 30],
   ['claude-3-haiku-20240307', 1.5],
+  ['claude-3-sonnet-20240229', 18],
+  ['claude-3-opus-20240229', 90],
+  ['gpt-3.5-turbo', 2],
+  ['gemini-pro', 2],
   ['claude-3-5-haiku-latest', 4.8],
   ['gemini-ultra', 40],
-])('a million tokens each way of %s cost $%d', (model, dollars) => {
+])('B-10: a million tokens each way of %s cost $%d', (model, dollars) => {
   expect(costOf(model, MILLION)).toBeCloseTo(dollars, 6)
   expect(isPriced(model)).toBe(true)
 })

@@ -1,6 +1,5 @@
 /**
  * Which vendor and model answer, by the keys that are set and the name that is asked for.
- * Row W-66 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { selectModel } from '../../../src/models/select.js'
@@ -26,6 +25,6 @@ test.each([
   expect(await selectModel({ ...names, ...given, wanted })).toMatchObject({ provider, name: wanted })
 })
 
-test('without any key the user is told the sentence that the documentation promises', async () => {
+test('W-66: without any key the user is told the sentence that the documentation promises', async () => {
   await expect(selectModel(names)).rejects.toThrow('OpenAI API key is required')
 })

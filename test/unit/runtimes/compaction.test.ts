@@ -1,7 +1,6 @@
 /**
  * A conversation that fills its window is summed up by the model, recorded, and gone on with; a crash anywhere repeats at
  * most that one call.
- * Row M-05 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import { Window } from '../../../src/memory/window.js'
@@ -57,7 +56,7 @@ const loopOf = (model: Model, memory?: Pick<AgentMemory, 'search'>) =>
     ...(memory && { memory }),
   })
 
-test('a long task is summed up on its way, keeps its task, and is done', async () => {
+test('M-05, M-10: a long task is summed up on its way, keeps its task, and is done', async () => {
   const { model, requests, summaries } = scriptedModel()
   const { turn, entries } = await recordedTurn({ task: 'the task itself' })
 
@@ -121,7 +120,7 @@ test('without a summary the conversation is cut, and goes on', async () => {
   expect(requests.at(-1)?.messages.some(({ text }) => text.includes('the task itself'))).toBe(true)
 })
 
-test('what is remembered stands in the message of the task, once, for every owner', async () => {
+test('M-02: what is remembered stands in the message of the task, once, for every owner', async () => {
   const { model, requests } = scriptedModel()
   let searches = 0
   const found = { tier: 'semantic', namespace: 'default', key: undefined, tags: [], score: 1, sessionId: 's' } as const

@@ -1,6 +1,5 @@
 /**
  * Hooks of the operator: real commands that run around tool calls.
- * Row G-09 of docs/compatibility.md.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -42,7 +41,7 @@ test('a hook that ends with 0 has no objection, whatever it prints', async () =>
   expect(warn).not.toHaveBeenCalled()
 })
 
-test('a hook that ends with 2 refuses the call, and its stderr is the reason', async () => {
+test('G-09: a hook that ends with 2 refuses the call, and its stderr is the reason', async () => {
   expect(await before('echo "not on a Friday" >&2; exit 2')).toEqual({
     decision: 'deny',
     reason: expect.stringMatching(/refused the call: not on a Friday\. Do not try it another way/),

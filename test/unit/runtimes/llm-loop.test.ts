@@ -1,6 +1,5 @@
 /**
  * The loop of model calls and tool calls that makes a turn.
- * Rows X-07 and G-05 of docs/compatibility.md.
  */
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -39,7 +38,7 @@ describe.each(VENDORS)('with %s', (_vendor, modelOf) => {
     await writeFile(join(workspace, 'b.ts'), 'export three\n')
   })
 
-  test('a task with tools ends with a report whose numbers come from the files', async () => {
+  test('X-07: a task with tools ends with a report whose numbers come from the files', async () => {
     const { turn, entries, effects } = await recordedTurn({ task: 'Write a report on "export"', workspace })
 
     const result = await loopOf(modelOf).run(turn)
@@ -178,7 +177,7 @@ test('reads of one answer run together, what changes something runs alone and in
   expect(order).toEqual(['+1', '+2', '-1', '-2', '+3', '-3', '+4', '-4'])
 })
 
-test('a wrong call is answered with what was expected, and the model goes on', async () => {
+test('X-09: a wrong call is answered with what was expected, and the model goes on', async () => {
   const toolCalls = [
     call('1', 'file_read', { [MALFORMED_INPUT]: '{"path": ' }),
     call('2', 'file_read', { file: 'a' }),
@@ -228,7 +227,7 @@ test('a call that the journal refuses is not run, and the model is told why', as
   await expect(readFile(join(turn.workspace, 'ran'))).rejects.toThrow('ENOENT')
 })
 
-test('a call that the charter refuses is not run, and the model is told why', async () => {
+test('G-05: a call that the charter refuses is not run, and the model is told why', async () => {
   const toolCalls = [call('1', 'bash_execute', { command: 'touch ran' }), call('2', 'file_list', { path: '.' })]
   const { model, asked } = modelSaying([{ toolCalls }, { text: 'done' }])
   const refused = { status: 'failed', error: 'The charter says no.' } as const

@@ -1,6 +1,5 @@
 /**
  * Which calls of one answer run side by side, and what a next owner does with those that had begun.
- * Row X-09 of docs/compatibility.md.
  */
 import { expect, test } from 'vitest'
 import type { ModelMessage } from '../../../src/models/model.js'
@@ -82,7 +81,7 @@ test.each([
   expect(resultsOf(results)).toEqual(names.map((_name, index) => `${index + 1} {"of":"${index + 1}"}`))
 })
 
-test('results are recorded in the order of the calls, each as soon as those before it are', async () => {
+test('X-09: results are recorded in the order of the calls, each as soon as those before it are', async () => {
   const { tools, running, named } = heldTools()
   const recorded = await recordedTurn({ task: 'go' })
   const run = runCalls(recorded.turn, tools, named(['read', 'read', 'read']))

@@ -1,6 +1,5 @@
 /**
  * Where new sessions start under each strategy.
- * Rows D-01, D-02 and D-06 of docs/compatibility.md.
  */
 import { describe, expect, test } from 'vitest'
 import { LOAD_BALANCING_STRATEGIES } from '../../../src/config/schema.js'
@@ -33,7 +32,7 @@ function spread(strategy: (typeof LOAD_BALANCING_STRATEGIES)[number], on: Placem
 }
 
 describe('placement', () => {
-  test.each(LOAD_BALANCING_STRATEGIES)('%s picks a shard of the worker that it names', (strategy) => {
+  test.each(LOAD_BALANCING_STRATEGIES)('D-01: %s picks a shard of the worker that it names', (strategy) => {
     const on = view({}, {}, {})
     const place = createPlacer(strategy, seededRandom(strategy).next)
 
@@ -78,7 +77,7 @@ describe('placement', () => {
     expect(spread('least-loaded', view({ load: 10, weight: 10 }, { load: 5, weight: 1 }))).toEqual([SPAWNS, 0])
   })
 
-  test('weighted follows declared capacity', () => {
+  test('D-03: weighted follows declared capacity', () => {
     const [small = 0, large = 0] = spread('weighted', view({ weight: 1 }, { weight: 3 }))
 
     expect(large / small).toBeGreaterThan(2.4)
@@ -140,7 +139,7 @@ describe('placement under skewed load', () => {
     })
   })
 
-  test('hash-based keeps every key in its shard when a worker joins, and moves little more than its share', () => {
+  test('D-05: hash-based keeps every key in its shard when a worker joins, and moves little more than its share', () => {
     const place = createPlacer('hash-based')
     const workers = (count: number) =>
       Array.from({ length: count }, (_, n) => ({ id: `w${n}`, name: `w${n}`, weight: 1 }))

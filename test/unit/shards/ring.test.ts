@@ -1,6 +1,5 @@
 /**
  * The consistent-hash ring: balance, movement, weights; and why the package of that name is not used.
- * Row D-05 of docs/compatibility.md.
  */
 import { createRequire } from 'node:module'
 import { describe, expect, test } from 'vitest'
@@ -37,7 +36,7 @@ describe('the ring', () => {
     expect(Math.min(...loads) / (KEYS.length / 8)).toBeGreaterThan(0.67)
   })
 
-  test('a ninth node takes about a ninth of the keys, and nothing moves between the others', () => {
+  test('D-05: a ninth node takes about a ninth of the keys, and nothing moves between the others', () => {
     const ring = ringOf(8)
     const before = ownersOf(ring)
 

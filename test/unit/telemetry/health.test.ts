@@ -1,6 +1,5 @@
 /**
  * Health, readiness and the pages that show them.
- * Row H-08 of docs/compatibility.md.
  */
 import { createServer } from 'node:http'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -83,7 +82,7 @@ describe('the admin server', () => {
     }
   }
 
-  test('shows what was counted, and the process, to Prometheus', async () => {
+  test('H-02: shows what was counted, and the process, to Prometheus', async () => {
     const { metrics, get } = await started()
     metrics.edge.connections(1)
     metrics.edge.accepted(0.2)
@@ -162,7 +161,7 @@ describe('the admin server', () => {
     expect([forbidden.status, await forbidden.json()]).toEqual([405, { error: 'Method not allowed' }])
   })
 
-  test('changes the level of the log for somebody at this machine, and resets it', async () => {
+  test('H-08: changes the level of the log for somebody at this machine, and resets it', async () => {
     const { get, logLevel } = await started()
     const post = (body: string, headers = {}) => get('/loglevel', { method: 'POST', body, headers })
 

@@ -13,7 +13,7 @@ beforeEach(async () => {
 const bash = (command: string, more: Record<string, unknown> = {}) =>
   caller(workspace).result('bash_execute', { command, ...more })
 
-test('output and exit code come back; a non-zero exit is a result', async () => {
+test('TOOLS: output and exit code come back; a non-zero exit is a result', async () => {
   expect(await bash('echo out; echo err >&2; exit 3')).toEqual({
     stdout: 'out\n',
     stderr: 'err\n',

@@ -84,7 +84,7 @@ describe('only public addresses are fetched', () => {
   )
 })
 
-test('an answer comes back whole: status, headers, body', async () => {
+test('TOOLS: an answer comes back whole: status, headers, body', async () => {
   const url = await serve((_, response) => response.writeHead(404, 'Gone fishing', { 'x-a': 'b' }).end('grüße'))
   expect(await (await open()).result('web_fetch', { url })).toMatchObject({
     url: `${url}/`,

@@ -1,6 +1,5 @@
 /**
  * The file tools: what they answer, and that they stay in the workspace.
- * Rows X-08 and TOOLS of docs/compatibility.md.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdir, readFile, realpath, stat, symlink, writeFile } from 'node:fs/promises'
@@ -224,7 +223,7 @@ test('the effect of a call decides what a crash may repeat', () => {
   ]).toEqual(['read', 'read', 'idempotent', 'idempotent', 'once', 'read', 'once', 'idempotent', 'read', 'once'])
 })
 
-test('the six tools are offered with the input schemas of the reference, and a word about repetition', () => {
+test('X-08, TOOLS: the six tools are offered with the input schemas of the reference, and a word about repetition', () => {
   const shape = standardTools().specs.map(({ name, parameters }) => {
     const { properties = {}, required = [] } = parameters as { properties?: object; required?: string[] }
     return `${name} ${Object.keys(properties).map((key) => (required.includes(key) ? `${key}*` : key))}`

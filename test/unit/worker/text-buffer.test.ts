@@ -1,6 +1,5 @@
 /**
  * When gathered text goes out, and what is said of it. The clock is the test's.
- * Row W-52 of docs/compatibility.md.
  */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type GatheredText, TEXT_CHARS, TextBuffer } from '../../../src/worker/text-buffer.js'
@@ -25,7 +24,7 @@ function fixture(intervalMs = 20) {
   return { buffer, interval, taken, out }
 }
 
-test('the first piece after a pause goes out at once, the next ones together after the interval', () => {
+test('W-52: the first piece after a pause goes out at once, the next ones together after the interval', () => {
   const { buffer, out } = fixture()
 
   buffer.add('a')
