@@ -95,7 +95,7 @@ test('a session that has ended keeps no process', async () => {
 })
 
 test('a cancelled task stops at once, and its process takes the next one', async () => {
-  const { cluster, sessions } = await claudeCluster(script, { tokensPerSecond: 50 })
+  const { cluster, sessions } = await claudeCluster(script, { tokensPerSecond: 10 })
   await cluster.takeOver('worker-1')
   const session = await cluster.spawn('claude-code', { description: 'Count slowly' })
   await session.textBegins()
@@ -108,8 +108,8 @@ test('a cancelled task stops at once, and its process takes the next one', async
   await session.execute({ description: 'next' })
   const done = await session.event('task_completed')
 
-  // The words of the answer alone would take eight seconds.
-  expect(tookMs).toBeLessThan(5_000)
+  // The words of the answer alone would take forty seconds.
+  expect(tookMs).toBeLessThan(20_000)
   expect(await session.event('stream_end')).toMatchObject({ finishReason: 'cancelled' })
   expect(done.result.output).toBe('All done, friend.')
   expect(sessions.pids()).toEqual(before)

@@ -156,11 +156,10 @@ test('a worker that leaves is replaced without waiting for its silence', async (
   const b = await worker(plane, 'b', { releases: false })
   await vi.waitFor(async () => expect(await plane.beats.read()).toHaveLength(2), WAIT)
 
-  await a.leave()
-  const leftAt = performance.now()
+  // Its beats go on: no silence can be the reason.
+  await plane.nodes.setStatus(a.id, 'left')
 
   await owning(b, SHARDS)
-  expect(performance.now() - leftAt).toBeLessThan(2_500)
 })
 
 test('a draining worker gives away what it has and gets nothing', async () => {
@@ -213,12 +212,12 @@ test('a leader that stops hands over at once', async () => {
   const first = await coordinate(plane)
   await vi.waitFor(() => expect(first.leads).toBe(true), WAIT)
   const second = await coordinate(plane)
+  const former = await plane.leader.current()
 
   await first.stop()
-  const stoppedAt = performance.now()
 
+  expect((await plane.leader.current())?.holder).not.toBe(former?.holder)
   await vi.waitFor(() => expect(second.leads).toBe(true), WAIT)
-  expect(performance.now() - stoppedAt).toBeLessThan(4_000)
   expect(first.leads).toBe(false)
 })
 
