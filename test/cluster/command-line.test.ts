@@ -32,7 +32,7 @@ async function run(args: readonly string[], env: Record<string, string> = {}, fi
 }
 
 async function statusOf(port: number): Promise<unknown> {
-  const client = await connect(`ws://127.0.0.1:${port}`)
+  const client = await connect({ url: `ws://127.0.0.1:${port}` })
   onTestFinished(() => client.close())
   return await client.status()
 }
