@@ -16,7 +16,7 @@ const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** A compiler that takes longer is stuck. */
-const BUILD_TIMEOUT_MS = 120_000
+const BUILD_TIMEOUT_MS = 300_000
 
 interface Shared {
   users: number

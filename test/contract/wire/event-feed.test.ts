@@ -212,19 +212,17 @@ test('A-10: whoever’s secret or key is taken away hears AUTH_FAILED', async ()
 test('A-10: whoever has more connections on all edges than they may have hears RATE_LIMITED', async () => {
   const elsewhere = newNodeId('edge')
   const limits = { ...WIDE_LIMITS, connections: { perPrincipal: 10, perEdge: 100 } }
-  let others = 0
   const { url } = await startEdge({
     auth: AUTH,
     settings: { limits },
     others: () => [elsewhere],
     sharedLimits: {
-      connections: { write: async () => new Map([[elsewhere, others]]), exchangeFull: async () => [] },
+      connections: { write: async () => new Map([[elsewhere, 10]]), exchangeFull: async () => [] },
       messages: { take: async (_name, wanted) => ({ granted: wanted, nextInMs: 0 }) },
     },
   })
-  const feed = await authenticated(url, await token())
 
-  others = 10
+  const feed = await authenticated(url, await token())
 
   expect(await ends(feed)).toEqual({ code: 4004, reason: 'connection_limit_exceeded' })
 })
