@@ -27,7 +27,7 @@ import type { BudgetDesk } from './budget/budget-desk.js'
 import type { Bus } from './bus/bus.js'
 import type { Charter } from './charter/schema.js'
 import type { ControlChannel, LiveNode, Role } from './cluster/cluster.js'
-import { certificateOf } from './config/derived.js'
+import { certificateOf, corsOriginsOf } from './config/derived.js'
 import type { Config } from './config/load.js'
 import type { HibernateJob } from './coordinator/jobs/hibernate.js'
 import type { Edge } from './edge/edge.js'
@@ -43,6 +43,7 @@ import { LeaderLease } from './storage/leader.js'
 import { Nodes } from './storage/nodes.js'
 import { ShardAssignments } from './storage/shard-assignments.js'
 import { AdminServer } from './telemetry/admin-server.js'
+import { Alerts } from './telemetry/alerts.js'
 import { Health } from './telemetry/health.js'
 import type { Log } from './telemetry/log.js'
 import type { LogLevelSwitch } from './telemetry/log-level.js'
@@ -96,6 +97,7 @@ function foldersOf({ server, database, worker }: Config): Record<string, string>
 export class Daemon {
   readonly #foundation: Foundation
   readonly #metrics: Metrics
+  readonly #alerts: Alerts
   readonly #pages: Pages
   readonly #health: Health
   readonly #lifecycle: Lifecycle
@@ -119,8 +121,15 @@ export class Daemon {
     this.#lifecycle = new Lifecycle(log, config.server.shutdownTimeoutMs, options.onStarted)
     this.#health = new Health(config.monitoring.healthTimeoutMs)
     this.#metrics = createMetrics(config.server.name)
+    this.#alerts = new Alerts({ samples: (family) => this.#metrics.samples(family), log })
     this.#pages = new Pages({
-      ...{ metrics: this.#metrics, health: this.#health, version: VERSION, logLevel: options.logLevel },
+      ...{
+        metrics: this.#metrics,
+        alerts: this.#alerts,
+        health: this.#health,
+        version: VERSION,
+        logLevel: options.logLevel,
+      },
       metricsPath: config.monitoring.metricsPath,
       onLevelChanged: (level) => this.#noteLevel(level),
     })
@@ -239,6 +248,8 @@ export class Daemon {
     const figures = new FigureLog({ metrics: this.#metrics, intervalMs, log })
     figures.start()
     this.#lifecycle.started('figures in the log', async () => figures.stop())
+    this.#alerts.start()
+    this.#lifecycle.started('alerts', async () => this.#alerts.stop())
   }
 
   /** Before anything else: a node whose charter is wrong does not start. */
@@ -436,8 +447,10 @@ export class Daemon {
       ])
     const limits = await sharedLimits(this.#foundation)
     const entrance = (): Edge => edge
-    const federation = federationOf({ config, node, log, database, metrics: this.#metrics, entrance })
-    const scheduling = schedulingOf({ settings: this.#settings.view, node, log, database, door: entrance })
+    const tracing = this.#tracing
+    const shared = { node, log, database, tracing }
+    const federation = federationOf({ ...shared, config, metrics: this.#metrics, entrance })
+    const scheduling = schedulingOf({ ...shared, settings: this.#settings.view, door: entrance })
     const neolith = await this.#openNeolith(planes, entrance)
     const parts = {
       config,
@@ -448,7 +461,7 @@ export class Daemon {
       bus,
       view,
       metrics: this.#metrics.edge,
-      tracing: this.#tracing,
+      tracing,
       pages: this.#sharesPort ? this.#pages : undefined,
       sharedLimits: limits,
       federation,
@@ -525,7 +538,8 @@ export class Daemon {
     const { config, log } = this.#foundation
     const { metricsHost: host, metricsPort: port, metricsTls } = config.monitoring
     const certificate = metricsTls ? certificateOf(config) : undefined
-    const admin = new AdminServer({ host, port, pages: this.#pages, log, certificate })
+    const corsOrigins = corsOriginsOf(config)
+    const admin = new AdminServer({ host, port, pages: this.#pages, log, certificate, corsOrigins })
     await admin.start()
     this.#admin = admin
     this.#lifecycle.started('admin server', () => admin.stop())

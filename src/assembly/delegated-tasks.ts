@@ -61,7 +61,8 @@ export class DelegatedTasks<I extends Inside> implements TaskRunner {
     // May do everything in the tenant: whoever asked was allowed to. What it spawns belongs to the one who asked.
     const principal: Principal = { tenant, subject: owner, role: 'admin', expiresAt: undefined }
     // A connection of its own: the handles of one client share what they hear, and delegations must not.
-    const client = await connect({ url: IN_PROCESS, webSocket: inProcessSocket(this.#deps.entrance(), principal) })
+    const webSocket = inProcessSocket(this.#deps.entrance(), principal)
+    const client = await connect({ url: IN_PROCESS, webSocket, traceparent: () => signals.traceparent })
     const over = new AbortController()
     try {
       const work = new AttemptWork(this.#deps, client, attempt, signals, over.signal)

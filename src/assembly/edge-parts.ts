@@ -3,7 +3,7 @@
  */
 import type { Bus } from '../bus/bus.js'
 import type { ClusterView } from '../cluster/cluster.js'
-import { certificateOf } from '../config/derived.js'
+import { certificateOf, corsOriginsOf } from '../config/derived.js'
 import type { Config } from '../config/load.js'
 import { MAX_CONNECTIONS_PER_EDGE } from '../edge/connection-limit.js'
 import type {
@@ -78,7 +78,7 @@ export function edgeParts(fitting: EdgeFitting): EdgeDependencies {
 function federationDoor(federation: TaskFederation): TaskFederation {
   return {
     route: (tenant, request) => orUnavailable(federation.route(tenant, request)),
-    submit: (holder, request) => orUnavailable(federation.submit(holder, request)),
+    submit: (holder, request, context) => orUnavailable(federation.submit(holder, request, context)),
     result: (tenant, id, signal) => orUnavailable(federation.result(tenant, id, signal)),
   }
 }
@@ -99,7 +99,7 @@ function edgeSettings({ server, monitoring, cluster, auth }: Config): EdgeDepend
     host: server.host,
     port: server.port,
     healthPath: monitoring.healthEnabled ? monitoring.healthPath : undefined,
-    corsOrigins: auth.corsEnabled ? auth.corsOrigins : undefined,
+    corsOrigins: corsOriginsOf({ auth }),
     dashboard: monitoring.dashboardEnabled,
     maxPayloadBytes: server.maxMessageBytes,
     heartbeatIntervalMs: server.heartbeatIntervalMs,

@@ -12,6 +12,7 @@ import { FederationOrchestrators } from '../storage/federation-orchestrators.js'
 import { TaskEnds } from '../storage/task-ends.js'
 import type { Log } from '../telemetry/log.js'
 import type { Metrics } from '../telemetry/metrics.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import { DelegatedTasks } from './delegated-tasks.js'
 import type { Entrance, Inside } from './in-process-socket.js'
 
@@ -21,13 +22,14 @@ export interface FederationFitting<I extends Inside> {
   readonly log: Log
   readonly database: Database
   readonly metrics: Metrics
+  readonly tracing: Tracing | undefined
   /** Asked once the door is open. */
   readonly entrance: () => Entrance<I>
 }
 
 /** Undefined where the settings keep this node out of the federation. */
 export function federationOf<I extends Inside>(fitting: FederationFitting<I>): Federation | undefined {
-  const { config, node, log, database, metrics, entrance } = fitting
+  const { config, node, log, database, metrics, tracing, entrance } = fitting
   if (!config.cluster.federationEnabled) return undefined
   return new Federation({
     id: node,
@@ -37,6 +39,7 @@ export function federationOf<I extends Inside>(fitting: FederationFitting<I>): F
     inbox: new FederationInbox(database),
     runner: new DelegatedTasks({ entrance, ends: new TaskEnds(database) }),
     metrics: metrics.federation,
+    tracing,
     log,
   })
 }

@@ -17,6 +17,7 @@ import { ScheduleEntries } from '../storage/schedule-entries.js'
 import { type ScheduledRow, ScheduledTasks } from '../storage/scheduled-tasks.js'
 import { TaskDependencies } from '../storage/task-dependencies.js'
 import type { Log } from '../telemetry/log.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import type { Entrance, Inside } from './in-process-socket.js'
 
 /** The service has said that it did not take the command, and never will; all other failures leave that open. */
@@ -27,7 +28,8 @@ const UNSURE: Brought = { status: 'unsure' }
 
 /** The side of the edge that takes commands of its own process. */
 export interface CommandDoor<I extends Inside> extends Entrance<I> {
-  bring(command: Omit<SubmissionRequest, 'fresh'>): Promise<string>
+  /** At this place of a trace. */
+  bring(command: Omit<SubmissionRequest, 'fresh'>, traceparent?: string): Promise<string>
 }
 
 export interface SchedulingFitting<I extends Inside> {
@@ -36,6 +38,7 @@ export interface SchedulingFitting<I extends Inside> {
   readonly node: NodeId
   readonly log: Log
   readonly database: Database
+  readonly tracing: Tracing | undefined
   /** Asked once the door is open. */
   readonly door: () => CommandDoor<I>
 }
@@ -45,6 +48,7 @@ export function schedulingOf<I extends Inside>({
   node,
   log,
   database,
+  tracing,
   door,
 }: SchedulingFitting<I>): Scheduling {
   return new Scheduling({
@@ -53,6 +57,7 @@ export function schedulingOf<I extends Inside>({
     dependencies: new TaskDependencies(database),
     entries: new ScheduleEntries(database),
     door: new OwnDoor(door),
+    tracing,
     log,
     get maxWaiting() {
       return settings.scheduling.maxWaiting
@@ -74,9 +79,9 @@ class OwnDoor<I extends Inside> implements TaskDoor {
     return this.#bring(row, sessionId, { id, type: 'cancel', taskId })
   }
 
-  spawn({ tenant, owner }: ScheduledRow, request: SpawnRequest, id: string): Promise<Brought> {
+  spawn({ tenant, owner }: ScheduledRow, request: SpawnRequest, id: string, traceparent?: string): Promise<Brought> {
     const { kind: _kind, ...payload } = request
-    const frame = { type: 'spawn_session', commandId: id, payload: { ...payload, idempotencyKey: id } }
+    const frame = { type: 'spawn_session', commandId: id, payload: { ...payload, idempotencyKey: id }, traceparent }
     // May do everything in the tenant: whoever asked was allowed to. What it spawns belongs to the one who asked.
     const principal: Principal = { tenant, subject: owner, role: 'admin', expiresAt: undefined }
     return ask(this.door(), principal, JSON.stringify(frame))
@@ -87,7 +92,7 @@ class OwnDoor<I extends Inside> implements TaskDoor {
     const submission = { sessionId, commandId, type, tenant, body: JSON.stringify(command) }
     return inTime(
       this.door()
-        .bring(submission)
+        .bring(submission, command.traceparent)
         .then((frame) => answerOf(frame) ?? UNSURE),
     )
   }

@@ -18,16 +18,21 @@ const COMMANDS: ReadonlySet<ClientMessageType> = new Set<ClientMessageType>([
   'resume_session',
   'cancel_task',
   'approval_decision',
+  'route_task',
 ])
 
 /** From a command's arrival until it is handed to its shard; undefined for a message that is none. */
 export function receivedSpan(tracing: Tracing, tenant: string, message: ClientMessage): Span | undefined {
-  if (!COMMANDS.has(message.type)) return undefined
+  if (!COMMANDS.has(message.type) || isQuestion(message)) return undefined
   const payload = 'payload' in message ? message.payload : undefined
   const sessionId = payload && 'sessionId' in payload ? payload.sessionId : undefined
   const attributes = { 'gen_ai.conversation.id': sessionId, 'orchestrator.tenant': tenant }
   return tracing.start(message.type, { kind: 'server', parent: contextOf(message), attributes })
 }
+
+/** Who would get a task is only asked, unless it is to be done too. */
+const isQuestion = (message: ClientMessage): boolean =>
+  message.type === 'route_task' && message.payload.execute !== true
 
 /** From handing a command to its shard until a worker has accepted it. */
 export function submittedSpan(

@@ -118,7 +118,7 @@ export class Dispatch {
       case 'token_refresh':
         return this.#refreshToken(client, message)
       case 'route_task':
-        return this.#deps.routing.carryOut(client, message)
+        return ended(span, this.#deps.routing.carryOut(client, message))
       case 'health_check':
         return reply(client, { type: 'health_check_response', healthy: true, ...echo(requestId) })
       case 'ping':

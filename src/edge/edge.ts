@@ -229,12 +229,12 @@ export class Edge {
   }
 
   /** Brings a command of this process to its worker. Resolves with the frame that a client would get. Never rejects. */
-  bring(command: Omit<SubmissionRequest, 'fresh'>): Promise<string> {
+  bring(command: Omit<SubmissionRequest, 'fresh'>, traceparent?: string): Promise<string> {
     return new Promise((resolve) => {
       const client = { pendingCommands: 0, push: resolve }
       this.#submissions.submit(
         { ...command, fresh: false },
-        { client, requestId: undefined, commandId: command.commandId },
+        { client, requestId: undefined, commandId: command.commandId, traceparent },
       )
     })
   }

@@ -9,6 +9,7 @@ import { ServiceError } from '../protocol/errors.js'
 import type { DelegationResult, Reply, RouteDecision } from '../protocol/events.js'
 import type { DelegationRequest } from '../protocol/federation.js'
 import { newTask } from '../protocol/session.js'
+import { contextOf } from '../protocol/traceparent.js'
 import type { Client } from './client.js'
 import type { TaskFederation } from './dependencies.js'
 import { echo } from './queries.js'
@@ -52,7 +53,7 @@ export class Routing {
     const { federation } = this.#deps
     if (!federation) throw new ServiceError('unavailable', { reason: 'this node has ENABLE_FEDERATION=false' })
     if (this.#waits >= MAX_WAITING) throw new ServiceError('busy', { retryAfterMs: BUSY_RETRY_MS })
-    const id = await federation.submit(client.principal, request)
+    const id = await federation.submit(client.principal, request, contextOf(message))
     push(client, { type: 'task_routed', taskId, decision, delegationId: id, ...answer })
     // Not awaited: it may take minutes, and the client's next message need not wait for it.
     this.#result(client, id, federation)

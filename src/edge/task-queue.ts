@@ -9,6 +9,7 @@ import type { Reply } from '../protocol/events.js'
 import { type Holder, seesTenant } from '../protocol/permissions.js'
 import type { SessionTaskEntry, Timing } from '../protocol/schedule.js'
 import { isTerminal, untimed } from '../protocol/session.js'
+import { contextOf } from '../protocol/traceparent.js'
 import type { Principal } from './auth.js'
 import type { Client } from './client.js'
 import type { EdgeLog, SessionRows, TaskScheduling } from './dependencies.js'
@@ -48,7 +49,7 @@ export class TaskQueue {
       throw new ServiceError('session_not_running', { sessionId, status: session.status })
     }
     const scheduled = await this.#deps.scheduling.schedule(holderOf(client.principal), {
-      ...{ request, timing, key: commandId },
+      ...{ request, timing, key: commandId, traceparent: contextOf(message) },
     })
     if (commandId !== undefined) {
       push(client, commandAccepted({ commandId, sessionId, requestId, duplicate: false, result: '' }))
@@ -60,7 +61,8 @@ export class TaskQueue {
   async spawn(client: Client, message: Message<'spawn_session'>, timing: Timing): Promise<void> {
     const { task, idempotencyKey, ...rest } = message.payload
     const request = { kind: 'spawn', ...rest, task: untimed(task) } as const
-    const order = { request, timing, key: idempotencyKey ?? message.commandId }
+    const key = idempotencyKey ?? message.commandId
+    const order = { request, timing, key, traceparent: contextOf(message) }
     const scheduled = await this.#deps.scheduling.schedule(holderOf(client.principal), order)
     push(client, { type: 'task_scheduled', ...scheduled, ...echo(message.requestId ?? message.id) })
   }

@@ -35,6 +35,8 @@ export interface AttemptSignals {
   readonly cancel: AbortSignal
   /** Aborted: leave the task alone and stop watching. */
   readonly abandon: AbortSignal
+  /** Where in a trace the attempt belongs. */
+  readonly traceparent: string | undefined
   /** Told of the session once it is known. */
   onSession(sessionId: string): Promise<void>
 }

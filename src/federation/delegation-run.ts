@@ -7,7 +7,9 @@ import type { DelegationFailure, DelegationResult } from '../protocol/events.js'
 import type { Priority, SessionType } from '../protocol/session.js'
 import type { DelegationRow, Delegations } from '../storage/delegations.js'
 import type { FederationOrchestrators } from '../storage/federation-orchestrators.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import type { Assigned, AttemptOutcome, TaskRunner } from './attempt.js'
+import { attemptSpan, endedAs } from './attempt-trace.js'
 import { type Choice, type Chosen, chooseTarget } from './score.js'
 
 /** Pause before the next attempt, doubled with each: an overloaded orchestrator needs seconds, a person waits for minutes. */
@@ -22,6 +24,8 @@ export interface RunDependencies {
   readonly delegations: Pick<Delegations, 'assign' | 'noteSession' | 'postpone' | 'finish'>
   readonly orchestrators: Pick<FederationOrchestrators, 'list'>
   readonly runner: TaskRunner
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Tracing | undefined
   /** Told of each attempt that begins. */
   readonly onAssigned: (row: Assigned, choice: Choice) => void
   /** Told of the end, by the one process that wrote it. */
@@ -63,12 +67,20 @@ export class DelegationRun {
 
   async #attempt(row: Assigned, resumed: boolean): Promise<void> {
     const deadline = AbortSignal.timeout(Math.max(0, Math.ceil(row.leftMs)))
-    const outcome = await this.#deps.runner.run(row, resumed, {
-      cancel: AbortSignal.any([deadline, this.#signals.cancel]),
-      abandon: this.#signals.abandon,
-      onSession: (sessionId) => this.#deps.delegations.noteSession(row, sessionId),
-    })
-    await this.#settle(row, outcome, deadline.aborted)
+    const { delegations, runner, tracing } = this.#deps
+    const span = tracing && attemptSpan(tracing, row, resumed)
+    try {
+      const outcome = await runner.run(row, resumed, {
+        cancel: AbortSignal.any([deadline, this.#signals.cancel]),
+        abandon: this.#signals.abandon,
+        traceparent: span ? span.traceparent : (row.traceparent ?? undefined),
+        onSession: (sessionId) => delegations.noteSession(row, sessionId),
+      })
+      span?.end(endedAs(outcome))
+      await this.#settle(row, outcome, deadline.aborted)
+    } finally {
+      span?.end({ error: 'abandoned' })
+    }
   }
 
   async #settle(row: Assigned, outcome: AttemptOutcome, late: boolean): Promise<void> {

@@ -16,6 +16,7 @@ import type { FederationContext } from '../storage/federation-context.js'
 import type { FederationInbox } from '../storage/federation-inbox.js'
 import type { FederationOrchestrators } from '../storage/federation-orchestrators.js'
 import type { FederationMetrics } from '../telemetry/metrics.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import type { Assigned, TaskRunner } from './attempt.js'
 import { targetOf } from './delegation-run.js'
 import { Delegator, type DelegatorLog } from './delegator.js'
@@ -35,6 +36,8 @@ export interface FederationDependencies {
   readonly inbox: FederationInbox
   readonly runner: TaskRunner
   readonly metrics: FederationMetrics
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Tracing | undefined
   readonly log: DelegatorLog
 }
 
@@ -92,13 +95,13 @@ export class Federation {
 
   /**
    * Takes a delegation in; with an id that is known nothing happens again. Returns its id: from then on it comes to its
-   * end, whatever becomes of this process.
+   * end, whatever becomes of this process. `traceparent` is where in a trace it is asked for.
    * @throws ServiceError `idempotency_conflict`, or `busy` when the tenant has too many open ones.
    */
-  async submit({ tenant, subject }: Holder, request: DelegationRequest): Promise<string> {
+  async submit({ tenant, subject: owner }: Holder, request: DelegationRequest, traceparent?: string): Promise<string> {
     const id = request.id ?? `delegation_${newTaskId()}`
     const bodyHash = hashOf(request)
-    const created = await this.#deps.delegations.create({ tenant, owner: subject, id, bodyHash, request })
+    const created = await this.#deps.delegations.create({ tenant, owner, id, bodyHash, request, traceparent })
     if (created === 'conflict') throw new ServiceError('idempotency_conflict', { key: id })
     if (created === 'full') throw new ServiceError('busy', { retryAfterMs: LOOK_MS })
     if (created === 'new') this.#delegator.nudge()

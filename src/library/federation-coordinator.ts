@@ -22,6 +22,7 @@ import {
   type RegistrationInput,
   registrationSchema,
 } from '../protocol/federation.js'
+import { contextOf } from '../protocol/traceparent.js'
 import type { ContextEntry, ContextOutcome } from '../storage/federation-context.js'
 import type { Delivery, InboxMessage } from '../storage/federation-inbox.js'
 import { FederationHeartbeats, type FederationNode } from './federation-heartbeats.js'
@@ -121,12 +122,13 @@ export class FederationCoordinator extends EventEmitter<FederationEvents> {
 
   /**
    * Has a task done by the orchestrator that suits it best, and waits for its end. With the `id` of a delegation that was
-   * asked for before, nothing happens again: its result is returned, once there is one.
+   * asked for before, nothing happens again: its result is returned, once there is one. `traceparent` is where in a trace
+   * the program asks.
    * @throws ServiceError when it is refused; a task that failed is a result.
    */
-  async delegateTask(input: DelegationInput): Promise<DelegationResult> {
+  async delegateTask(input: DelegationInput, trace: { readonly traceparent?: string } = {}): Promise<DelegationResult> {
     const { federation, tenant } = this.#begin()
-    const id = await federation.submit({ tenant, subject: tenant }, parse(delegationSchema, input))
+    const id = await federation.submit({ tenant, subject: tenant }, parse(delegationSchema, input), contextOf(trace))
     const result = await federation.result(tenant, id, this.#waiting.signal)
     if (!result) throw new ServiceError('unavailable', { reason: `the coordinator was shut down; ask again for ${id}` })
     return result

@@ -5,8 +5,10 @@
  */
 import type { ExecuteCommand } from '../bus/command.js'
 import type { Run, ScheduledRow, ScheduledTasks } from '../storage/scheduled-tasks.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import { catchUp, nextRun } from './cron.js'
 import { commandOf, endOf, requestOf, runId, type SpawnRequest, taskIdOf, taskOf } from './request.js'
+import { broughtAs, contextOfRun, runSpan } from './run-trace.js'
 
 /** Pause before the next try, doubled with each: a session that is full needs seconds, a database that is away minutes. */
 const RETRY_FIRST_MS = 1_000
@@ -26,8 +28,8 @@ export type Brought =
 /** Brings commands to sessions through the node's own door. */
 export interface TaskDoor {
   execute(row: ScheduledRow, sessionId: string, command: ExecuteCommand): Promise<Brought>
-  /** Spawns under `id`, once. */
-  spawn(row: ScheduledRow, request: SpawnRequest, id: string): Promise<Brought>
+  /** Spawns under `id`, once, at this place of a trace. */
+  spawn(row: ScheduledRow, request: SpawnRequest, id: string, traceparent: string | undefined): Promise<Brought>
   cancel(row: ScheduledRow, sessionId: string, taskId: string, id: string): Promise<Brought>
 }
 
@@ -35,6 +37,8 @@ export interface DueTaskDependencies {
   readonly watcher: string
   readonly tasks: Pick<ScheduledTasks, 'begin' | 'handedOver' | 'postpone' | 'end'>
   readonly door: TaskDoor
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Tracing | undefined
   readonly log: SchedulerLog
 }
 
@@ -57,7 +61,10 @@ export class DueTask {
   }
 
   async #handOver(row: ScheduledRow, run: Run): Promise<void> {
-    const brought = await this.#bring(row, run)
+    const { tracing } = this.#deps
+    const span = tracing && runSpan(tracing, row, run)
+    const brought = await this.#bring(row, run, span ? span.traceparent : contextOfRun(row))
+    span?.end(broughtAs(brought))
     if (brought.status === 'accepted') await this.#handedOver(row, run, brought.sessionId)
     else if (brought.status === 'refused') await this.#refused(row, brought)
     else await this.#postpone(row)
@@ -73,10 +80,11 @@ export class DueTask {
     return { occurrence, scheduledFor: at.toISOString(), missed }
   }
 
-  #bring(row: ScheduledRow, run: Run): Promise<Brought> {
+  #bring(row: ScheduledRow, run: Run, traceparent: string | undefined): Promise<Brought> {
     const request = requestOf(row)
-    if (request.kind === 'execute') return this.#deps.door.execute(row, request.sessionId, commandOf(row, run))
-    return this.#deps.door.spawn(row, { ...request, task: taskOf(row, run) }, runId(row, run))
+    if (request.kind === 'execute')
+      return this.#deps.door.execute(row, request.sessionId, commandOf(row, run, traceparent))
+    return this.#deps.door.spawn(row, { ...request, task: taskOf(row, run) }, runId(row, run), traceparent)
   }
 
   async #handedOver(row: ScheduledRow, run: Run, sessionId: string): Promise<void> {

@@ -68,12 +68,16 @@ export function taskOf(row: ScheduledRow, run: Run): Exclude<TaskInput, string> 
   return { ...given, id: taskIdOf(row, run), metadata: { ...given.metadata, schedule } }
 }
 
-/** The command that gives a run to its session. */
-export function commandOf(row: ScheduledRow, run: Run): ExecuteCommand {
+/** The command that gives a run to its session, which belongs at this place of a trace. */
+export function commandOf(row: ScheduledRow, run: Run, traceparent: string | undefined): ExecuteCommand {
   const request = requestOf(row)
   const context = request.kind === 'execute' ? request.context : undefined
   const task = newTask(taskOf(row, run), row.createdAt)
-  return { id: runId(row, run), type: 'execute', task, ...(context && { context }) }
+  return {
+    ...{ id: runId(row, run), type: 'execute', task },
+    ...(context && { context }),
+    ...(traceparent !== undefined && { traceparent }),
+  }
 }
 
 /** The command that tells a session how a task of it ended that never began. */
@@ -84,5 +88,5 @@ export function endOf(row: ScheduledRow): ExecuteCommand {
     endStatus === 'failed'
       ? { status: 'failed' as const, code: endCode ?? 'internal', error: endError ?? 'failed' }
       : { status: 'cancelled' as const, reason: 'cancelled before it began' }
-  return { ...commandOf(row, run), id: `${row.id}.end`, ended }
+  return { ...commandOf(row, run, row.traceparent ?? undefined), id: `${row.id}.end`, ended }
 }

@@ -37,6 +37,8 @@ export interface ScheduleOrder {
   readonly timing: Timing
   /** The client's own id: sent twice, it is the same scheduled task. */
   readonly key: string | undefined
+  /** Where in a trace the order was given. */
+  readonly traceparent?: string | undefined
 }
 
 export class Scheduling {
@@ -62,10 +64,10 @@ export class Scheduling {
    * @throws ServiceError when it is refused; the codes that begin with `dependency` and `schedule`, and `task_exists`
    */
   async schedule(holder: ScheduleHolder, order: ScheduleOrder): Promise<ScheduledTask> {
-    const { request, timing, key } = order
+    const { timing } = order
     const now = await this.#deps.tasks.now()
     const waitsFor = [...(timing.dependsOn ?? []), ...(timing.blockedBy ?? [])]
-    const task = this.#newTask(holder, { request, timing, key }, now)
+    const task = this.#newTask(holder, order, now)
     const { maxWaiting } = this.#deps
     const sees = { tenant: holder.tenant, owner: ownerSeen(holder) }
     const entered = await this.#deps.entries.enter(task, waitsFor, { maxWaiting, sees })
@@ -102,7 +104,8 @@ export class Scheduling {
     if ((await this.#deps.tasks.requestCancel(which)).length > 0) this.#scheduler.nudge()
   }
 
-  #newTask({ tenant, subject: owner }: Holder, { request, timing, key }: ScheduleOrder, now: Date): NewScheduledTask {
+  #newTask({ tenant, subject: owner }: Holder, order: ScheduleOrder, now: Date): NewScheduledTask {
+    const { request, timing, key, traceparent } = order
     const { repeat } = timing
     const id = newScheduleId()
     const taskId = (typeof request.task === 'string' ? undefined : request.task.id) ?? newTaskId()
@@ -125,6 +128,7 @@ export class Scheduling {
           }
         : null,
       dueAt: dueAt(timing, now, this.#deps.minIntervalMs),
+      traceparent,
     }
   }
 }

@@ -8,7 +8,7 @@ import type { DelegationRequest } from '../protocol/federation.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Database } from './database.js'
 import type { Schema } from './schema.js'
-import { queryableJson } from './text.js'
+import { queryableJson, storableText } from './text.js'
 
 /** Not ended, of one tenant: what is open costs a watcher. */
 const MAX_OPEN = 1_000
@@ -28,6 +28,8 @@ export interface NewDelegation {
   readonly id: string
   readonly bodyHash: string
   readonly request: DelegationRequest
+  /** Where in a trace it was asked for. */
+  readonly traceparent?: string | undefined
 }
 
 /** A delegation as it stands. */
@@ -50,6 +52,8 @@ export interface DelegationRow {
   readonly tried: readonly string[]
   readonly cancelRequested: boolean
   readonly result: DelegationResult | null
+  /** W3C context of the command that asked for it. */
+  readonly traceparent: string | null
   /** Until its deadline, by the database's clock. */
   readonly leftMs: number
   /** Since it was asked for, by the database's clock. */
@@ -64,7 +68,7 @@ type Seen = DelegationKey & Pick<DelegationRow, 'attempt'>
 
 const COLUMNS = sql`tenant, id, owner, request, status, target, session_id as "sessionId",
   session_type as "sessionType", reused, attempt, failures, tried,
-  cancel_requested as "cancelRequested", result,
+  cancel_requested as "cancelRequested", result, traceparent,
   (extract(epoch from deadline - now()) * 1000)::float8 as "leftMs",
   (extract(epoch from now() - created_at) * 1000)::float8 as "ageMs"`
 
@@ -78,11 +82,12 @@ export class Delegations {
   }
 
   /** Of many calls with one id exactly one is `new`; one with another body is a `conflict`. */
-  async create({ tenant, owner, id, bodyHash, request }: NewDelegation): Promise<Created> {
+  async create({ tenant, owner, id, bodyHash, request, traceparent }: NewDelegation): Promise<Created> {
     const { rows } = await sql`
-      insert into federation_delegations (tenant, id, owner, body_hash, request, from_orchestrator, deadline)
+      insert into federation_delegations (tenant, id, owner, body_hash, request, from_orchestrator, deadline,
+        traceparent)
       select ${tenant}, ${id}, ${owner}, ${bodyHash}, ${queryableJson(JSON.stringify(request))}::json, ${request.from},
-        ${after(request.timeoutMs)}
+        ${after(request.timeoutMs)}, ${traceparent === undefined ? null : storableText(traceparent)}::text
       where (select count(*) from federation_delegations where tenant = ${tenant} and ended_at is null) < ${MAX_OPEN}
       on conflict (tenant, id) do nothing
       returning id`.execute(this.#database.sql)

@@ -47,6 +47,8 @@ export interface NewScheduledTask {
   readonly rank: number
   readonly repetition: Repetition | null
   readonly dueAt: Date
+  /** Where in a trace it was asked for. */
+  readonly traceparent?: string | undefined
 }
 
 /** A scheduled task as it stands. */
@@ -76,6 +78,8 @@ export interface ScheduledRow {
   readonly failures: number
   readonly createdAt: Date
   readonly endedAt: Date | null
+  /** W3C context of the command that asked for it. */
+  readonly traceparent: string | null
   /** Of the database, when the row was read. */
   readonly now: Date
 }
@@ -109,7 +113,7 @@ export interface ListQuery {
 const COLUMNS = sql`tenant, id, owner, session_id as "sessionId", is_spawn as "isSpawn", task_id as "taskId", request,
   rank, cron, timezone, max_runs as "maxRuns", until, due_at as "dueAt", unmet, runs, missed, run, status,
   cancel_requested as "cancelRequested", end_status as "endStatus", end_code as "endCode", end_error as "endError",
-  failures, created_at as "createdAt", ended_at as "endedAt", now() as now`
+  failures, created_at as "createdAt", ended_at as "endedAt", traceparent, now() as now`
 
 const after = (ms: number): RawBuilder<Date> => sql<Date>`now() + ${ms}::double precision * interval '1 millisecond'`
 
@@ -141,7 +145,7 @@ export class ScheduledTasks {
     // Index scheduled_tasks_once.
     const { rows } = await sql<ScheduledRow & { bodyHash: string }>`
       select ${COLUMNS}, body_hash as "bodyHash" from scheduled_tasks
-      where tenant = ${tenant} and owner = ${owner} and idem_key = ${storableKey(idemKey)}`.execute(transaction)
+      where tenant = ${tenant} and owner = ${owner} and idem_key = ${storableOrNull(idemKey)}`.execute(transaction)
     return rows[0]
   }
 
@@ -155,13 +159,14 @@ export class ScheduledTasks {
   }
 
   async insert(task: NewScheduledTask, unmet: number, transaction: Transaction<Schema>): Promise<ScheduledRow> {
-    const { tenant, id, owner, idemKey, bodyHash, sessionId, taskId, request, rank, repetition, dueAt } = task
+    const { tenant, id, owner, idemKey, bodyHash, sessionId, taskId, request, rank, repetition, dueAt, traceparent } =
+      task
     const { rows } = await sql<ScheduledRow>`
       insert into scheduled_tasks (tenant, id, owner, idem_key, body_hash, session_id, is_spawn, task_id, request, rank,
-        cron, timezone, max_runs, until, due_at, unmet)
-      values (${tenant}, ${id}, ${owner}, ${storableKey(idemKey)}, ${bodyHash}, ${sessionId}, ${sessionId === null},
+        cron, timezone, max_runs, until, due_at, unmet, traceparent)
+      values (${tenant}, ${id}, ${owner}, ${storableOrNull(idemKey)}, ${bodyHash}, ${sessionId}, ${sessionId === null},
         ${storableText(taskId)}, ${request}::json, ${rank}, ${repetition?.cron ?? null}, ${repetition?.timezone ?? null},
-        ${repetition?.maxRuns ?? null}, ${repetition?.until ?? null}, ${dueAt}, ${unmet})
+        ${repetition?.maxRuns ?? null}, ${repetition?.until ?? null}, ${dueAt}, ${unmet}, ${storableOrNull(traceparent)})
       returning ${COLUMNS}`.execute(transaction)
     const [row] = rows
     if (!row) throw new Error('a scheduled task was not stored')
@@ -265,7 +270,7 @@ export class ScheduledTasks {
       where tenant = ${tenant} and status = 'waiting' and (${owner ?? null}::text is null or owner = ${owner ?? null})
         and (${id ?? null}::text is null or id = ${id ?? null})
         and (${sessionId ?? null}::text is null or (session_id = ${sessionId ?? null} and not is_spawn))
-        and (${storableKey(taskId)}::text is null or task_id = ${storableKey(taskId)})
+        and (${storableOrNull(taskId)}::text is null or task_id = ${storableOrNull(taskId)})
       returning ${COLUMNS}`.execute(this.#database.sql)
     return rows
   }
@@ -287,4 +292,4 @@ export class ScheduledTasks {
   }
 }
 
-const storableKey = (text: string | undefined): string | null => (text === undefined ? null : storableText(text))
+const storableOrNull = (text: string | undefined): string | null => (text === undefined ? null : storableText(text))

@@ -201,6 +201,7 @@ interface ScheduledTasksTable {
   watched_until: NullableTimestamp
   created_at: FilledTimestamp
   ended_at: NullableTimestamp
+  traceparent: string | null
 }
 
 interface TaskDependenciesTable {
@@ -321,6 +322,7 @@ interface FederationDelegationsTable {
   result: ColumnType<unknown, string | null | undefined, string | null>
   created_at: FilledTimestamp
   ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  traceparent: string | null
 }
 
 interface FederationContextTable {

@@ -1,10 +1,12 @@
 /**
- * A collector of OpenTelemetry traces: takes OTLP over HTTP in JSON, as a real one does, and keeps what it is sent.
+ * A collector of OpenTelemetry traces: takes OTLP over HTTP in protobuf and in JSON, as a real one does, and keeps what it
+ * is sent.
  */
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { vi } from 'vitest'
+import { readTraceRequest } from './otlp-protobuf.js'
 
 type Value = string | number | boolean | readonly Value[]
 
@@ -17,6 +19,10 @@ export interface CollectedSpan {
   readonly attributes: Readonly<Record<string, Value>>
   /** Span ids. */
   readonly links: readonly string[]
+  /** The traces that these are in. */
+  readonly linkedTraces: readonly string[]
+  /** As OTLP numbers them: 1 internal … 5 consumer. */
+  readonly kind: number
   readonly hasFailed: boolean
   readonly startMs: number
   readonly endMs: number
@@ -35,7 +41,7 @@ export interface TraceCollector {
   stop(): void
 }
 
-interface OtlpValue {
+export interface OtlpValue {
   readonly stringValue?: string
   readonly boolValue?: boolean
   readonly intValue?: number | string
@@ -43,18 +49,19 @@ interface OtlpValue {
   readonly arrayValue?: { readonly values: readonly OtlpValue[] }
 }
 type OtlpAttributes = readonly { readonly key: string; readonly value: OtlpValue }[]
-interface OtlpSpan {
+export interface OtlpSpan {
   readonly traceId: string
   readonly spanId: string
   readonly parentSpanId?: string
   readonly name: string
+  readonly kind: number
   readonly attributes: OtlpAttributes
-  readonly links?: readonly { readonly spanId: string }[]
+  readonly links?: readonly { readonly traceId: string; readonly spanId: string }[]
   readonly status?: { readonly code?: number }
   readonly startTimeUnixNano: string
   readonly endTimeUnixNano: string
 }
-interface OtlpRequest {
+export interface OtlpRequest {
   readonly resourceSpans: readonly {
     readonly resource: { readonly attributes: OtlpAttributes }
     readonly scopeSpans: readonly { readonly spans: readonly OtlpSpan[] }[]
@@ -63,6 +70,7 @@ interface OtlpRequest {
 
 const PATIENCE = { timeout: 30_000, interval: 20 } as const
 const FAILED = 2
+const JSON_TYPE = 'application/json'
 const NANOS_PER_MS = 1_000_000n
 
 /** `status` is what it answers; from 500 on nothing is kept. */
@@ -71,14 +79,18 @@ export async function startTraceCollector(status = 200): Promise<TraceCollector>
   const bodies: string[] = []
   const headers: IncomingHttpHeaders[] = []
   const server = createServer(async (request, response) => {
-    let body = ''
-    for await (const piece of request) body += piece
+    const pieces: Buffer[] = []
+    for await (const piece of request) pieces.push(piece as Buffer)
+    const body = Buffer.concat(pieces)
     headers.push(request.headers)
     if (status < 500 && request.url === '/v1/traces') {
-      bodies.push(body)
-      spans.push(...collected(JSON.parse(body) as OtlpRequest))
+      bodies.push(body.toString())
+      const isJson = request.headers['content-type'] === JSON_TYPE
+      spans.push(...collected(isJson ? (JSON.parse(String(body)) as OtlpRequest) : readTraceRequest(body)))
     }
-    response.writeHead(request.url === '/v1/traces' ? status : 404, { 'content-type': 'application/json' }).end('{}')
+    const type = request.headers['content-type'] ?? ''
+    response.writeHead(request.url === '/v1/traces' ? status : 404, { 'content-type': type })
+    response.end(type === JSON_TYPE ? '{}' : '')
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
@@ -116,6 +128,8 @@ const collectedSpan = (span: OtlpSpan, resource: CollectedSpan['resource']): Col
   name: span.name,
   attributes: valuesOf(span.attributes),
   links: (span.links ?? []).map(({ spanId }) => spanId),
+  linkedTraces: (span.links ?? []).map(({ traceId }) => traceId),
+  kind: span.kind,
   hasFailed: span.status?.code === FAILED,
   startMs: msOf(span.startTimeUnixNano),
   endMs: msOf(span.endTimeUnixNano),

@@ -38,6 +38,7 @@ const row = (more: Partial<DelegationRow> = {}): DelegationRow => ({
   tried: [],
   cancelRequested: false,
   result: null,
+  traceparent: null,
   leftMs: 60_000,
   ageMs: 0,
   ...more,
