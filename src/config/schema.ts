@@ -12,7 +12,14 @@ import type { Setting } from './setting.js'
 
 export { API_KEY_ROLES, type ApiKey, type ApiKeyRole } from './api-keys.js'
 export { AUTH_MODES, type AuthMode } from './schema/access.js'
-export { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel, type SamplerName } from './schema/observation.js'
+export {
+  LOG_FORMATS,
+  LOG_LEVELS,
+  type LogFormat,
+  type LogLevel,
+  type OtlpProtocol,
+  type SamplerName,
+} from './schema/observation.js'
 export { ROLES, type Role } from './schema/server.js'
 export {
   DEFAULT_SHARD_COUNT,

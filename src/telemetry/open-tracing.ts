@@ -11,9 +11,18 @@ export async function openTracing(
   node: TracedNode,
   log: Pick<Log, 'warn'>,
 ): Promise<OpenTracing | undefined> {
-  const { endpoint, tracesEndpoint, exporter, disabled, ...settings } = tracing
-  const url = tracesEndpoint ?? (endpoint && `${endpoint.replace(/\/$/, '')}/v1/traces`)
-  if (url === undefined || exporter === 'none' || disabled) return undefined
-  const { OtlpTracing } = await import('./otlp.js')
-  return new OtlpTracing({ ...settings, url }, node, log)
+  const url = collectorOf(tracing)
+  if (url === undefined) return undefined
+  const { openOtlp } = await import('./otlp.js')
+  return await openOtlp({ ...tracing, url, protocol: tracing.tracesProtocol ?? tracing.protocol }, node, log)
+}
+
+/** Where OpenTelemetry looks for one when nobody says where it is. */
+const USUAL_COLLECTOR = 'http://localhost:4318'
+
+function collectorOf({ enabled, endpoint, tracesEndpoint, exporter, disabled }: Config['tracing']): string | undefined {
+  if (enabled === false || exporter === 'none' || disabled) return undefined
+  if (tracesEndpoint !== undefined) return tracesEndpoint
+  const base = endpoint ?? (enabled ? USUAL_COLLECTOR : undefined)
+  return base && `${base.replace(/\/$/, '')}/v1/traces`
 }

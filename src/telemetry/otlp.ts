@@ -1,11 +1,10 @@
 /**
- * Spans over the OpenTelemetry SDK, sent to a collector as OTLP over HTTP in JSON. Loaded only where tracing is on. No
+ * Spans over the OpenTelemetry SDK, sent to a collector as OTLP over HTTP. Loaded only where tracing is on. No
  * provider is registered: libraries that look for a global one stay silent, and nothing but what we say is sent.
  */
 
 import type { Context, Link, Span as OtelSpan, SpanContext, Tracer } from '@opentelemetry/api'
 import { type Attributes as OtelAttributes, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import {
   AlwaysOffSampler,
@@ -18,7 +17,7 @@ import {
   type SpanExporter,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-node'
-import type { SamplerName } from '../config/schema.js'
+import type { OtlpProtocol, SamplerName } from '../config/schema.js'
 import { isSampled, isTraceparent } from '../protocol/traceparent.js'
 import type { Log } from './log.js'
 import { SeldomLog } from './seldom-log.js'
@@ -26,11 +25,14 @@ import type { OpenTracing, Span, SpanEnd, SpanOptions, TracedNode } from './trac
 
 export interface OtlpSettings {
   readonly url: string
+  readonly protocol: OtlpProtocol
   readonly headers: string | undefined
   readonly serviceName: string
   readonly resourceAttributes: string | undefined
   readonly sampler: SamplerName
   readonly samplerRatio: number
+  /** Spans that wait to be sent. */
+  readonly maxWaiting: number
 }
 
 /** A collector that does not answer must not hold up the end of a process. */
@@ -46,18 +48,33 @@ const KINDS = {
   consumer: SpanKind.CONSUMER,
 } as const
 
-export class OtlpTracing implements OpenTracing {
+export async function openOtlp(settings: OtlpSettings, node: TracedNode, log: Pick<Log, 'warn'>): Promise<OpenTracing> {
+  return new OtlpTracing(settings, await exporterOf(settings), node, log)
+}
+
+/** One of the two is loaded. */
+async function exporterOf({ url, protocol, headers }: OtlpSettings): Promise<SpanExporter> {
+  const options = { url, headers: pairs(headers) }
+  if (protocol === 'http/json') {
+    const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
+    return new OTLPTraceExporter(options)
+  }
+  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto')
+  return new OTLPTraceExporter(options)
+}
+
+class OtlpTracing implements OpenTracing {
   readonly #provider: BasicTracerProvider
   readonly #tracer: Tracer
   /** What hangs under a span that is not recorded is not recorded either. */
   readonly #followsParent: boolean
 
-  constructor(settings: OtlpSettings, node: TracedNode, log: Pick<Log, 'warn'>) {
-    const exporter = new OTLPTraceExporter({ url: settings.url, headers: pairs(settings.headers) })
+  constructor(settings: OtlpSettings, exporter: SpanExporter, node: TracedNode, log: Pick<Log, 'warn'>) {
+    const told = new ToldExporter(exporter, log)
     this.#provider = new BasicTracerProvider({
       resource: resourceOf(settings, node),
       sampler: samplerOf(settings.sampler, settings.samplerRatio),
-      spanProcessors: [new BatchSpanProcessor(new ToldExporter(exporter, log))],
+      spanProcessors: [new BatchSpanProcessor(told, { maxQueueSize: settings.maxWaiting })],
     })
     this.#followsParent = settings.sampler.startsWith('parentbased_')
     this.#tracer = this.#provider.getTracer(SCOPE, node.version)
@@ -128,7 +145,7 @@ class ToldExporter implements SpanExporter {
   readonly #trouble: SeldomLog
 
   constructor(
-    private readonly exporter: OTLPTraceExporter,
+    private readonly exporter: SpanExporter,
     log: Pick<Log, 'warn'>,
   ) {
     this.#trouble = new SeldomLog({ warn: (fields, text) => log.warn(fields, text) })
@@ -142,7 +159,7 @@ class ToldExporter implements SpanExporter {
   }
 
   forceFlush(): Promise<void> {
-    return this.exporter.forceFlush()
+    return this.exporter.forceFlush?.() ?? Promise.resolve()
   }
 
   shutdown(): Promise<void> {

@@ -196,6 +196,58 @@ effect(['OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG'], 'decide which traces 
   expect(JSON.stringify(untraced)).not.toContain('traceparent')
 })
 
+effect(
+  ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'],
+  'write spans in JSON or in protobuf, which is the default',
+  async () => {
+    const typesWith = async (env: Readonly<Record<string, string>>) => {
+      const { client, collector, stop } = await start(env, () => CONTEXT)
+      await storyOf(client, 'hello', 'echo')
+      await stop()
+
+      expect(strays(collector.spans, TRACE, SPAN)).toEqual([])
+      expect(collector.spans.map(({ name }) => name)).toContain('invoke_agent echo')
+      return new Set(collector.headers.map((headers) => headers['content-type']))
+    }
+    const [json, protobuf] = [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }, 'http/protobuf']
+
+    expect(await typesWith({})).toEqual(new Set(['application/x-protobuf']))
+    expect(await typesWith(json)).toEqual(new Set(['application/json']))
+    expect(await typesWith({ ...json, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: protobuf })).toEqual(
+      new Set(['application/x-protobuf']),
+    )
+  },
+)
+
+test('the names of the reference stand for those of the standard', async () => {
+  const collector = await startTraceCollector()
+  onTestFinished(() => collector.stop())
+  let context = ''
+  const { client, stop } = await start(
+    {
+      ...{ OTEL_EXPORTER_OTLP_ENDPOINT: '', TRACING_ENDPOINT: collector.url, TRACING_ENABLED: 'true' },
+      ...{ TRACING_SERVICE_NAME: 'agents', TRACING_SAMPLE_RATE: '0' },
+    },
+    () => context,
+  )
+  await storyOf(client, 'hello', 'echo')
+  context = CONTEXT
+  await storyOf(client, 'hello', 'echo')
+  await stop()
+
+  // Of those that the client has recorded nothing is left out; of the others, everything.
+  expect(new Set(collector.spans.map(({ traceId }) => traceId))).toEqual(new Set([TRACE]))
+  expect(collector.spans[0]?.resource).toMatchObject({ 'service.name': 'agents' })
+})
+
+effect(['TRACING_ENABLED'], 'switches tracing off, whatever else is set', async () => {
+  const { client, collector, stop } = await start({ TRACING_ENABLED: 'false' })
+  await storyOf(client, 'hello', 'echo')
+  await stop()
+
+  expect(collector.headers).toEqual([])
+})
+
 effect(['OTEL_SDK_DISABLED', 'OTEL_TRACES_EXPORTER'], 'switch tracing off', async () => {
   for (const env of [{ OTEL_SDK_DISABLED: 'true' }, { OTEL_TRACES_EXPORTER: 'none' }]) {
     const { client, collector, stop } = await start(env)

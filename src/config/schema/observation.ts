@@ -1,7 +1,19 @@
 /**
  * Settings of what can be seen from outside: logs, metrics, health.
  */
-import { choice, debugSwitch, flag, fraction, milliseconds, port, text, url, urlPath, wholeNumber } from '../kinds.js'
+import {
+  choice,
+  debugSwitch,
+  flag,
+  fraction,
+  type Kind,
+  milliseconds,
+  port,
+  text,
+  url,
+  urlPath,
+  wholeNumber,
+} from '../kinds.js'
 import { optional, setting } from '../setting.js'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
@@ -21,8 +33,18 @@ const SAMPLERS = [
 ] as const
 export type SamplerName = (typeof SAMPLERS)[number]
 
+const OTLP_PROTOCOLS = ['http/protobuf', 'http/json'] as const
+export type OtlpProtocol = (typeof OTLP_PROTOCOLS)[number]
+
+const otlpProtocol: Kind<OtlpProtocol> = {
+  ...choice(OTLP_PROTOCOLS),
+  expected: `one of ${OTLP_PROTOCOLS.join(', ')} (grpc is not offered: collectors take both of these at port 4318)`,
+}
+
 const MAX_LOG_MB = 10_240
 const MAX_LOG_FILES = 1_000
+/** A KB or two each. */
+const MAX_WAITING_SPANS = 100_000
 
 const ms = { unit: 'milliseconds' } as const
 
@@ -82,23 +104,47 @@ export const monitoring = {
 
 /** The names are those of OpenTelemetry; what it reads beside them (OTEL_BSP_*, OTEL_SPAN_*) counts too. */
 export const tracing = {
+  enabled: optional(
+    'TRACING_ENABLED',
+    flag,
+    'false switches tracing off; true without a collector means one at http://localhost:4318',
+  ),
   endpoint: optional(
     'OTEL_EXPORTER_OTLP_ENDPOINT',
     url('http', 'https'),
     'Collector of traces, such as http://localhost:4318; without one nothing is traced',
+    { aliases: ['TRACING_ENDPOINT'] },
   ),
   tracesEndpoint: optional(
     'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
     url('http', 'https'),
     'Whole address of that collector, instead of the one above with /v1/traces',
   ),
+  protocol: setting('OTEL_EXPORTER_OTLP_PROTOCOL', otlpProtocol, 'http/protobuf', 'How traces are written; not grpc'),
+  tracesProtocol: optional('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', otlpProtocol, 'The same, before the one above'),
   headers: optional('OTEL_EXPORTER_OTLP_HEADERS', text, 'What the collector is shown: name=value,name=value', {
     secret: true,
   }),
-  serviceName: setting('OTEL_SERVICE_NAME', text, 'orchestrator-daemon', 'Name of this service in traces'),
+  serviceName: setting('OTEL_SERVICE_NAME', text, 'orchestrator-daemon', 'Name of this service in traces', {
+    aliases: ['TRACING_SERVICE_NAME'],
+  }),
   resourceAttributes: optional('OTEL_RESOURCE_ATTRIBUTES', text, 'What traces say of this service: name=value,…'),
-  sampler: setting('OTEL_TRACES_SAMPLER', choice(SAMPLERS), 'parentbased_always_on', 'Which traces are recorded'),
-  samplerRatio: setting('OTEL_TRACES_SAMPLER_ARG', fraction, '1', 'Share of them, for samplers with a ratio'),
+  // With a share of 1 it records what parentbased_always_on does, and a smaller share needs no second setting.
+  sampler: setting('OTEL_TRACES_SAMPLER', choice(SAMPLERS), 'parentbased_traceidratio', 'Which traces are recorded'),
+  samplerRatio: setting('OTEL_TRACES_SAMPLER_ARG', fraction, '1', 'Share of them, for samplers with a ratio', {
+    aliases: ['TRACING_SAMPLE_RATE'],
+  }),
+  maxWaiting: setting(
+    'OTEL_BSP_MAX_QUEUE_SIZE',
+    wholeNumber(1, MAX_WAITING_SPANS),
+    '2048',
+    'Spans that wait to be sent; more are lost',
+    { aliases: ['TRACING_MAX_SPANS'] },
+  ),
+  spanTtlMs: optional('TRACING_SPAN_TTL_MS', milliseconds(1), 'How long spans are kept in the process', {
+    unit: 'milliseconds',
+    replaced: 'spans are sent to a collector and not kept here, see OTEL_BSP_SCHEDULE_DELAY',
+  }),
   exporter: setting('OTEL_TRACES_EXPORTER', choice(['otlp', 'none']), 'otlp', 'none switches tracing off'),
   disabled: setting('OTEL_SDK_DISABLED', flag, 'false', 'true switches tracing off'),
 }
