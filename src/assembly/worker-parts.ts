@@ -143,7 +143,8 @@ export async function openRuntimes(parts: RuntimeParts): Promise<OpenRuntimes> {
   const supervisor = new Supervisor({ relayBeats: (pipe) => member.relayBeats(pipe) })
   lifecycle.started('supervisor of commands', () => supervisor.stop())
   const options = { allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox, supervisor, memory }
-  const tools = standardTools({ ...options, onCall: (call) => metrics.toolCall(call) })
+  const onWaiting = (change: number) => metrics.toolsWaiting(change)
+  const tools = standardTools({ ...options, onCall: (call) => metrics.toolCall(call), onWaiting })
   const claude = new ClaudeSessions({
     ...anthropic,
     get model() {
@@ -163,13 +164,14 @@ export async function openRuntimes(parts: RuntimeParts): Promise<OpenRuntimes> {
       },
     },
     onToolCall: (call) => metrics.toolCall(call),
+    onToolWaiting: onWaiting,
     onModelCall: (call) => metrics.modelCall(call),
   })
   lifecycle.started('Claude Code', () => claude.stop())
-  const servers = await attachedServers({ config, lifecycle, log, sandbox, supervisor })
+  const servers = await attachedServers({ config, lifecycle, log, sandbox, supervisor, plugins: metrics.plugins })
   const flow = { sessions: claude, swarms: new Swarms(database), memory }
   const window = new Window(windowSettings(settings, parts.charter))
-  const hooks = await toolHooks({ config, log, sandbox, supervisor })
+  const hooks = await toolHooks({ config, log, sandbox, supervisor, plugins: metrics.plugins })
   const all = new Runtimes({
     echo: new Echo(),
     llm: servers.runtime(tools, (all) => new LlmLoop({ selectModel: model, costOf, tools: all, window, memory })),

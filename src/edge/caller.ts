@@ -8,6 +8,7 @@ import { newCommandId } from '../protocol/ids.js'
 import type { Session } from '../protocol/session.js'
 import type { Principal } from './auth.js'
 import type { Client } from './client.js'
+import type { ChannelMeter } from './dependencies.js'
 
 /** The error that a client of the raw WebSocket would get, as an exception. */
 export class Refusal extends Error {
@@ -37,11 +38,15 @@ export class Caller implements Client {
   #open = true
   #waiting: Waiting | undefined
 
-  /** `traceparent` is the request's header, '' where it has none. */
+  /**
+   * `traceparent` is the request's header, '' where it has none. `meter` is that of the connection for which it asks; a request
+   * over HTTP is counted by its door.
+   */
   constructor(
     dispatcher: Dispatcher,
     public principal: Principal,
     private readonly traceparent = '',
+    readonly meter?: ChannelMeter,
   ) {
     this.#dispatcher = dispatcher
   }

@@ -8,7 +8,7 @@ import type { ClientMessage, RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { Principal } from './auth.js'
 import type { Client } from './client.js'
-import type { EdgeMetrics } from './dependencies.js'
+import type { ChannelMeter } from './dependencies.js'
 import type { Admission, Allowance } from './rate-limit.js'
 
 /** Above this, events stay in the log until the client has read: what one slow client may cost. */
@@ -68,7 +68,17 @@ export interface ConnectionHandlers {
   readonly onRoom: (connection: Connection) => void
   /** Another protocol that may begin with a frame which is none of the first one's; undefined where there is none. */
   readonly dialectOf?: ((connection: Connection, frame: string) => Dialect | undefined) | undefined
-  readonly metrics: Pick<EdgeMetrics, 'received' | 'sent'>
+  /** Of the channel by which the client came. */
+  readonly metrics: ChannelMeter
+}
+
+/** For connections that nobody counts. */
+export const UNCOUNTED: ChannelMeter = {
+  opened: () => undefined,
+  received: () => undefined,
+  sent: () => undefined,
+  failed: () => undefined,
+  answered: () => undefined,
 }
 
 /** What a client said wrong is answered before what it says next, like everything else. */
@@ -82,6 +92,8 @@ interface Waiting {
 export class Connection implements Client {
   pendingCommands = 0
   principal: Principal
+  /** Where it is counted. */
+  meter: ChannelMeter
   readonly #socket: Socket
   readonly #handlers: ConnectionHandlers
   #open = true
@@ -106,6 +118,7 @@ export class Connection implements Client {
     this.#socket = socket
     this.principal = principal
     this.#handlers = handlers
+    this.meter = handlers.metrics
     this.#allowance = allowance
   }
 
@@ -137,14 +150,14 @@ export class Connection implements Client {
   receive(frame: string | Buffer): void {
     const incoming = this.#dialect?.read(frame) ?? this.#decode(String(frame))
     const type = 'message' in incoming ? incoming.message.type : incoming.ok ? REQUEST : undefined
-    this.#handlers.metrics.received(type, Buffer.byteLength(frame))
+    this.meter.received(type, Buffer.byteLength(frame))
     this.#take(incoming, frame.length)
   }
 
   /** Takes one frame that is too large to be read: it is answered in its turn, and it counts. */
   receiveOversize(limit: number, requestId?: Incoming['requestId']): void {
     const error = new ServiceError('message_too_large', { limit })
-    this.#handlers.metrics.received(undefined, limit)
+    this.meter.received(undefined, limit)
     this.#take({ ok: false, error, requestId }, 0)
   }
 
@@ -280,7 +293,7 @@ export class Connection implements Client {
     this.#socket.cork(() => {
       for (const frame of frames) this.#socket.send(frame)
     })
-    this.#handlers.metrics.sent(frames)
+    this.meter.sent(frames)
     if (!this.#open) return
     this.#buffered = this.#socket.bufferedBytes()
     this.#tellRoom()

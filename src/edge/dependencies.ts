@@ -284,7 +284,7 @@ export interface EdgeAudit {
 /** Answers at paths of its own, beside the health check. */
 export type OperatorPages = Pick<Pages, 'answer' | 'openPaths'>
 
-export type { EdgeMetrics } from '../telemetry/metrics.js'
+export type { ChannelMeter, EdgeMetrics } from '../telemetry/metrics.js'
 
 export type EdgeBus = {
   readonly commands: Pick<CommandStream, 'submit'>

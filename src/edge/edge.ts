@@ -7,14 +7,16 @@
  *   edge's outbox ⇒ event-reader → subscriptions → connection → websocket
  */
 import { HYDRATE, type Outbox, type Submission } from '../bus/command.js'
+import type { ClientMessage } from '../protocol/commands.js'
 import { ERRORS } from '../protocol/errors.js'
 import type { SessionId } from '../protocol/ids.js'
+import type { ConnectedChannel } from '../telemetry/channel-metrics.js'
 import { Authenticator, type Credentials, type Principal } from './auth.js'
 import { CertificateWatch } from './certificate-watch.js'
-import { Connection, type ConnectionHandlers, type Socket } from './connection.js'
+import { Connection, type ConnectionHandlers, type Dialect, type Socket } from './connection.js'
 import { Connections } from './connections.js'
 import { Denials } from './denials.js'
-import type { AuthSettings, EdgeDependencies, LimitSettings } from './dependencies.js'
+import type { AuthSettings, ChannelMeter, EdgeDependencies, LimitSettings } from './dependencies.js'
 import { Dispatch } from './dispatch.js'
 import type { Door, DoorVerdict } from './door.js'
 import { doorOf } from './door-parts.js'
@@ -35,7 +37,7 @@ import { Subscriptions } from './subscriptions.js'
 import { TaskQueue } from './task-queue.js'
 import type { V2Parts } from './v2/parts.js'
 import { V2 } from './v2/v2.js'
-import type { RawPath, WebSocketHandlers } from './websocket.js'
+import type { WebSocketHandlers } from './websocket.js'
 
 const UNAUTHORIZED = 401
 
@@ -53,14 +55,12 @@ export class Edge {
   readonly #server: Server
   /** Clients inside this process: neither counted nor drained, they stop with it. */
   readonly #inside = new Set<Receiver>()
-  /** One object for all connections: an idle one must cost little. */
-  readonly #handlers: ConnectionHandlers
+  /** One object for all connections that come by a channel: an idle one must cost little. */
+  readonly #handlers: Readonly<Record<ConnectedChannel, ConnectionHandlers>>
   readonly #certificateWatch: CertificateWatch | undefined
   #reloading: Promise<void> = Promise.resolve()
   /** Whether what clients send is limited at all. */
   #isLimited: boolean
-  /** The same for raw WebSockets, which may come to speak another protocol. */
-  readonly #rawHandlers: ConnectionHandlers
   readonly #v2: V2
   /** For those who may say later who they are. */
   readonly #lateParts: V2Parts
@@ -98,7 +98,10 @@ export class Edge {
     this.#routing = routing
     this.#subscriptions = subscriptions
     this.#submissions = submissions
-    metrics.watch({ subscriptions: () => subscriptions.size, waiting: () => submissions.waiting })
+    metrics.watch({
+      ...{ subscriptions: () => subscriptions.size, waiting: () => submissions.waiting },
+      requests: () => http.open,
+    })
     this.#reader = new EventReader(bus.outboxes, submissions, subscriptions, tracing)
     this.#dispatch = new Dispatch({
       authenticator: this.#authenticator,
@@ -118,11 +121,6 @@ export class Edge {
         if (client instanceof Connection) this.#connections.watchExpiry(client)
       },
     })
-    this.#handlers = {
-      onMessage: (sender, message) => this.#dispatch.handle(sender, message),
-      onRoom: (reader) => this.#subscriptions.roomAgain(reader),
-      metrics,
-    }
     this.#lateParts = {
       ...{ dispatcher: this.#dispatch, authenticator: this.#authenticator, directory, events, rows: sessions, traffic },
       introduce: (connection, principal) => this.#introduced(connection, principal),
@@ -132,20 +130,22 @@ export class Edge {
       ...{ connections: () => this.connections, sources: deps.v2, trace },
     }
     this.#v2 = new V2(this.#lateParts)
-    this.#rawHandlers = { ...this.#handlers, dialectOf: (connection, frame) => this.#v2.begin(connection, frame) }
+    this.#handlers = this.#handlersBy((name) => metrics.channel(name))
     const handlers: WebSocketHandlers = {
-      admit: (credentials, path) => this.#admit(credentials, path),
-      onOpen: (socket, principal, path) => this.#opened(socket, principal, path),
+      admit: (credentials, by) => this.#admit(credentials, by),
+      onOpen: (socket, principal, by) => this.#opened(socket, principal, by),
       onClose: (connection) => this.#closed(connection),
       trace,
     }
     const http = new HttpDoor({
       handlers: handlersOf({ deps, directory, traffic, connections: () => this.connections }),
       dispatcher: this.#dispatch,
-      identify: (credentials) => this.#counted(this.#door.identify(credentials)),
+      identify: (credentials) => this.#noted(this.#door.identify(credentials)),
       onForbidden: (principal, action) => this.#denials.access(principal, action),
       enter: (principal) => this.#door.enter(principal),
-      ...handlers,
+      admit: (credentials) => this.#admit(credentials, 'events'),
+      onOpen: (socket, principal) => this.#opened(socket, principal, 'events'),
+      ...{ onClose: handlers.onClose, trace },
       maxBodyBytes: settings.maxPayloadBytes,
       corsOrigins: settings.corsOrigins,
       onServed: (method, path, status, seconds) => metrics.served(method, path, status, seconds),
@@ -217,7 +217,8 @@ export class Edge {
 
   /** Lets a client of this same process in, past the lock; from then on it is served like any other. */
   enter(socket: Socket, principal: Principal): Connection {
-    const connection = new Connection(socket, principal, this.#handlers)
+    const connection = new Connection(socket, principal, this.#handlers.inside)
+    connection.meter.opened(1)
     this.#inside.add(connection)
     return connection
   }
@@ -285,28 +286,56 @@ export class Edge {
   }
 
   /** Where a credential may come later, having none is no reason to stay outside. */
-  #admit(credentials: Credentials, path?: RawPath): DoorVerdict {
+  #admit(credentials: Credentials, by: ConnectedChannel): DoorVerdict {
     const verdict = this.#door.admit(credentials)
-    const isLate = path === 'v2' || path === 'feed'
+    const isLate = by === 'v2' || by === 'feed'
     const isGuest = isLate && !verdict.ok && verdict.reason === 'credentials_missing' && this.isLocked
-    return this.#counted(isGuest ? this.#door.admitGuest(credentials) : verdict)
+    const final = isGuest ? this.#door.admitGuest(credentials) : verdict
+    if (!final.ok) this.#handlers[by].metrics.failed(final.reason)
+    return this.#noted(final)
   }
 
-  #counted(verdict: DoorVerdict): DoorVerdict {
+  #noted(verdict: DoorVerdict): DoorVerdict {
     if (verdict.ok) return verdict
-    this.#deps.metrics.refused(verdict.reason)
     if (ERRORS[verdict.reason].http === UNAUTHORIZED) this.#denials.credential(verdict.reason, verdict.address)
     return verdict
   }
 
-  #opened(socket: Socket, principal: Principal, path?: RawPath): Connection {
-    const handlers = path === undefined ? this.#handlers : this.#rawHandlers
-    const connection = new Connection(socket, principal, handlers, this.#door.allowanceOf(principal))
-    if (path === 'v2') connection.speak(this.#v2.expect(connection))
-    if (path === 'feed') connection.speak(new FeedLink(connection, this.#lateParts))
+  #opened(socket: Socket, principal: Principal, by: ConnectedChannel): Connection {
+    const connection = new Connection(socket, principal, this.#handlers[by], this.#door.allowanceOf(principal))
+    connection.meter.opened(1)
+    if (by === 'v2') connection.speak(this.#v2.expect(connection))
+    if (by === 'feed') connection.speak(new FeedLink(connection, this.#lateParts))
     this.#connections.add(connection)
     this.#door.opened(connection)
     return connection
+  }
+
+  #handlersBy(
+    meterOf: (channel: ConnectedChannel) => ChannelMeter,
+  ): Readonly<Record<ConnectedChannel, ConnectionHandlers>> {
+    const shared = {
+      onMessage: (sender: Connection, message: ClientMessage) => this.#dispatch.handle(sender, message),
+      onRoom: (reader: Connection) => this.#subscriptions.roomAgain(reader),
+    }
+    // Raw WebSockets may come to speak another protocol.
+    const raw = { ...shared, dialectOf: (connection: Connection, frame: string) => this.#begin(connection, frame) }
+    const plain = (name: ConnectedChannel) => ({ ...shared, metrics: meterOf(name) })
+    const late = (name: ConnectedChannel) => ({ ...raw, metrics: meterOf(name) })
+    return {
+      ...{ websocket: late('websocket'), v2: late('v2'), feed: late('feed') },
+      ...{ 'socket.io': plain('socket.io'), events: plain('events'), inside: plain('inside') },
+    }
+  }
+
+  /** From the frame that begins the second protocol on, a connection counts as one that speaks it. */
+  #begin(connection: Connection, frame: string): Dialect | undefined {
+    const dialect = this.#v2.begin(connection, frame)
+    if (!dialect) return undefined
+    connection.meter.opened(-1)
+    connection.meter = this.#handlers.v2.metrics
+    connection.meter.opened(1)
+    return dialect
   }
 
   #introduced(connection: Connection, principal: Principal): void {
@@ -322,6 +351,7 @@ export class Edge {
 
   #ended(connection: Connection): void {
     connection.closed()
+    connection.meter.opened(-1)
     this.#subscriptions.forget(connection)
     this.#submissions.forget(connection)
     this.#routing.forget(connection)

@@ -72,7 +72,7 @@ export class SocketIoDoor {
   }
 
   #admit(socket: IoSocket, next: (error?: Error & { data?: unknown }) => void): void {
-    const verdict = this.#handlers.admit(credentialsOf(socket))
+    const verdict = this.#handlers.admit(credentialsOf(socket), 'socket.io')
     if (verdict.ok) {
       socket.data = verdict.principal
       next()
@@ -84,7 +84,7 @@ export class SocketIoDoor {
 
   #opened(socket: IoSocket, maxPayloadBytes: number): void {
     const link = new IoLink(socket)
-    const connection = this.#handlers.onOpen(link, socket.data as Principal)
+    const connection = this.#handlers.onOpen(link, socket.data as Principal, 'socket.io')
     link.serve(connection, maxPayloadBytes)
     socket.on('disconnect', () => {
       link.stop()

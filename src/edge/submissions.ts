@@ -15,7 +15,7 @@ import type { CommandAccepted } from '../protocol/events.js'
 import { SeldomLog } from '../telemetry/seldom-log.js'
 import type { Span, Tracing } from '../telemetry/tracing.js'
 import { acceptedAs, submittedSpan } from './command-trace.js'
-import type { EdgeLog, EdgeMetrics } from './dependencies.js'
+import type { ChannelMeter, EdgeLog, EdgeMetrics } from './dependencies.js'
 
 const RESEND_AFTER_MS = 2_000
 const GIVE_UP_AFTER_MS = 30_000
@@ -46,6 +46,8 @@ export interface CommandClient {
   push(frame: string): void
   /** Its commands that have no answer yet. */
   pendingCommands: number
+  /** Where its answers are counted; undefined: nowhere. */
+  readonly meter?: Pick<ChannelMeter, 'answered'> | undefined
 }
 
 export type SubmissionRequest = Omit<Submission, 'outbox'>
@@ -153,7 +155,9 @@ export class Submissions {
     if (acceptance.status === 'new' || acceptance.status === 'dup') {
       waiting.span?.end(acceptedAs(acceptance))
       this.#remember(key, waiting.submission)
-      this.#deps.metrics.accepted((performance.now() - waiting.since) / MS_PER_SECOND)
+      const seconds = (performance.now() - waiting.since) / MS_PER_SECOND
+      this.#deps.metrics.accepted(seconds)
+      for (const { client } of waiting.askers) client.meter?.answered(seconds)
       this.#answer(waiting, (asker) => acceptedFrame(acceptance, asker))
       this.#deps.onAccepted(waiting.submission, acceptance.status)
       return

@@ -5,6 +5,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket, WebSocketBehavior } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
 import { ERRORS, type ErrorCode } from '../protocol/errors.js'
+import type { ConnectedChannel } from '../telemetry/channel-metrics.js'
 import type { Credentials, Principal } from './auth.js'
 import type { Connection, Socket } from './connection.js'
 import { credentialsOf } from './credentials.js'
@@ -16,14 +17,14 @@ import type { DoorVerdict } from './door.js'
  * both may show their credential in the first frame. At any other path it is asked for before, and the first protocol is
  * spoken until a frame says otherwise.
  */
-export type RawPath = 'v2' | 'feed' | 'any'
+export type RawPath = 'v2' | 'feed' | 'websocket'
 
 const PATHS: Readonly<Record<string, RawPath>> = { '/v2': 'v2', '/daemon/ws': 'feed' }
 
 export interface WebSocketHandlers {
   /** Whether whoever knocks comes in; answers at once. */
-  admit(credentials: Credentials, path?: RawPath): DoorVerdict
-  onOpen(socket: Socket, principal: Principal, path?: RawPath): Connection
+  admit(credentials: Credentials, by: ConnectedChannel): DoorVerdict
+  onOpen(socket: Socket, principal: Principal, by: ConnectedChannel): Connection
   onClose(connection: Connection): void
   readonly trace: EdgeLog
 }
@@ -126,7 +127,7 @@ export function idleSeconds(heartbeatIntervalMs: number): number {
  * opened (docs/decisions/0011-tokens-are-checked-at-once.md).
  */
 function upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t, handlers: WebSocketHandlers): void {
-  const path = PATHS[req.getUrl()] ?? 'any'
+  const path = PATHS[req.getUrl()] ?? 'websocket'
   const verdict = judge(handlers, credentialsOf(res, req), path)
   if (!verdict.ok) {
     refuse(res, verdict.reason)

@@ -10,7 +10,7 @@
 import { EventEmitter } from 'node:events'
 import type { ApiKey } from '../edge/api-keys.js'
 import { Authenticator, type Principal } from '../edge/auth.js'
-import { Connection, type ConnectionHandlers } from '../edge/connection.js'
+import { Connection, type ConnectionHandlers, UNCOUNTED } from '../edge/connection.js'
 import { Server } from '../edge/server.js'
 import { errorReply } from '../protocol/codec.js'
 import type { ClientMessage, ClientMessageType } from '../protocol/commands.js'
@@ -62,7 +62,7 @@ export class OrchestratorWebSocketServer extends EventEmitter<WebSocketServerEve
     const handlers: ConnectionHandlers = {
       onMessage: (client, message) => this.#take(client, message),
       onRoom: () => undefined,
-      metrics: { received: () => undefined, sent: () => undefined },
+      metrics: UNCOUNTED,
     }
     const settings = { host, port, healthPath: '/health', maxPayloadBytes: MAX_PAYLOAD_BYTES }
     this.#server = new Server(

@@ -22,21 +22,39 @@ export type Call = ToolRequest & { readonly started?: boolean; readonly effect?:
  */
 export async function runCalls(turn: Turn, tools: Toolbox, calls: readonly Call[]): Promise<ModelMessage[]> {
   const results: ModelMessage[] = []
-  for (const batch of batches(calls, tools)) {
-    turn.signal.throwIfAborted()
-    const begun = await beginAll(turn, batch)
-    const running = begun.map((each) => outcomeOf(turn, tools, each))
-    // Where one ends the turn, the others are waited for: they may be at work in the workspace.
-    const settled = Promise.allSettled(running)
-    try {
-      for (const each of running) {
-        const { call, outcome } = await each
-        const final = await turn.journal.toolEnded(requestOf(call), outcome)
-        results.push(toolMessage(call.callId, final))
-      }
-    } finally {
-      await settled
+  const queue = tools.queue(calls.length)
+  try {
+    for (const batch of batches(calls, tools)) results.push(...(await runBatch(turn, tools, batch, queue.begins)))
+  } finally {
+    queue.leave()
+  }
+  return results
+}
+
+/** `begins` is told of each call that waits no longer. */
+async function runBatch(
+  turn: Turn,
+  tools: Toolbox,
+  batch: readonly Planned[],
+  begins: () => void,
+): Promise<ModelMessage[]> {
+  turn.signal.throwIfAborted()
+  const begun = await beginAll(turn, batch)
+  const running = begun.map((each) => {
+    begins()
+    return outcomeOf(turn, tools, each)
+  })
+  // Where one ends the turn, the others are waited for: they may be at work in the workspace.
+  const settled = Promise.allSettled(running)
+  const results: ModelMessage[] = []
+  try {
+    for (const each of running) {
+      const { call, outcome } = await each
+      const final = await turn.journal.toolEnded(requestOf(call), outcome)
+      results.push(toolMessage(call.callId, final))
     }
+  } finally {
+    await settled
   }
   return results
 }

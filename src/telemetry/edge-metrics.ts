@@ -3,18 +3,29 @@
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { ERRORS } from '../protocol/errors.js'
+import { type Channel, type Channels, CONNECTED, type ConnectedChannel } from './channel-metrics.js'
 import { CLIENT_MESSAGES, SERVER_MESSAGES, typeOfFrame, UNKNOWN } from './message-types.js'
 import type { QueueMetrics, Queues } from './queue-metrics.js'
-import { type Tally, TallyCounter, TallyHistogram } from './tally.js'
+import { sumOf, type TallyBuckets, TallyCounter, TallyHistogram } from './tally.js'
+
+/** What is counted of those who come by one channel. */
+export interface ChannelMeter {
+  /** Somebody came by it, or left. */
+  opened(change: 1 | -1): void
+  /** A message of a client; `messageType` is undefined when it could not be understood. */
+  received(messageType: string | undefined, bytes: number): void
+  sent(frames: readonly string[]): void
+  /** An error that no frame of the first protocol tells. */
+  failed(code: string): void
+  /** A worker holds a command, so long after it came. */
+  answered(seconds: number): void
+}
 
 export interface EdgeMetrics {
   /** A client came, by this kind of credential, or left. */
   connections(change: 1 | -1, authMethod?: string): void
-  /** A credential was refused. */
-  refused(reason: string): void
-  /** A message of a client; `messageType` is undefined when it could not be understood. */
-  received(messageType: string | undefined, bytes: number): void
-  sent(frames: readonly string[]): void
+  /** The same one for the same name. */
+  channel(name: ConnectedChannel): ChannelMeter
   /** A command is on its way to its worker. */
   submitted(): void
   /** A command was accepted by its worker, so long after it came. */
@@ -26,21 +37,30 @@ export interface EdgeMetrics {
   /** A request over HTTP was answered; `endpoint` is one of the table's, never what a stranger asked for. */
   served(method: string, endpoint: string, status: number, seconds: number): void
   /** Reads these when the page is read. */
-  watch(now: { readonly subscriptions: () => number; readonly waiting: () => number }): void
+  watch(now: EdgeNow): void
+}
+
+export interface EdgeNow {
+  readonly subscriptions: () => number
+  /** Commands that no worker has accepted yet. */
+  readonly waiting: () => number
+  /** Requests over HTTP that have no answer yet. */
+  readonly requests: () => number
 }
 
 const SIZE_BOUNDS = [64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576]
 /** From a look into memory to a command that waits for its worker, in seconds. */
 const DURATION_BOUNDS = [0.005, 0.02, 0.1, 0.5, 2, 10]
 
-export function edgeMetrics(registry: Registry, queues: Queues): EdgeMetrics {
+export function edgeMetrics(registry: Registry, queues: Queues, channels: Channels): EdgeMetrics {
   const commands = queues('commands')
+  const rest = channels.of('rest')
   return {
     ...doorMetrics(registry, commands),
     ...connectionMetrics(registry),
-    ...messageMetrics(registry),
-    served: requestMetrics(registry),
-    watch: watched(registry, commands),
+    channel: meters(registry, channels),
+    served: requestMetrics(registry, rest),
+    watch: watched(registry, commands, rest),
   }
 }
 
@@ -61,16 +81,10 @@ function connectionMetrics(registry: Registry): Pick<EdgeMetrics, 'connections'>
   }
 }
 
-function messageMetrics(registry: Registry): Pick<EdgeMetrics, 'received' | 'sent' | 'refused'> {
-  const types = (name: string, help: string, known: readonly string[]) =>
-    seriesOf(new TallyCounter({ name, help, registry }), 'message_type', known)
-  const received = types('wundr_ws_messages_received_total', 'Messages that clients sent', CLIENT_MESSAGES)
-  const sent = types('wundr_ws_messages_sent_total', 'Messages sent to clients', SERVER_MESSAGES)
-  const errors = seriesOf(
-    new TallyCounter({ name: 'wundr_ws_errors_total', help: 'Errors that clients were told', registry }),
-    'error_type',
-    [...Object.keys(ERRORS), UNKNOWN],
-  )
+const WORDS = { received: CLIENT_MESSAGES, sent: SERVER_MESSAGES, errors: [...Object.keys(ERRORS), UNKNOWN] }
+
+function meters(registry: Registry, channels: Channels): EdgeMetrics['channel'] {
+  socketSums(registry, channels)
   const sizes = new TallyHistogram({
     name: 'wundr_ws_message_size_bytes',
     help: 'Size of messages as UTF-8',
@@ -78,7 +92,26 @@ function messageMetrics(registry: Registry): Pick<EdgeMetrics, 'received' | 'sen
     registry,
   })
   const [incoming, outgoing] = [sizes.child({ direction: 'in' }), sizes.child({ direction: 'out' })]
+  const made = new Map<ConnectedChannel, ChannelMeter>(
+    CONNECTED.map((name) => [name, meterOf(channels.of(name, WORDS), incoming, outgoing)]),
+  )
+  return (name) => made.get(name) as ChannelMeter
+}
+
+/** All connections together. */
+function socketSums(registry: Registry, { families }: Channels): void {
+  const connected = new Set<string | undefined>(CONNECTED)
+  const sum = (source: TallyCounter, name: string, help: string, by: string) =>
+    sumOf(source, { name, help, registry }, by, ({ channel }) => connected.has(channel))
+  sum(families.received, 'wundr_ws_messages_received_total', 'Messages that clients sent', 'message_type')
+  sum(families.sent, 'wundr_ws_messages_sent_total', 'Messages sent to clients', 'message_type')
+  sum(families.errors, 'wundr_ws_errors_total', 'Errors that clients were told', 'error_type')
+}
+
+function meterOf(channel: Channel, incoming: TallyBuckets, outgoing: TallyBuckets): ChannelMeter {
+  const { received, sent, failed, latency } = channel
   return {
+    opened: channel.opened,
     received: (messageType = UNKNOWN, bytes) => {
       received(messageType).count += 1
       incoming.observe(bytes)
@@ -88,16 +121,20 @@ function messageMetrics(registry: Registry): Pick<EdgeMetrics, 'received' | 'sen
         const type = typeOfFrame(frame)
         sent(type).count += 1
         outgoing.observe(Buffer.byteLength(frame))
-        if (type === 'error') errors(codeOf(frame)).count += 1
+        if (type === 'error') failed(codeOf(frame)).count += 1
       }
     },
-    refused: (reason) => {
-      errors(reason).count += 1
+    failed: (code) => {
+      failed(code).count += 1
     },
+    answered: (seconds) => latency.observe(seconds),
   }
 }
 
-function requestMetrics(registry: Registry): EdgeMetrics['served'] {
+/** Failures are told by their status: which of the table's errors it was stands in the answer. */
+const FIRST_FAILURE = 400
+
+function requestMetrics(registry: Registry, { received, sent, failed, latency }: Channel): EdgeMetrics['served'] {
   const registers = [registry]
   const total = new Counter({
     name: 'orchestrator_http_requests_total',
@@ -115,26 +152,18 @@ function requestMetrics(registry: Registry): EdgeMetrics['served'] {
   return (method, endpoint, status, took) => {
     total.inc({ method, endpoint, status })
     seconds.observe({ endpoint }, took)
+    received(`${method} ${endpoint}`).count += 1
+    sent(String(status)).count += 1
+    if (status >= FIRST_FAILURE) failed(`http_${status}`).count += 1
+    latency.observe(took)
   }
 }
 
-/** The series of each known value, which appear with their first count; everything else is `unknown`. */
-function seriesOf(counter: TallyCounter, label: string, known: readonly string[]): (value: string) => Tally {
-  const names = new Set(known)
-  const series = new Map<string, Tally>()
-  return (value) => {
-    const found = series.get(value)
-    if (found) return found
-    const name = names.has(value) ? value : UNKNOWN
-    const tally = counter.child({ [label]: name })
-    // Only names of the list are remembered, so that the map cannot grow with what strangers send.
-    if (name === value) series.set(value, tally)
-    return tally
-  }
+/** Errors are few: parsing them costs nothing that matters. The feed has the code of ours among its details. */
+function codeOf(frame: string): string {
+  const { code, payload } = JSON.parse(frame) as { code?: unknown; payload?: { details?: { code?: unknown } } }
+  return String(code ?? payload?.details?.code)
 }
-
-/** Errors are few: parsing them costs nothing that matters. */
-const codeOf = (frame: string): string => String((JSON.parse(frame) as { code?: unknown }).code)
 
 function doorMetrics(
   registry: Registry,
@@ -159,7 +188,7 @@ function doorMetrics(
   }
 }
 
-function watched(registry: Registry, queue: QueueMetrics): EdgeMetrics['watch'] {
+function watched(registry: Registry, queue: QueueMetrics, rest: Channel): EdgeMetrics['watch'] {
   let count = () => 0
   new Gauge({
     name: 'wundr_ws_session_subscriptions',
@@ -169,8 +198,9 @@ function watched(registry: Registry, queue: QueueMetrics): EdgeMetrics['watch'] 
       this.set(count())
     },
   })
-  return ({ subscriptions, waiting }) => {
+  return ({ subscriptions, waiting, requests }) => {
     count = subscriptions
     queue.watch(waiting)
+    rest.watch(requests)
   }
 }

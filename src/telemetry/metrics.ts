@@ -4,7 +4,9 @@
  */
 import { Gauge, Registry, Summary } from 'prom-client'
 import { VERSION } from '../version.js'
+import type { GaugeSample } from './alerts.js'
 import { type BudgetMetrics, budgetMetrics } from './budget-metrics.js'
+import { type Channels, channelMetrics } from './channel-metrics.js'
 import { type ClusterMetrics, clusterMetrics } from './cluster-metrics.js'
 import { type EdgeMetrics, edgeMetrics } from './edge-metrics.js'
 import { type FederationMetrics, federationMetrics } from './federation-metrics.js'
@@ -14,22 +16,24 @@ import { type MemoryMetrics, memoryMetrics } from './memory-metrics.js'
 import { type CallMetrics, callMetrics, PERCENTILES, SUMMARY_WINDOW } from './model-metrics.js'
 import { type NeolithMetrics, neolithMetrics } from './neolith-metrics.js'
 import { type PartMetrics, partMetrics } from './part-metrics.js'
+import { type PluginMetrics, pluginMetrics } from './plugin-metrics.js'
 import { processMetrics } from './process-metrics.js'
 import { type Queues, queueMetrics } from './queue-metrics.js'
 import { type WorkerMetrics, workerMetrics } from './worker-metrics.js'
 
 export type { BudgetMetrics } from './budget-metrics.js'
 export type { ClusterMetrics } from './cluster-metrics.js'
-export type { EdgeMetrics } from './edge-metrics.js'
+export type { ChannelMeter, EdgeMetrics } from './edge-metrics.js'
 export type { FederationMetrics } from './federation-metrics.js'
 export type { JobMetrics } from './job-metrics.js'
 export type { MemoryMetrics } from './memory-metrics.js'
 export type { ModelCall, ToolCall } from './model-metrics.js'
 export type { NeolithMetrics } from './neolith-metrics.js'
+export type { PluginMetrics, PluginRun, PluginUse } from './plugin-metrics.js'
 export type { MeteredSession, SessionMeter } from './session-metrics.js'
 export type { BusySession, CommitOutcome, TurnOutcome, WorkerMetrics } from './worker-metrics.js'
 
-export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'>, PartMetrics {
+export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall' | 'toolsWaiting'>, PartMetrics {
   readonly edge: EdgeMetrics
   readonly worker: WorkerMetrics
   readonly jobs: JobMetrics
@@ -38,10 +42,13 @@ export interface Metrics extends Pick<CallMetrics, 'modelCall' | 'toolCall'>, Pa
   readonly memory: MemoryMetrics
   readonly cluster: ClusterMetrics
   readonly neolith: NeolithMetrics
+  readonly plugins: PluginMetrics
   /** A page was answered; `endpoint` is one of a few paths, never what a stranger asked for. */
   pageServed(method: string, endpoint: string, seconds: number): void
   /** What the log tells from time to time. */
   figures(): Promise<Figures>
+  /** The series of a family as they stand; none where this process does not have it. */
+  samples(family: string): Promise<readonly GaugeSample[]>
   /** The page that Prometheus reads, and its content type. */
   page(): Promise<{ readonly type: string; readonly body: string }>
   /** Begins to watch the event loop. May be called once. */
@@ -59,7 +66,8 @@ export function createMetrics(node = 'node'): Metrics {
   let stopWatching: (() => void) | undefined
   const queues = once<Queues>(() => queueMetrics(registry))
   const calls = once<CallMetrics>(() => callMetrics(registry))
-  const edge = once<EdgeMetrics>(() => edgeMetrics(registry, queues()))
+  const channels = once<Channels>(() => channelMetrics(registry))
+  const edge = once<EdgeMetrics>(() => edgeMetrics(registry, queues(), channels()))
   const worker = once<WorkerMetrics>(() =>
     // Model and tool families from the start: an alert on their failures must find them before the first one.
     workerMetrics(registry, queues(), calls().providerOf, node),
@@ -69,7 +77,8 @@ export function createMetrics(node = 'node'): Metrics {
   const budgets = once<BudgetMetrics>(() => budgetMetrics(registry))
   const memory = once<MemoryMetrics>(() => memoryMetrics(registry))
   const cluster = once<ClusterMetrics>(() => clusterMetrics(registry))
-  const neolith = once<NeolithMetrics>(() => neolithMetrics(registry))
+  const plugins = once<PluginMetrics>(() => pluginMetrics(registry))
+  const neolith = once<NeolithMetrics>(() => neolithMetrics(registry, channels().of('neolith')))
   return {
     ...partMetrics(registry),
     get federation() {
@@ -96,10 +105,18 @@ export function createMetrics(node = 'node'): Metrics {
     get neolith() {
       return neolith()
     },
+    get plugins() {
+      return plugins()
+    },
     modelCall: (call) => calls().modelCall(call),
     toolCall: (call) => calls().toolCall(call),
+    toolsWaiting: (change) => calls().toolsWaiting(change),
     pageServed,
     figures: () => figuresOf(registry),
+    samples: async (family) => {
+      const metric = await registry.getSingleMetric(family)?.get()
+      return (metric?.values ?? []) as readonly GaugeSample[]
+    },
     page: async () => ({ type: registry.contentType, body: await registry.metrics() }),
     start: () => {
       stopWatching = watchLag()

@@ -1,7 +1,7 @@
 /**
  * What is counted of calls to model vendors and of tool calls.
  */
-import { Counter, Histogram, type Registry, Summary } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry, Summary } from 'prom-client'
 import { LabelLimit, MAX_MODELS, MAX_TOOLS } from './label-limit.js'
 import { UNKNOWN } from './message-types.js'
 
@@ -25,6 +25,8 @@ export interface ToolCall {
 export interface CallMetrics {
   modelCall(call: ModelCall): void
   toolCall(call: ToolCall): void
+  /** So many more calls, or fewer, wait for their turn or for a person. */
+  toolsWaiting(change: number): void
   /** Who was last called for a model. */
   providerOf(model: string): string
 }
@@ -47,6 +49,7 @@ export function callMetrics(registry: Registry): CallMetrics {
       count({ ...call, model })
     },
     toolCall: toolFamilies(registry),
+    toolsWaiting: toolQueue(registry),
     providerOf: (model) => providers.get(model) ?? UNKNOWN,
   }
 }
@@ -85,6 +88,15 @@ function modelFamilies(registry: Registry): (call: ModelCall) => void {
     usage.observe(labels, call.promptTokens + call.completionTokens)
     cost.inc(labels, call.costDollars)
   }
+}
+
+function toolQueue(registry: Registry): CallMetrics['toolsWaiting'] {
+  const depth = new Gauge({
+    name: 'wundr_tool_queue_depth',
+    help: 'Tool calls that were asked for and do not run yet: they wait for those before them, or for a person',
+    registers: [registry],
+  })
+  return (change) => depth.inc(change)
 }
 
 function toolFamilies(registry: Registry): (call: ToolCall) => void {

@@ -2,6 +2,7 @@
  * What a node counts of its calls to Neolith, and of the tasks that come from there.
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { Channel } from './channel-metrics.js'
 
 export interface NeolithMetrics {
   /** One request was answered, failed, or was kept back. */
@@ -18,7 +19,10 @@ const BREAKER = { closed: 0, 'half-open': 1, open: 2 } as const
 /** From a neighbour to the time-out. */
 const BOUNDS_S = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-export function neolithMetrics(registry: Registry): NeolithMetrics {
+/** What counts as a failure of the channel; an answer that says no is one as well. */
+const WENT_WELL = 'ok'
+
+export function neolithMetrics(registry: Registry, channel: Channel): NeolithMetrics {
   const registers = [registry]
   const calls = new Counter({
     name: 'orchestrator_neolith_requests_total',
@@ -45,10 +49,19 @@ export function neolithMetrics(registry: Registry): NeolithMetrics {
   return {
     called: (call, outcome, seconds) => {
       calls.inc({ call, outcome })
-      if (outcome !== 'circuit_open') durations.observe({ call }, seconds)
+      if (outcome !== WENT_WELL) channel.failed(outcome).count += 1
+      if (outcome === 'circuit_open') return
+      durations.observe({ call }, seconds)
+      channel.latency.observe(seconds)
     },
-    taken: (tasks) => taken.inc(tasks),
-    written: () => written.inc(),
+    taken: (tasks) => {
+      taken.inc(tasks)
+      channel.received('task').count += tasks
+    },
+    written: () => {
+      written.inc()
+      channel.sent('message').count += 1
+    },
     ended: (status) => ended.inc({ status }),
     watch: ({ breaker, reporting, open }) => {
       gauge(
@@ -59,6 +72,7 @@ export function neolithMetrics(registry: Registry): NeolithMetrics {
       gauge('orchestrator_neolith_reporting', '1 when this node speaks to Neolith for the service', () =>
         Number(reporting()),
       )
+      channel.watch(() => Number(reporting()))
       gauge('orchestrator_neolith_tasks_open', 'Tasks from Neolith that this node sees to', open)
     },
   }

@@ -23,8 +23,13 @@ interface Family {
   readonly registry: Registry
 }
 
+interface Series {
+  readonly labels: Labels
+  readonly tally: Tally
+}
+
 export class TallyCounter {
-  readonly #children = new Map<string, { readonly labels: Labels; readonly tally: Tally }>()
+  readonly #children = new Map<string, Series>()
 
   constructor(family: Family) {
     register(family, 'counter', () => [...this.#children.values()].map(({ labels, tally }) => sample(labels, tally)))
@@ -39,6 +44,22 @@ export class TallyCounter {
     this.#children.set(key, { labels, tally })
     return tally
   }
+
+  series(): Iterable<Series> {
+    return this.#children.values()
+  }
+}
+
+/** A counter that is the sum of some series of another one, by one of its labels. */
+export function sumOf(source: TallyCounter, family: Family, by: string, counts: (labels: Labels) => boolean): void {
+  register(family, 'counter', () => {
+    const sums = new Map<string, number>()
+    for (const { labels, tally } of source.series()) {
+      const value = labels[by] ?? ''
+      if (counts(labels)) sums.set(value, (sums.get(value) ?? 0) + tally.count)
+    }
+    return [...sums].map(([value, count]) => sample({ [by]: value }, { count }))
+  })
 }
 
 const sample = (labels: Labels, { count }: Tally): Sample => ({ labels, value: count })

@@ -1,7 +1,7 @@
 /**
  * Real sessions through a real daemon, and what its page says of them afterwards: every family by name, type and labels.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -36,10 +36,19 @@ let page: MetricsPage
 let status: DaemonStatus
 const used = { prompt: 0, completion: 0, cost: 0, steps: 0 }
 
+/** One that has nothing to say before a command, and one that fails after it. */
+function hooksFile(): string {
+  const file = join(folder, 'hooks.json')
+  const of = (command: string) => [{ matcher: 'bash_execute', hooks: [{ command }] }]
+  writeFileSync(file, JSON.stringify({ hooks: { PreToolUse: of('true'), PostToolUse: of('exit 3') } }))
+  return file
+}
+
 async function startDaemon(): Promise<Daemon> {
   const env = {
     ...{ DAEMON_PORT: '0', METRICS_PORT: '0', DAEMON_NAME: 'node-1', DAEMON_RATE_LIMIT_ENABLED: 'false' },
     ...{ DAEMON_JWT_SECRET: SECRET, DATABASE_URL: database.url, WORKSPACE_ROOT: join(folder, 'workspaces') },
+    HOOKS_FILE: hooksFile(),
     ...{ OPENAI_API_KEY: 'k', OPENAI_BASE_URL: model.openaiUrl, SHARD_COUNT: '4', DAEMON_MAX_SESSIONS: '4' },
     // Delegations are counted in the tests of the federation.
     ENABLE_FEDERATION: 'false',
@@ -170,6 +179,8 @@ const llms = `{${orch},session_type="llm"}`
 const byModel = '{model="gpt-4o-mini",orchestrator_id="orch"}'
 const called = '{model="gpt-4o-mini",provider="openai"}'
 const written = '{status="error",tool_name="file_write"}'
+const hooked = '{hook="PreToolUse",plugin_name="true",status="success"}'
+const webSocket = (label: string): string => `{channel="websocket",${label}}`
 
 /** Every family that is registered, and a series that the work above has driven to this value. */
 const DRIVEN: Readonly<Record<string, Expected>> = {
@@ -199,12 +210,21 @@ const DRIVEN: Readonly<Record<string, Expected>> = {
   wundr_agent_failed_total: ['counter', `{error_type="model_rate_limit",${orch},session_type="llm"}`, 1],
   wundr_agent_running: ['gauge', echoes, 0],
   wundr_agent_spawned_total: ['counter', llms, 3],
+  wundr_channel_active: ['gauge', '{channel_type="websocket"}', 1],
+  wundr_channel_errors_total: ['counter', webSocket('error_type="jwt_malformed"'), 1],
+  wundr_channel_message_latency_seconds: ['histogram', '_count{channel="rest"}', 1],
+  wundr_channel_messages_received_total: ['counter', webSocket('message_type="unknown"'), 1],
+  wundr_channel_messages_sent_total: ['counter', webSocket('message_type="task_completed"'), 1],
   wundr_model_cost_dollars_total: ['counter', called, () => used.cost],
   wundr_model_errors_total: ['counter', '{error_type="auth",model="gpt-4o-mini",provider="openai"}', 1],
   wundr_model_rate_limited_total: ['counter', called, 1],
   wundr_model_request_duration_seconds: ['histogram', `_count${called}`, () => used.steps],
   wundr_model_request_tokens_total: ['counter', `${called.slice(0, -1)},token_type="prompt"}`, () => used.prompt],
   wundr_model_requests_total: ['counter', called, () => used.steps],
+  wundr_plugin_active: ['gauge', '', 2],
+  wundr_plugin_errors_total: ['counter', '{error_type="failed",hook="PostToolUse",plugin_name="exit"}', 2],
+  wundr_plugin_execution_duration_seconds: ['histogram', `_count${hooked}`, 2],
+  wundr_plugin_execution_total: ['counter', hooked, 2],
   wundr_process_cpu_system_seconds_total: ['counter', '', 'positive'],
   wundr_process_cpu_user_seconds_total: ['counter', '', 'positive'],
   wundr_process_event_loop_lag_seconds: ['histogram', '_count', 'positive'],
@@ -227,6 +247,7 @@ const DRIVEN: Readonly<Record<string, Expected>> = {
   wundr_tool_errors_total: ['counter', '{error_type="error",tool_name="file_write"}', 1],
   wundr_tool_execution_duration_seconds: ['histogram', `_count${written}`, 1],
   wundr_tool_execution_total: ['counter', written, 1],
+  wundr_tool_queue_depth: ['gauge', '', 0],
   wundr_ws_connections_active: ['gauge', '', 1],
   wundr_ws_connections_total: ['counter', '{auth_method="api-key"}', 1],
   wundr_ws_errors_total: ['counter', '{error_type="jwt_malformed"}', 1],
@@ -241,6 +262,8 @@ const budget = (name: string): string => `orchestrator_budget_${name}`
 const memory = (name: string): string => `wundr_memory_${name}`
 const DRIVEN_ELSEWHERE = [
   ...['orchestrator_jobs_total', 'orchestrator_job_seconds'],
+  // Servers of sessions: test/unit/telemetry/metrics.test.ts.
+  'wundr_plugin_load_duration_seconds',
   // Where people are asked: test/unit/telemetry/metrics.test.ts.
   ...['orchestrator_approval_wait_seconds', 'orchestrator_approvals_waiting'],
   // Model calls that count: test/unit/telemetry/metrics.test.ts.

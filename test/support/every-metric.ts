@@ -3,6 +3,7 @@
  * whole is what test/integration/monitoring.test.ts compares with the pages of real nodes.
  */
 import { ERRORS } from '../../src/protocol/errors.js'
+import { CONNECTED } from '../../src/telemetry/channel-metrics.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
 import { type MetricsPage, parseMetrics } from './metrics-page.js'
 
@@ -37,16 +38,20 @@ function ownProcess({ watchParts, watchFolders, cluster }: All): void {
 function edge({ edge: it }: All): void {
   it.connections(1, 'jwt')
   for (const code of Object.keys(ERRORS)) {
-    it.refused(code)
+    for (const name of CONNECTED) it.channel(name).failed(code)
     it.dropped(code)
   }
-  it.received('ping', 10)
-  it.sent(['{"type":"pong"}'])
+  for (const name of CONNECTED) {
+    const channel = it.channel(name)
+    channel.received('ping', 10)
+    channel.sent(['{"type":"pong"}'])
+    channel.answered(0.1)
+  }
   it.submitted()
   it.accepted(0.1)
   it.busy()
   for (const status of [200, 404, 503]) it.served('GET', '/api/sessions', status, 0.01)
-  it.watch({ subscriptions: () => 1, waiting: () => 1 })
+  it.watch({ subscriptions: () => 1, waiting: () => 1, requests: () => 1 })
 }
 
 function worker({ worker: it }: All): void {
@@ -93,7 +98,8 @@ function sessions({ worker: it }: All): void {
   for (const each of events) meter.recorded(busy, each as unknown as Parameters<typeof meter.recorded>[1])
 }
 
-function domain({ budgets, jobs, federation, memory, neolith, modelCall, toolCall }: All): void {
+function domain({ budgets, jobs, federation, memory, neolith, plugins, ...calls }: All): void {
+  const { modelCall, toolCall, toolsWaiting } = calls
   const budget = { scope: 'orchestrator', id: 'o', period: 'daily' }
   budgets.utilization(budget, 50)
   budgets.refused(budget)
@@ -117,4 +123,11 @@ function domain({ budgets, jobs, federation, memory, neolith, modelCall, toolCal
   modelCall(call)
   modelCall({ ...call, error: 'rate_limit' })
   for (const status of ['success', 'error']) toolCall({ name: 'file_write', seconds: 1, status })
+  toolsWaiting(1)
+  for (const use of ['load', 'call', 'PreToolUse', 'PostToolUse'] as const) {
+    for (const error of [undefined, 'timeout', 'failed', 'unreachable', 'no_answer', 'tool_error']) {
+      plugins.ran({ name: 'files', use, seconds: 0.1, error })
+    }
+  }
+  plugins.watch(() => 1)
 }

@@ -2,7 +2,7 @@
  * One connection: order, bounds, and the end of a client that does not read.
  */
 import { expect, test, vi } from 'vitest'
-import { Connection, type ConnectionHandlers } from '../../src/edge/connection.js'
+import { Connection, type ConnectionHandlers, UNCOUNTED } from '../../src/edge/connection.js'
 import type { ClientMessage } from '../../src/protocol/commands.js'
 
 class FakeSocket {
@@ -43,7 +43,7 @@ function fixture(more: Partial<ConnectionHandlers> = {}) {
   const connection = new Connection(
     socket,
     { tenant: 't', subject: 's', role: 'user', expiresAt: undefined },
-    { onMessage: () => undefined, onRoom, metrics: { received: vi.fn(), sent: vi.fn() }, ...more },
+    { onMessage: () => undefined, onRoom, metrics: UNCOUNTED, ...more },
   )
   return { socket, connection, onRoom }
 }

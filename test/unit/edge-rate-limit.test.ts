@@ -3,7 +3,7 @@
  */
 import { expect, test, vi } from 'vitest'
 import { loadConfig } from '../../src/config/load.js'
-import { Connection } from '../../src/edge/connection.js'
+import { Connection, UNCOUNTED } from '../../src/edge/connection.js'
 import type { MessageCounts } from '../../src/edge/dependencies.js'
 import { type Admission, Allowance, RateLimit } from '../../src/edge/rate-limit.js'
 import type { SlidingLimit, Taken } from '../../src/redis/message-counts.js'
@@ -204,7 +204,7 @@ function connectionWith(allowance: Pick<Allowance, 'take'>) {
     {
       onMessage: (_, message) => void done.push(message.requestId),
       onRoom: () => undefined,
-      metrics: { received: vi.fn(), sent: vi.fn() },
+      metrics: UNCOUNTED,
     },
     allowance,
   )

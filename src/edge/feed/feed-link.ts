@@ -161,7 +161,7 @@ export class FeedLink implements Dialect {
   }
 
   async #channels(): Promise<readonly string[]> {
-    const caller = new Caller(this.#parts.dispatcher, this.#connection.principal)
+    const caller = new Caller(this.#parts.dispatcher, this.#connection.principal, '', this.#connection.meter)
     const statuses = ['initializing', 'active', 'paused'] as ('initializing' | 'active' | 'paused')[]
     const payload = { statuses, limit: MAX_CHANNELS, orchestratorId: this.#orchestratorId }
     const { sessions } = await caller.ask({ type: 'list_sessions', payload }, 'sessions_list')

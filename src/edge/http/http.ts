@@ -9,6 +9,7 @@ import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { randomUUID } from 'node:crypto'
 import { errorReply } from '../../protocol/codec.js'
 import type { ClientMessage } from '../../protocol/commands.js'
+import { corsHeaders } from '../../protocol/cors.js'
 import { ServiceError } from '../../protocol/errors.js'
 import { maySend } from '../../protocol/permissions.js'
 import type { Endpoint } from '../../protocol/rest/endpoint.js'
@@ -16,7 +17,7 @@ import { ENDPOINTS, type EndpointName } from '../../protocol/rest/endpoints.js'
 import type { Credentials, Principal } from '../auth.js'
 import { Caller, type Dispatcher, Refusal } from '../caller.js'
 import type { Connection, Socket } from '../connection.js'
-import { answerPreflight, corsHeaders, EXPOSED } from '../cors.js'
+import { answerPreflight, EXPOSED } from '../cors.js'
 import type { EdgeLog } from '../dependencies.js'
 import type { DoorVerdict, Visit } from '../door.js'
 import type { Answer, Header } from './answer.js'
@@ -66,6 +67,11 @@ export class HttpDoor {
 
   constructor(parts: HttpDoorParts) {
     this.#parts = parts
+  }
+
+  /** Requests that have no answer yet. */
+  get open(): number {
+    return this.#requests
   }
 
   /** Takes a request whose path is one of the table's. False for any other: somebody else may know it. */

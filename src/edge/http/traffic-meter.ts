@@ -1,7 +1,7 @@
 /**
  * How much went through this edge in the last minute: listens in on what the edge counts anyway.
  */
-import type { EdgeMetrics } from '../dependencies.js'
+import type { ChannelMeter, EdgeMetrics } from '../dependencies.js'
 
 const SLOTS = 60
 const SLOT_MS = 1_000
@@ -33,10 +33,7 @@ export class TrafficMeter {
     this.#now = now
     this.metrics = {
       ...metrics,
-      received: (type, bytes) => {
-        this.#slot().messages += 1
-        metrics.received(type, bytes)
-      },
+      channel: (name) => this.#listening(metrics.channel(name)),
       served: (method, path, status, seconds) => {
         this.#slot().messages += 1
         metrics.served(method, path, status, seconds)
@@ -63,6 +60,16 @@ export class TrafficMeter {
       messagesPerMinute: sum(({ messages }) => messages),
       averageLatencyMs: accepted === 0 ? 0 : (sum((slot) => slot.acceptedSeconds) / accepted) * 1_000,
       errorRate: accepted + refused === 0 ? 0 : refused / (accepted + refused),
+    }
+  }
+
+  #listening(meter: ChannelMeter): ChannelMeter {
+    return {
+      ...meter,
+      received: (type, bytes) => {
+        this.#slot().messages += 1
+        meter.received(type, bytes)
+      },
     }
   }
 

@@ -100,6 +100,7 @@ export class Link implements Dialect, Peer {
 
   refuse(id: RequestId, error: unknown): void {
     const reply = error instanceof Refusal ? error.reply : errorReply(this.#serviceError(error, id))
+    this.connection.meter.failed(reply.code)
     this.connection.send(this.#encoding.refusal(id, errorShape(reply)))
   }
 
@@ -152,12 +153,14 @@ export class Link implements Dialect, Peer {
   }
 
   #end(error: ServiceError, id: RequestId | undefined, code: number): undefined {
+    this.connection.meter.failed(error.code)
     this.connection.send(this.#encoding.refusal(id, errorShape(errorReply(error))))
     this.connection.end(code, error.code)
   }
 
   /** Of a request of the client's, the answer; of anything else, an event. */
   #errorFrame({ requestId, ...reply }: ErrorReply): string {
+    this.connection.meter.failed(reply.code)
     const isAnswer = requestId !== undefined && requestId !== this.#mint
     if (isAnswer) return this.#encoding.refusal(requestId === '' ? undefined : requestId, errorShape(reply))
     const { sessionId } = reply

@@ -63,8 +63,8 @@ export class Requests {
     const { params: schema }: Method = METHODS[name]
     const parsed = schema.safeParse(params ?? {})
     if (!parsed.success) throw invalidParams(parsed.error)
-    const { principal } = this.#link.connection
-    const caller = new Caller(this.#parts.dispatcher, principal)
+    const { principal, meter } = this.#link.connection
+    const caller = new Caller(this.#parts.dispatcher, principal, '', meter)
     // The row and the handler have the same name, and with it the same shapes.
     const handler = HANDLERS[name] as (asked: Asked<MethodName>) => Promise<Outcome> | Outcome
     return await handler({ params: parsed.data, caller, principal, peer: this.#link, parts: this.#parts } as never)

@@ -59,6 +59,8 @@ export interface ClaudeParts {
   readonly supervisor?: Pick<Supervisor, 'watch'>
   readonly limits: LiveLimits
   readonly onToolCall?: (call: ToolCall) => void
+  /** So many more calls, or fewer, wait for what the charter or a person says. */
+  readonly onToolWaiting?: (change: number) => void
   readonly onModelCall?: (call: ModelCall) => void
   readonly loadSdk?: LoadSdk
 }
@@ -184,12 +186,15 @@ export class ClaudeSessions {
   }
 
   #recorder(turn: Turn, kind: ClaudeKind, process: ClaudeProcess): TurnRecorder {
-    const { costOf, onToolCall, onModelCall } = this.#parts
+    const { costOf, onToolCall, onToolWaiting, onModelCall } = this.#parts
     const roots = [turn.workspace, process.scratch] as const
     return new TurnRecorder(turn, {
       costOf,
       effectOf: (tool, input) => kind.effectOf(tool, input),
-      refusalOf: (call, effect) => refusalOf(turn, roots, call, effect),
+      refusalOf: async (call, effect) => {
+        onToolWaiting?.(1)
+        return await refusalOf(turn, roots, call, effect).finally(() => onToolWaiting?.(-1))
+      },
       onAnswer: (model, seconds, { promptTokens, completionTokens }, costDollars) =>
         onModelCall?.({ provider: 'anthropic', model, seconds, promptTokens, completionTokens, costDollars }),
       onToolEnded: (tool, seconds, outcome) => {

@@ -6,9 +6,10 @@
  *   PostToolUse ─▶ exit 0 · exit 2, or JSON: a word for the model · anything else: it failed, and is passed over
  */
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { z } from 'zod'
 import type { ToolRequest } from '../../models/model.js'
+import type { PluginRun } from '../../telemetry/metrics.js'
 import type { Verdict } from '../gate.js'
 import type { ToolOutcome } from '../runtime.js'
 import { commandEnvironment, TMP_DIRECTORY } from '../tools/bash.js'
@@ -39,6 +40,8 @@ export interface CommandHooksOptions {
   /** Nobody watches over the commands when left out. */
   readonly supervisor?: Pick<Supervisor, 'watch'>
   readonly log: { warn(fields: object, text: string): void }
+  /** Told of every hook that ended. */
+  readonly onRan?: (run: PluginRun) => void
 }
 
 /** Exit code of a hook that objects. */
@@ -48,6 +51,7 @@ const MAX_OUTPUT_BYTES = 16 * 1024
 const MAX_WORDS_CHARS = 2_000
 /** Of a command, as a rule is named. */
 const NAMED_CHARS = 80
+const MS_PER_SECOND = 1_000
 const ALLOWED: Verdict = { decision: 'allow' }
 
 const answerSchema = z.object({
@@ -66,7 +70,7 @@ const answerSchema = z.object({
 type Word =
   | { readonly kind: 'fine' }
   | { readonly kind: 'deny' | 'ask' | 'note'; readonly text: string }
-  | { readonly kind: 'failed'; readonly text: string }
+  | { readonly kind: 'failed'; readonly text: string; readonly isLate?: boolean }
 
 export class CommandHooks implements ToolHooks {
   readonly #options: CommandHooksOptions
@@ -107,12 +111,20 @@ export class CommandHooks implements ToolHooks {
   }
 
   async #ask(hook: Hook, about: HookedCall, more: object, signal: AbortSignal): Promise<Word> {
+    const startedAt = performance.now()
     const word = await this.#run(hook, about, more, signal)
+    this.#tell(hook, word, startedAt)
     if (word.kind === 'failed') {
       const { sessionId, call } = about
       this.#options.log.warn({ sessionId, tool: call.name, hook: hook.command, why: word.text }, 'a hook failed')
     }
     return word
+  }
+
+  #tell({ event, command }: Hook, word: Word, startedAt: number): void {
+    const seconds = (performance.now() - startedAt) / MS_PER_SECOND
+    const error = word.kind !== 'failed' ? undefined : word.isLate ? 'timeout' : 'failed'
+    this.#options.onRan?.({ name: programOf(command), use: event, seconds, error })
   }
 
   async #run(hook: Hook, about: HookedCall, more: object, signal: AbortSignal): Promise<Word> {
@@ -138,6 +150,9 @@ export class CommandHooks implements ToolHooks {
   }
 }
 
+/** What a hook is counted as: its arguments are nobody's business on a page of figures. */
+const programOf = (command: string): string => basename(command.trim().split(/\s/, 1)[0] ?? '')
+
 /** The names are those that hooks of Claude Code know. */
 function inputOf(event: HookEvent, { sessionId, taskId, workspace, call }: HookedCall): object {
   return {
@@ -152,7 +167,7 @@ function inputOf(event: HookEvent, { sessionId, taskId, workspace, call }: Hooke
 }
 
 function wordOf({ timeoutMs }: Hook, { code, timedOut, stdout, stderr }: CommandEnd): Word {
-  if (timedOut) return { kind: 'failed', text: `took longer than ${timeoutMs} ms` }
+  if (timedOut) return { kind: 'failed', text: `took longer than ${timeoutMs} ms`, isLate: true }
   if (code === OBJECTS) return { kind: 'deny', text: words(stderr) || 'it gave no reason' }
   if (code !== 0) return { kind: 'failed', text: `ended with exit code ${code}: ${words(stderr)}` }
   return answerIn(stdout)

@@ -2,6 +2,8 @@
  * The MCP servers of the sessions on this worker: one connection per session and server, made with the first turn and
  * closed when the session rests, ends, or belongs to another owner.
  */
+
+import type { PluginRun } from '../../telemetry/metrics.js'
 import { finishedAnswer, type Runtime, type Stopping, type TaskResult, type Turn } from '../runtime.js'
 import type { Supervisor } from '../tools/supervisor.js'
 import type { Tool } from '../tools/tool.js'
@@ -22,6 +24,8 @@ export interface AttachedServersParts {
   readonly supervisor?: Pick<Supervisor, 'watch'>
   readonly log: { warn(fields: object, text: string): void }
   readonly idleMs?: number
+  /** Told of every call and connection that ended. */
+  readonly onRan?: (run: PluginRun) => void
 }
 
 /** Of one session. */
@@ -42,6 +46,11 @@ export class AttachedServers {
 
   constructor(parts: AttachedServersParts) {
     this.#parts = parts
+  }
+
+  /** Connections that are open now. */
+  get open(): number {
+    return [...this.#attached.values()].flatMap(({ links }) => links).filter(({ isOpen }) => isOpen).length
   }
 
   /** A runtime whose sessions have the tools of their servers besides `tools`. */

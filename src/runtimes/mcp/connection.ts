@@ -80,7 +80,7 @@ export class McpConnection {
   }
 
   /**
-   * @throws ToolFailure when there is no answer; `Unsent` when the server does not know this connection any more
+   * @throws ToolFailure when there is no answer, `Late` when it does not come in time; `Unsent` when the server does not know this connection any more
    */
   async call(name: string, input: Readonly<Record<string, unknown>>, options: CallOptions): Promise<CallToolResult> {
     const { signal } = options
@@ -97,7 +97,8 @@ export class McpConnection {
       if (error instanceof StreamableHTTPError) await this.close()
       if (error instanceof StreamableHTTPError && error.code === 404)
         throw new Unsent(`the server ${this.#server.name} does not know this connection`)
-      throw new ToolFailure(this.#reasonOf(error), { cause: error })
+      const Failure = isLate(error) ? Late : ToolFailure
+      throw new Failure(this.#reasonOf(error), { cause: error })
     }
   }
 
@@ -146,8 +147,7 @@ export class McpConnection {
   /** A sentence for the model, without what only the operator may know. */
   #reasonOf(error: unknown): string {
     const { name, callTimeoutMs } = this.#server
-    if (error instanceof McpError && Number(error.code) === ErrorCode.RequestTimeout)
-      return `no answer within ${callTimeoutMs} ms`
+    if (isLate(error)) return `no answer within ${callTimeoutMs} ms`
     if (error instanceof McpError && Number(error.code) === ErrorCode.ConnectionClosed)
       return `the server ${name} has ended${this.#brokenBy === undefined ? '' : `: ${this.#brokenBy}`}`
     const text = error instanceof Error ? error.message || ('code' in error && String(error.code)) : error
@@ -160,6 +160,11 @@ function metaOf({ idempotencyKey, traceparent }: CallOptions): Record<string, st
   if (idempotencyKey === undefined && traceparent === undefined) return undefined
   return { ...(idempotencyKey !== undefined && { idempotencyKey }), ...(traceparent !== undefined && { traceparent }) }
 }
+
+const isLate = (error: unknown): boolean => error instanceof McpError && Number(error.code) === ErrorCode.RequestTimeout
+
+/** A call that had no answer in the time that it may take. */
+export class Late extends ToolFailure {}
 
 /** A call that the server has not taken: it may be made once more. */
 export class Unsent extends ToolFailure {}

@@ -3,6 +3,7 @@
  * that cannot be reached costs its calls, never the task.
  */
 import type { ToolRequest } from '../../models/model.js'
+import type { PluginRun, PluginUse } from '../../telemetry/metrics.js'
 import type { ToolOutcome, Turn } from '../runtime.js'
 import { type Tool, type ToolContext, ToolFailure } from '../tools/tool.js'
 import type { McpConnection } from './connection.js'
@@ -12,10 +13,14 @@ import type { ProcessPlace } from './stdio-transport.js'
 
 /** Of all schemas of one server: they go along with every call of the model. */
 const MAX_SCHEMAS_CHARS = 200_000
+const MS_PER_SECOND = 1_000
+/** Words for what went wrong with a server. */
+const [UNREACHABLE, REFUSED] = ['unreachable', 'tool_error']
 
 export interface LinkParts extends ProcessPlace {
   readonly sessionId: string
   readonly log: { warn(fields: object, text: string): void }
+  readonly onRan?: ((run: PluginRun) => void) | undefined
 }
 
 export class ServerLink {
@@ -32,6 +37,10 @@ export class ServerLink {
     this.server = server
     this.#parts = parts
     this.#tools = [this.#connectTool('it was not connected yet')]
+  }
+
+  get isOpen(): boolean {
+    return this.#connection?.isOpen === true
   }
 
   /** What the model is offered now. */
@@ -76,11 +85,14 @@ export class ServerLink {
     // What is left of a connection that broke goes first: there is one server of a name in a session.
     await this.#connection?.close()
     this.#beforeEffect()
+    const startedAt = performance.now()
     try {
       this.#connection = await McpConnection.open(this.server, this.#parts, signal)
+      this.#told('load', startedAt)
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof Unreachable)) throw error
+      this.#told('load', startedAt, UNREACHABLE)
       log.warn({ ...fields, reason: error.message, said: error.said }, 'an MCP server cannot be reached')
       if (this.#connection === undefined) this.#tools = [this.#connectTool(error.message)]
       throw error
@@ -121,20 +133,41 @@ export class ServerLink {
 
   /** Names that a client chose are counted as one. */
   get #metricName(): string {
-    return this.server.kind === 'stdio' || this.server.isDeclared ? `mcp__${this.server.name}` : 'mcp'
+    return this.#isDeclared ? `mcp__${this.server.name}` : 'mcp'
+  }
+
+  get #pluginName(): string {
+    return this.#isDeclared ? this.server.name : 'mcp'
+  }
+
+  get #isDeclared(): boolean {
+    return this.server.kind === 'stdio' || this.server.isDeclared
   }
 
   async #run(name: string, input: ToolRequest['input'], context: ToolContext, isOnce: boolean): Promise<ToolOutcome> {
     if (isMalformed(input)) return failed(`The arguments of ${name} were not a JSON object; send one`)
+    const startedAt = performance.now()
     const connection = await this.#reached(context.signal)
-    if ('status' in connection) return connection
+    if ('status' in connection) {
+      this.#told('call', startedAt, UNREACHABLE)
+      return connection
+    }
     try {
-      return outcomeOf(await this.#call(connection, name, input, context))
+      const outcome = outcomeOf(await this.#call(connection, name, input, context))
+      this.#told('call', startedAt, outcome.status === 'failed' ? REFUSED : undefined)
+      return outcome
     } catch (error) {
       if (!(error instanceof ToolFailure)) throw error
+      const { Late } = await import('./connection.js')
+      this.#told('call', startedAt, error instanceof Late ? 'timeout' : 'no_answer')
       const unknown = ' Its outcome is unknown: check what happened before you try again.'
       return failed(`The call failed: ${error.message}.${isOnce ? unknown : ''}`)
     }
+  }
+
+  #told(use: PluginUse, startedAt: number, error?: string): void {
+    const seconds = (performance.now() - startedAt) / MS_PER_SECOND
+    this.#parts.onRan?.({ name: this.#pluginName, use, seconds, error })
   }
 
   async #reached(signal: AbortSignal): Promise<McpConnection | ToolOutcome> {

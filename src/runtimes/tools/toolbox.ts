@@ -17,6 +17,7 @@ export interface ToolboxOptions {
   /** What agents remember; without it they have no tools for that. */
   readonly memory?: AgentMemory
   readonly onCall?: (call: ToolCall) => void
+  readonly onWaiting?: (change: number) => void
 }
 
 const MS_PER_SECOND = 1_000
@@ -27,24 +28,38 @@ export class Toolbox {
   readonly #tools: ReadonlyMap<string, Tool>
   readonly #attached: () => readonly Tool[]
   readonly #onCall: (call: ToolCall) => void
+  readonly #onWaiting: (change: number) => void
 
   /**
    * `onCall` is told of every call that ended; an aborted one has not. `attached` are tools that come and go; none of them
-   * takes the place of one in `tools`.
+   * takes the place of one in `tools`. `onWaiting` is told how many more calls wait, or how many fewer.
    */
   constructor(
     tools: readonly Tool[],
     onCall: (call: ToolCall) => void = () => undefined,
     attached: () => readonly Tool[] = () => [],
+    onWaiting: (change: number) => void = () => undefined,
   ) {
     this.#tools = new Map(tools.map((tool) => [tool.spec.name, tool]))
     this.#onCall = onCall
     this.#attached = attached
+    this.#onWaiting = onWaiting
   }
 
   /** These tools and some that come and go. */
   with(attached: () => readonly Tool[]): Toolbox {
-    return new Toolbox([...this.#tools.values()], this.#onCall, attached)
+    return new Toolbox([...this.#tools.values()], this.#onCall, attached, this.#onWaiting)
+  }
+
+  /** So many calls wait until they begin, one by one. Returns what tells of each, and what ends the waiting of the rest. */
+  queue(calls: number): { readonly begins: () => void; readonly leave: () => void } {
+    let waiting = calls
+    const fewer = (by: number): void => {
+      waiting -= by
+      this.#onWaiting(-by)
+    }
+    this.#onWaiting(calls)
+    return { begins: () => fewer(1), leave: () => fewer(waiting) }
   }
 
   get specs(): readonly ToolSpec[] {
@@ -90,5 +105,5 @@ export class Toolbox {
 export function standardTools(options: BashOptions & WebOptions & ToolboxOptions = {}): Toolbox {
   const tools = [fileRead, fileWrite, fileList, fileDelete, bashExecute(options), webFetch(options)]
   const remembering = options.memory ? memoryTools(options.memory) : []
-  return new Toolbox([...tools, ...remembering], options.onCall)
+  return new Toolbox([...tools, ...remembering], options.onCall, undefined, options.onWaiting)
 }

@@ -8,10 +8,12 @@ import WebSocket from 'ws'
 import type { Bus, StoredEvent } from '../../../src/bus/bus.js'
 import { createMemoryBus } from '../../../src/bus/memory-bus.js'
 import type { LiveNode } from '../../../src/cluster/cluster.js'
+import { UNCOUNTED } from '../../../src/edge/connection.js'
 import type {
   ApprovalDecisions,
   AuthSettings,
   EdgeLog,
+  EdgeMetrics,
   EdgeSettings,
   EventRows,
   LimitSettings,
@@ -145,6 +147,8 @@ export interface EdgeOptions {
   /** Nothing is there when left out. */
   readonly http?: Partial<HttpSources>
   readonly v2?: Partial<V2Sources>
+  /** Nothing is counted when left out. */
+  readonly metrics?: EdgeMetrics
   /** Ids of edges that live beside this one. */
   readonly others?: () => readonly NodeId[]
   /** Workers that have said how many sessions they have and may have. */
@@ -218,13 +222,14 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
     scheduling: options.scheduling ?? nothingScheduled,
     http: { ...nothingKept, ...options.http },
     v2: { ...nothingElse, ...options.v2 },
-    metrics: {
+    metrics: options.metrics ?? {
       connections: vi.fn(),
-      received: vi.fn(),
-      sent: (frames) => {
-        sent += frames.length
-      },
-      refused: vi.fn(),
+      channel: () => ({
+        ...UNCOUNTED,
+        sent: (frames) => {
+          sent += frames.length
+        },
+      }),
       submitted: vi.fn(),
       accepted: vi.fn(),
       busy: vi.fn(),

@@ -7,6 +7,7 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { parseHooks } from '../../../src/runtimes/hooks/hook-file.js'
 import { CommandHooks, type HookedCall } from '../../../src/runtimes/hooks/hooks.js'
 import type { ToolOutcome } from '../../../src/runtimes/runtime.js'
+import type { PluginRun } from '../../../src/telemetry/metrics.js'
 import { temporaryWorkspace } from '../tools/tool-call.js'
 
 let workspace: string
@@ -35,6 +36,26 @@ const before = (command: string, more: object = {}) => hooksOf('PreToolUse', [co
 const after = (command: string, outcome: ToolOutcome = DONE, more: object = {}) =>
   hooksOf('PostToolUse', [command], more).after(use(), outcome, never())
 const seen = (file: string): Promise<string> => readFile(join(workspace, file), 'utf8')
+
+test('each hook that ran is told of by its program and event, with what went wrong and without its arguments', async () => {
+  const ran: PluginRun[] = []
+  const groups = [
+    { hooks: ['/bin/true --token=secret', 'exit 3'].map((command) => ({ command, onFailure: 'ignore' })) },
+  ]
+  const late = [{ hooks: [{ command: 'sleep 5', timeout: 0.1 }] }]
+  const hooks = parseHooks(JSON.stringify({ hooks: { PreToolUse: groups, PostToolUse: late } }), 'hooks.json')
+  const told = new CommandHooks({ hooks, sandbox: [], log: { warn }, onRan: (run) => ran.push(run) })
+
+  await told.before(use(), never())
+  await told.after(use(), DONE, never())
+
+  expect(ran.map(({ name, use, error }) => [name, use, error])).toEqual([
+    ['true', 'PreToolUse', undefined],
+    ['exit', 'PreToolUse', 'failed'],
+    ['sleep', 'PostToolUse', 'timeout'],
+  ])
+  expect(ran[2]?.seconds).toBeGreaterThanOrEqual(0.09)
+})
 
 test('a hook that ends with 0 has no objection, whatever it prints', async () => {
   expect(await before('cat > /dev/null; echo all is well; echo "{ not JSON"')).toEqual({ decision: 'allow' })

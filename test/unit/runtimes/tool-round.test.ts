@@ -28,13 +28,17 @@ function heldTools() {
         running.set(id, { context, end })
       }),
   })
-  const tools = new Toolbox([
+  const queue = { depth: 0 }
+  const all = [
     ...(['read', 'idempotent', 'once', 'ask'] as const).map((name) => tool(name)),
     ...[tool('read', 'workspace'), tool('idempotent', 'workspace')],
-  ])
+  ]
+  const tools = new Toolbox(all, undefined, undefined, (change) => {
+    queue.depth += change
+  })
   const named = (names: readonly string[]): Call[] =>
     names.map((name, index) => ({ callId: `${index + 1}`, name, input: { id: `${index + 1}` } }))
-  return { tools, running, named }
+  return { tools, running, named, queue }
 }
 
 const resultsOf = (messages: readonly ModelMessage[]) =>
@@ -79,6 +83,38 @@ test.each([
 
   expect(seen).toEqual(together)
   expect(resultsOf(results)).toEqual(names.map((_name, index) => `${index + 1} {"of":"${index + 1}"}`))
+})
+
+test('wundr_tool_queue_depth: calls count as waiting until they begin: for those before them, and for whoever judges them', async () => {
+  const { tools, running, named, queue } = heldTools()
+  let allow = (): void => undefined
+  const judged = new Promise<undefined>((resolve) => (allow = () => resolve(undefined)))
+  const recorded = await recordedTurn({ task: 'go' })
+  const turn = { ...recorded.turn, permit: () => judged }
+  const run = runCalls(turn, tools, named(['once', 'read', 'read']))
+
+  await expect.poll(() => queue.depth).toBe(3)
+  expect(running.size).toBe(0)
+  allow()
+  await expect.poll(() => [...running.keys()]).toEqual(['1'])
+  expect(queue.depth).toBe(2)
+  running.get('1')?.end()
+  await expect.poll(() => running.size).toBe(2)
+  expect(queue.depth).toBe(0)
+  for (const { end } of [...running.values()]) end()
+  await run
+})
+
+test('calls that a turn ends before do not wait any longer', async () => {
+  const { tools, running, named, queue } = heldTools()
+  const recorded = await recordedTurn({ task: 'go' })
+  const rejected = expect(runCalls(recorded.turn, tools, named(['once', 'once', 'read']))).rejects.toThrow('a bug')
+  await expect.poll(() => queue.depth).toBe(2)
+
+  running.get('1')?.end(new Error('a bug'))
+  await rejected
+
+  expect(queue.depth).toBe(0)
 })
 
 test('X-09: results are recorded in the order of the calls, each as soon as those before it are', async () => {

@@ -50,9 +50,10 @@ test('a task that ends without having begun is dropped, not worked on', async ()
 test('types of messages that are not in the protocol are one series', async () => {
   const { edge, ...metrics } = createMetrics()
 
-  for (let number = 0; number < 100; number++) edge.received(`made-up-${number}`, 10)
-  edge.received(undefined, 10)
-  edge.sent(['{"no":"type"}', '{"type":"invented"}'])
+  const door = edge.channel('websocket')
+  for (let number = 0; number < 100; number++) door.received(`made-up-${number}`, 10)
+  door.received(undefined, 10)
+  door.sent(['{"no":"type"}', '{"type":"invented"}'])
 
   const page = { ...metrics } as Metrics
   expect(await linesOf(page, 'wundr_ws_messages_received_total')).toEqual([
@@ -66,7 +67,7 @@ test('types of messages that are not in the protocol are one series', async () =
 test('the buckets of a histogram hold everything up to their bound', async () => {
   const metrics = createMetrics()
 
-  for (const bytes of [64, 65, 5_000_000]) metrics.edge.received('ping', bytes)
+  for (const bytes of [64, 65, 5_000_000]) metrics.edge.channel('websocket').received('ping', bytes)
 
   const buckets = await linesOf(metrics, 'wundr_ws_message_size_bytes_bucket')
   const incoming = buckets.filter((line) => line.includes('direction="in"'))
@@ -76,6 +77,75 @@ test('the buckets of a histogram hold everything up to their bound', async () =>
   expect(await linesOf(metrics, 'wundr_ws_message_size_bytes_sum')).toContain(
     'wundr_ws_message_size_bytes_sum{direction="in"} 5000129',
   )
+})
+
+test('what is told of WebSockets is the sum over the channels of connections', async () => {
+  const metrics = createMetrics()
+  for (const name of ['websocket', 'socket.io', 'socket.io'] as const) metrics.edge.channel(name).received('ping', 1)
+  metrics.edge.served('GET', '/api/sessions', 404, 0.02)
+  metrics.neolith.taken(3)
+
+  expect(await linesOf(metrics, 'wundr_ws_messages_received_total')).toEqual([
+    'wundr_ws_messages_received_total{message_type="ping"} 3',
+  ])
+  expect(await linesOf(metrics, 'wundr_channel_messages_received_total')).toEqual([
+    'wundr_channel_messages_received_total{channel="websocket",message_type="ping"} 1',
+    'wundr_channel_messages_received_total{channel="socket.io",message_type="ping"} 2',
+    'wundr_channel_messages_received_total{channel="rest",message_type="GET /api/sessions"} 1',
+    'wundr_channel_messages_received_total{channel="neolith",message_type="task"} 3',
+  ])
+  expect(await linesOf(metrics, 'wundr_channel_errors_total')).toEqual([
+    'wundr_channel_errors_total{channel="rest",error_type="http_404"} 1',
+  ])
+})
+
+test('Neolith is a channel while this node speaks to it', async () => {
+  const metrics = createMetrics()
+  metrics.neolith.watch({ breaker: () => 'closed', reporting: () => true, open: () => 0 })
+  metrics.neolith.called('heartbeat', 'ok', 0.02)
+  metrics.neolith.called('heartbeat', 'server_error', 0.02)
+  metrics.neolith.called('heartbeat', 'circuit_open', 0)
+  metrics.neolith.written()
+
+  expect(await linesOf(metrics, 'wundr_channel_active')).toEqual(['wundr_channel_active{channel_type="neolith"} 1'])
+  expect(await linesOf(metrics, 'wundr_channel_messages_sent_total')).toEqual([
+    'wundr_channel_messages_sent_total{channel="neolith",message_type="message"} 1',
+  ])
+  expect(await linesOf(metrics, 'wundr_channel_errors_total')).toEqual([
+    'wundr_channel_errors_total{channel="neolith",error_type="server_error"} 1',
+    'wundr_channel_errors_total{channel="neolith",error_type="circuit_open"} 1',
+  ])
+  expect(await linesOf(metrics, 'wundr_channel_message_latency_seconds_count')).toEqual([
+    'wundr_channel_message_latency_seconds_count{channel="neolith"} 2',
+  ])
+})
+
+test('wundr_plugin_*: plugins show what they were used for, how it went, how long they took to load, and how many there are', async () => {
+  const metrics = createMetrics()
+  metrics.plugins.watch(() => 2)
+  metrics.plugins.watch(() => 1)
+  metrics.plugins.ran({ name: 'files', use: 'load', seconds: 0.3 })
+  metrics.plugins.ran({ name: 'files', use: 'load', seconds: 9, error: 'unreachable' })
+  metrics.plugins.ran({ name: 'files', use: 'call', seconds: 0.2 })
+  metrics.plugins.ran({ name: 'check.sh', use: 'PreToolUse', seconds: 10, error: 'timeout' })
+
+  const files = 'plugin_name="files",hook="call",status="success"'
+  const check = 'plugin_name="check.sh",hook="PreToolUse"'
+  expect(await linesOf(metrics, 'wundr_plugin_active')).toEqual(['wundr_plugin_active 3'])
+  expect(await linesOf(metrics, 'wundr_plugin_execution_total')).toEqual([
+    `wundr_plugin_execution_total{${files}} 1`,
+    `wundr_plugin_execution_total{${check},status="timeout"} 1`,
+  ])
+  expect(await linesOf(metrics, 'wundr_plugin_execution_duration_seconds_sum')).toContain(
+    `wundr_plugin_execution_duration_seconds_sum{${files}} 0.2`,
+  )
+  expect(await linesOf(metrics, 'wundr_plugin_errors_total')).toEqual([
+    'wundr_plugin_errors_total{plugin_name="files",hook="load",error_type="unreachable"} 1',
+    `wundr_plugin_errors_total{${check},error_type="timeout"} 1`,
+  ])
+  expect(await linesOf(metrics, 'wundr_plugin_load_duration_seconds_sum')).toEqual([
+    'wundr_plugin_load_duration_seconds_sum{plugin_name="files"} 0.3',
+  ])
 })
 
 test('a process that is no edge says nothing of WebSockets', async () => {

@@ -13,6 +13,7 @@ import type { McpServers } from '../../../../src/runtimes/mcp/servers.js'
 import type { Turn } from '../../../../src/runtimes/runtime.js'
 import { Supervisor } from '../../../../src/runtimes/tools/supervisor.js'
 import { standardTools } from '../../../../src/runtimes/tools/toolbox.js'
+import type { PluginRun } from '../../../../src/telemetry/metrics.js'
 import { type Entry, recordedTurn } from '../recorded-turn.js'
 
 export const call = (name: string, input: Record<string, unknown> = {}, callId = name): ToolRequest => ({
@@ -29,7 +30,9 @@ interface TurnOptions extends Partial<Pick<Turn, 'epoch' | 'beforeEffect' | 'per
 export async function attachedSession(servers: McpServers, attachments: readonly McpAttachment[], idleMs = 60_000) {
   const supervisor = new Supervisor({ relayBeats: () => 0 })
   const warn = vi.fn((_fields: object, _text: string) => undefined)
-  const attached = new AttachedServers({ servers, sandbox: [], supervisor, log: { warn }, idleMs })
+  const ran: PluginRun[] = []
+  const onRan = (run: PluginRun) => void ran.push(run)
+  const attached = new AttachedServers({ servers, sandbox: [], supervisor, log: { warn }, idleMs, onRan })
   onTestFinished(async () => {
     await attached.stop()
     await supervisor.stop()
@@ -59,7 +62,8 @@ export async function attachedSession(servers: McpServers, attachments: readonly
       .at(-1)
       ?.tools.map(({ name }) => name)
       .filter((name) => name.startsWith('mcp__')) ?? []
-  return { forget, run, workspace, requests, offered, warn }
+  const uses = () => ran.map(({ name, use, error }) => [name, use, error])
+  return { forget, run, workspace, requests, offered, warn, uses, open: () => attached.open }
 }
 
 function modelSaying(answers: readonly (readonly ToolRequest[])[], requests: ModelRequest[]): Model {

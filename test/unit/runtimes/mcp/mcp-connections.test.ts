@@ -78,6 +78,22 @@ test('a connection of a former ownership is not used again', async () => {
   expect([lives(first), lives(second)]).toEqual([false, true])
 })
 
+test('what a session does with a server is told of, and its connection counts while it is open', async () => {
+  const session = await attachedSession(serversOf({ it: { ...stdioServer(), timeout: 500 } }), ['it'])
+  const asked = ['look', 'fail', 'hang'].map((name) => [call(`mcp__it__${name}`)])
+  await (await session.run(asked)).ended
+
+  expect(session.uses()).toEqual([
+    ['it', 'load', undefined],
+    ['it', 'call', undefined],
+    ['it', 'call', 'tool_error'],
+    ['it', 'call', 'timeout'],
+  ])
+  expect(session.open()).toBe(1)
+  session.forget()
+  await vi.waitFor(() => expect(session.open()).toBe(0), WAIT)
+})
+
 test('a session that has no next task keeps no server', async () => {
   const http = await startHttpServer()
   const session = await attachedSession(serversOf({ it: { url: http.url } }), ['it'])
@@ -143,6 +159,7 @@ test('a server that does not get ready in its time is given up', async () => {
   expect(outcomes()).toMatchObject({
     mcp__it__connect: { status: 'failed', error: expect.stringContaining('it was not ready within 200 ms') },
   })
+  expect([session.uses()[0], session.open()]).toEqual([['it', 'load', 'unreachable'], 0])
 })
 
 test('a server over HTTP that forgot its sessions is connected to anew, and the call is made once', async () => {
