@@ -22,6 +22,10 @@ export function certificateOf({ server }: Pick<Values, 'server'>) {
   return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, passphrase }
 }
 
+/** Origins whose pages may read answers over HTTP; undefined: none. */
+export const corsOriginsOf = ({ auth }: Pick<Values, 'auth'>): readonly string[] | undefined =>
+  auth.corsEnabled ? auth.corsOrigins : undefined
+
 function redisUrlOf({ host, port }: Values['redis']): string | undefined {
   return host === undefined ? undefined : `redis://${bracketed(host)}:${port}`
 }

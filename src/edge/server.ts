@@ -5,9 +5,10 @@
 
 import uWS, { type HttpRequest, type HttpResponse, type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
+import { corsHeaders } from '../protocol/cors.js'
 import type { Page } from '../telemetry/pages.js'
 import { type CertificateSettings, readCertificate, unsharedPort } from './certificate.js'
-import { answerPreflight, corsHeaders } from './cors.js'
+import { answerPreflight } from './cors.js'
 import { Dashboard } from './dashboard.js'
 import type { OperatorPages } from './dependencies.js'
 import { SocketIoDoor } from './socket-io.js'

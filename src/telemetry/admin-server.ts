@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
+import { type CorsHeader, corsHeaders, PREFLIGHT_MAX_AGE_SECONDS } from '../protocol/cors.js'
 import type { Log } from './log.js'
 import { jsonPage, type Page, type Pages } from './pages.js'
 
@@ -13,6 +14,8 @@ export interface AdminServerOptions {
   readonly port: number
   readonly pages: Pick<Pages, 'answer'>
   readonly log: Log
+  /** Origins whose pages may read answers; undefined: none. */
+  readonly corsOrigins?: readonly string[] | undefined
   /** With it the port speaks TLS and nothing else. */
   readonly certificate?: CertificateFiles | undefined
 }
@@ -72,12 +75,31 @@ export class AdminServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      send(response, await this.#page(request))
+      if (this.#isPreflight(request)) this.#allow(request, response)
+      else send(response, await this.#page(request), this.#cors(request))
     } catch (err) {
       if (request.destroyed && !request.complete) return
       this.#options.log.error({ err, path: request.url }, 'an admin page failed')
       send(response, jsonPage(500, { error: 'Internal error' }))
     }
+  }
+
+  #cors({ headers }: IncomingMessage): readonly CorsHeader[] {
+    return corsHeaders(headers.origin ?? '', this.#options.corsOrigins ?? [])
+  }
+
+  #isPreflight({ method, headers }: IncomingMessage): boolean {
+    const { corsOrigins } = this.#options
+    return corsOrigins !== undefined && method === 'OPTIONS' && headers['access-control-request-method'] !== undefined
+  }
+
+  /** Pages of others may read; what changes something is asked for from this machine only. */
+  #allow(request: IncomingMessage, response: ServerResponse): void {
+    const allowed: readonly CorsHeader[] = [
+      ['access-control-allow-methods', 'GET, HEAD'],
+      ['access-control-max-age', String(PREFLIGHT_MAX_AGE_SECONDS)],
+    ]
+    response.writeHead(204, Object.fromEntries([...this.#cors(request), ...allowed])).end()
   }
 
   async #page(request: IncomingMessage): Promise<Page> {
@@ -113,8 +135,10 @@ function isLocal({ socket, headers }: IncomingMessage): boolean {
   return LOOPBACK.test(socket.remoteAddress ?? '') && SPEAKS_FOR_OTHERS.every((name) => headers[name] === undefined)
 }
 
-function send(response: ServerResponse, { status, type, body }: Page): void {
+function send(response: ServerResponse, { status, type, body }: Page, more: readonly CorsHeader[] = []): void {
   response.writeHead(status, {
+    ...Object.fromEntries(more),
+    'x-content-type-options': 'nosniff',
     'content-type': type,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',

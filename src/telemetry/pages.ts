@@ -1,12 +1,14 @@
 /**
- * Pages for operators and machines: metrics, /health, /ready, /accepting, /live, /loglevel. Served on a port of their own,
- * or by the edge where both ports are one.
+ * Pages for operators and machines: a start page, /alerts, metrics, /health, /ready, /accepting, /live, /loglevel. Served on a
+ * port of their own, or some of them by the edge where both ports are one.
  */
 import { LOG_LEVELS, type LogLevel } from '../config/schema.js'
+import type { Alerts } from './alerts.js'
 import type { Health, Readiness } from './health.js'
 import { isLogLevel, type LogLevelSwitch } from './log-level.js'
 import type { Metrics } from './metrics.js'
 import { redactText } from './redact.js'
+import { startPage } from './start-page.js'
 
 export interface Page {
   readonly status: number
@@ -27,6 +29,7 @@ export interface PageSources {
   readonly metrics: Pick<Metrics, 'page' | 'pageServed'>
   readonly health: Health
   readonly metricsPath: string
+  readonly alerts: Pick<Alerts, 'active'>
   readonly version: string
   /** Undefined where the level of the log is not ours to change: there is no page then. */
   readonly logLevel?: LogLevelSwitch | undefined
@@ -40,19 +43,32 @@ interface Entry {
 }
 
 const JSON_TYPE = 'application/json'
+const HTML_TYPE = 'text/html; charset=utf-8'
 const READING = ['GET', 'HEAD']
 const MS_PER_SECOND = 1_000
 /** Below the patience of load balancers, which take silence for death: 2 s in deploy/haproxy.cfg. */
 const ACCEPTING_TIMEOUT_MS = 1_000
+
+/** What the start page names beside the metrics. */
+const SHOWN = [
+  ['/alerts', 'what somebody should know of, as JSON'],
+  ['/health', 'each part, with why it does not work'],
+  ['/ready', 'whether new work may come'],
+  ['/accepting', 'the same for load balancers that tell full from gone'],
+  ['/live', 'whether the process answers at all'],
+  ['/loglevel', 'how much is logged; from this machine only'],
+] as const
 
 export class Pages {
   readonly #entries: ReadonlyMap<string, Entry>
   readonly #sources: PageSources
 
   constructor(sources: PageSources) {
-    const { metrics, health, metricsPath, version } = sources
+    const { metrics, health, alerts, metricsPath, version } = sources
     this.#sources = sources
     this.#entries = new Map<string, Entry>([
+      ['/', { methods: READING, answer: () => this.#start() }],
+      ['/alerts', { methods: READING, answer: () => alertsPage(alerts) }],
       ['/health', { methods: READING, answer: () => healthPage(health, version) }],
       ['/ready', { methods: READING, answer: () => readyPage(health) }],
       ['/accepting', { methods: READING, answer: () => acceptingPage(health) }],
@@ -78,6 +94,18 @@ export class Pages {
     this.#sources.metrics.pageServed(request.method, request.path, seconds)
     return page
   }
+
+  async #start(): Promise<Page> {
+    const { health, alerts, version, metricsPath } = this.#sources
+    const [report, readiness, active] = await Promise.all([health.check(), health.readiness(), alerts.active()])
+    const pages = [[metricsPath, 'metrics, for Prometheus'], ...SHOWN] as const
+    return { status: 200, type: HTML_TYPE, body: startPage({ version, report, readiness, alerts: active, pages }) }
+  }
+}
+
+/** Those that somebody should know of; an empty list where there are none. */
+async function alertsPage(alerts: Pick<Alerts, 'active'>): Promise<Page> {
+  return jsonPage(200, { alerts: await alerts.active(), timestamp: now() })
 }
 
 async function healthPage(health: Health, version: string): Promise<Page> {

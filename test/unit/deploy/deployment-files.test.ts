@@ -184,7 +184,8 @@ test('the ports are those of the settings everywhere', () => {
 
 test('health checks ask for pages that the metrics port has', () => {
   const metricsPath = SETTINGS.monitoring.metricsPath.fallback ?? ''
-  const pages = new Pages({ metrics: createMetrics(), health: new Health(), metricsPath, version: VERSION })
+  const alerts = { active: async () => [] }
+  const pages = new Pages({ metrics: createMetrics(), health: new Health(), alerts, metricsPath, version: VERSION })
   const asked = [
     ...readText('deploy/haproxy.cfg').matchAll(/send meth GET uri (\S+)/g),
     ...readText('deploy/health-check.mjs').matchAll(/\}(\/\w+)`/g),

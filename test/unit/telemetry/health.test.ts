@@ -4,6 +4,7 @@
 import { createServer } from 'node:http'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { AdminServer } from '../../../src/telemetry/admin-server.js'
+import { Alerts } from '../../../src/telemetry/alerts.js'
 import { Health } from '../../../src/telemetry/health.js'
 import { silentLog } from '../../../src/telemetry/log.js'
 import { LogLevelSwitch } from '../../../src/telemetry/log-level.js'
@@ -68,10 +69,11 @@ describe('health', () => {
 })
 
 describe('the admin server', () => {
-  async function started(health = new Health(), metrics = createMetrics()) {
+  async function started(health = new Health(), metrics = createMetrics(), corsOrigins?: readonly string[]) {
     const logLevel = new LogLevelSwitch('info')
-    const pages = new Pages({ metrics, health, metricsPath: '/metrics', version: '1.2.3', logLevel })
-    const server = new AdminServer({ host: '127.0.0.1', port: 0, pages, log: silentLog })
+    const alerts = new Alerts({ samples: (family) => metrics.samples(family), log: silentLog })
+    const pages = new Pages({ metrics, health, alerts, metricsPath: '/metrics', version: '1.2.3', logLevel })
+    const server = new AdminServer({ host: '127.0.0.1', port: 0, pages, log: silentLog, corsOrigins })
     await server.start()
     onTestFinished(() => server.stop())
     return {
@@ -122,6 +124,61 @@ describe('the admin server', () => {
     expect(text).not.toContain('secret')
   })
 
+  test('says what somebody should know of, and nothing where there is nothing', async () => {
+    const health = new Health()
+    health.register('redis', fails)
+    const { metrics, get } = await started(health)
+    expect(await (await get('/alerts')).json()).toMatchObject({ alerts: [] })
+
+    metrics.watchParts(() => health.check())
+
+    expect(await (await get('/alerts')).json()).toMatchObject({
+      alerts: [{ name: 'OrchestratorPartDown', state: 'pending', labels: { part: 'redis' }, value: 0 }],
+    })
+  })
+
+  test('H-08: has a page at its root that names the others, in which nothing of a client is HTML', async () => {
+    const metrics = createMetrics()
+    metrics.budgets.utilization({ scope: 'orchestrator', id: '<script>x</script>', period: 'daily' }, 99)
+    const health = new Health()
+    health.setReadiness({ ready: true, message: 'ready' })
+    const { get } = await started(health, metrics)
+
+    const response = await get('/')
+    const html = await response.text()
+
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
+    const paths = [...html.matchAll(/href="([^"]+)"/g)].map(([, path = '']) => path)
+    expect(paths).toEqual(['/metrics', '/alerts', '/health', '/ready', '/accepting', '/live', '/loglevel'])
+    for (const path of paths) expect((await get(path)).status, path).not.toBe(404)
+    expect(html).toContain('A budget is nearly used up')
+    expect(html).toContain('&lt;script&gt;')
+    expect(html).not.toContain('<script')
+  })
+
+  test('lets pages of the origins that are named read it, and nobody’s page change anything', async () => {
+    const page = 'https://board.example'
+    const { get } = await started(new Health(), createMetrics(), [page])
+    const allowOf = async (origin: string) =>
+      (await get('/alerts', { headers: { origin } })).headers.get('access-control-allow-origin')
+    const asked = await get('/loglevel', {
+      method: 'OPTIONS',
+      headers: { origin: page, 'access-control-request-method': 'POST' },
+    })
+
+    expect([await allowOf(page), await allowOf('https://other.example')]).toEqual([page, null])
+    expect([asked.status, asked.headers.get('access-control-allow-methods')]).toEqual([204, 'GET, HEAD'])
+    expect((await get('/loglevel', { headers: { origin: page } })).status).toBe(403)
+  })
+
+  test('without origins no page of another may read it, and a preflight is a method that is not allowed', async () => {
+    const { get } = await started()
+    const headers = { origin: 'https://board.example', 'access-control-request-method': 'GET' }
+
+    expect((await get('/alerts', { headers })).headers.get('access-control-allow-origin')).toBeNull()
+    expect((await get('/alerts', { method: 'OPTIONS', headers })).status).toBe(405)
+  })
+
   test('is alive before it is ready', async () => {
     const { get } = await started()
 
@@ -155,7 +212,7 @@ describe('the admin server', () => {
   test('answers other paths with 404 and other methods with 405', async () => {
     const { get } = await started()
 
-    const [missing, forbidden] = [await get('/'), await get('/live', { method: 'POST' })]
+    const [missing, forbidden] = [await get('/none'), await get('/live', { method: 'POST' })]
 
     expect([missing.status, await missing.json()]).toEqual([404, { error: 'Not found' }])
     expect([forbidden.status, await forbidden.json()]).toEqual([405, { error: 'Method not allowed' }])
