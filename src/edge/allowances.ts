@@ -63,6 +63,7 @@ export class Allowances {
 
   /** Counts something that happens anyway. */
   charge(name: string): void {
+    if (!this.#rates.isOn) return
     void this.hold(name).allowance.take()
     this.release(name)
   }

@@ -17,6 +17,8 @@ const REMOTE_HOLDS_MS = 1_000
 const REWRITE_WITHIN_TICKS = 600
 /** Principals at their limit that one tick looks after; the others are found out by the count after the upgrade. */
 const MAX_FULL_PER_TICK = 500
+/** Counts of connections from before the limit that one tick tells the other edges: 100,000 addresses take 200 s. */
+const MAX_INCLUDED_PER_TICK = 500
 
 export interface ConnectionLimitDependencies {
   readonly edge: NodeId
@@ -49,6 +51,8 @@ interface Tally {
 export class ConnectionLimit {
   readonly #deps: ConnectionLimitDependencies
   readonly #tallies = new Map<string, Tally>()
+  /** Not yet known to other edges. */
+  readonly #included = new Set<Tally>()
   /** Full as some edge says, possibly this one. */
   #full = new Set<string>()
   /** What this edge said last. */
@@ -104,6 +108,15 @@ export class ConnectionLimit {
     this.#write(tally)
   }
 
+  /** Counts one that was there before it was limited: it stays, and other edges hear of it by and by. */
+  include(connection: Counted, principal: string | undefined): void {
+    this.#total += 1
+    if (principal === undefined) return
+    const tally = this.#tallies.get(principal) ?? this.#begin(principal)
+    tally.open.add(connection)
+    if (this.#deps.counts) this.#included.add(tally)
+  }
+
   closed(connection: Counted, principal: string | undefined): void {
     this.#total -= 1
     const tally = principal === undefined ? undefined : this.#tallies.get(principal)
@@ -129,6 +142,7 @@ export class ConnectionLimit {
     tally.stale = tally.writing
     if (tally.writing) return
     tally.writing = true
+    this.#included.delete(tally)
     const asked = tally.unconfirmed
     tally.unconfirmed = []
     counts.write(tally.principal, edge, tally.open.size).then(
@@ -168,6 +182,7 @@ export class ConnectionLimit {
     if (!counts) return
     this.#tick += 1
     this.#rewriteSome()
+    this.#writeIncluded()
     const full = this.#fullHere()
     const freed = this.#noted.filter((principal) => !full.includes(principal))
     this.#noted = full
@@ -197,6 +212,10 @@ export class ConnectionLimit {
       if (index % REWRITE_WITHIN_TICKS === this.#tick % REWRITE_WITHIN_TICKS) this.#write(tally)
       index += 1
     }
+  }
+
+  #writeIncluded(): void {
+    for (const tally of [...this.#included].slice(0, MAX_INCLUDED_PER_TICK)) this.#write(tally)
   }
 
   #away(err: unknown): void {

@@ -44,6 +44,10 @@ export class Connections {
     return this.#members.size
   }
 
+  all(): Iterable<Connection> {
+    return this.#members.keys()
+  }
+
   start(): void {
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS)
   }

@@ -1,6 +1,7 @@
 /**
  * The door of an edge, fitted with the limits of its settings.
  */
+import { AddressConnections } from './address-connections.js'
 import type { Authenticator } from './auth.js'
 import { ClientAddresses } from './client-address.js'
 import { ConnectionLimit } from './connection-limit.js'
@@ -11,15 +12,13 @@ import { RateLimit } from './rate-limit.js'
 export function doorOf(deps: EdgeDependencies, authenticator: Authenticator): Door {
   const { connections, messages, perAddress = {} } = deps.settings.limits
   const { connections: addressConnections, messages: addressMessages } = perAddress
-  // The edge as a whole is counted once.
-  const ofAddresses = { perPrincipal: addressConnections ?? 0, perEdge: Number.POSITIVE_INFINITY }
   return new Door({
     authenticator,
     addresses: new ClientAddresses(deps.settings.proxies),
     connections: connectionLimit(deps, connections),
     rates: rateLimit(deps, messages),
-    addressConnections: addressConnections === undefined ? undefined : connectionLimit(deps, ofAddresses),
-    addressRates: addressMessages && rateLimit(deps, addressMessages),
+    addressConnections: new AddressConnections(addressConnections, (settings) => connectionLimit(deps, settings)),
+    addressRates: rateLimit(deps, addressMessages),
   })
 }
 

@@ -5,6 +5,7 @@
  */
 import { LIMITS } from '../bus/bus.js'
 import { type ErrorCode, ServiceError } from '../protocol/errors.js'
+import type { AddressConnections, Present } from './address-connections.js'
 import { Allowances, jointAllowance, type Shared } from './allowances.js'
 import type { Authenticator, Credentials, Principal } from './auth.js'
 import { type ClientAddresses, networkOf } from './client-address.js'
@@ -49,10 +50,10 @@ export interface DoorParts {
   readonly connections: ConnectionLimit
   /** Messages of a principal. */
   readonly rates: RateLimit
-  /** Connections from an address, whoever has them. Undefined: they are not counted. */
-  readonly addressConnections: ConnectionLimit | undefined
-  /** What comes from an address: messages, requests, upgrades, and credentials that are refused. Undefined as well. */
-  readonly addressRates: RateLimit | undefined
+  /** Connections from an address, whoever has them. */
+  readonly addressConnections: AddressConnections
+  /** What comes from an address: messages, requests, upgrades, and credentials that are refused. */
+  readonly addressRates: RateLimit
 }
 
 /** Requests of one principal that have no answer yet, at this edge. */
@@ -61,31 +62,31 @@ const MAX_REQUESTS = 256
 export class Door {
   readonly #parts: DoorParts
   readonly #principals: Allowances
-  /** Undefined: what comes from an address is not counted. */
-  readonly #addresses: Allowances | undefined
+  readonly #addresses: Allowances
   #guests = 0
 
   constructor(parts: DoorParts) {
     this.#parts = parts
     this.#principals = new Allowances(parts.rates)
-    this.#addresses = parts.addressRates && new Allowances(parts.addressRates)
+    this.#addresses = new Allowances(parts.addressRates)
   }
 
   start(): void {
     this.#parts.connections.start()
-    this.#parts.addressConnections?.start()
+    this.#parts.addressConnections.start()
   }
 
-  /** From now on so much may be asked for. What is counted by address at all is decided at the start. */
-  adopt({ messages, connections, perAddress = {} }: LimitSettings): void {
+  /** From now on so much may be asked for; `present` are the connections that are there, and stay. */
+  adopt({ messages, connections, perAddress = {} }: LimitSettings, present: Iterable<Connection>): void {
     this.#parts.rates.adopt(messages)
     this.#parts.connections.adopt(connections)
-    this.#parts.addressRates?.adopt(perAddress.messages)
+    this.#parts.addressRates.adopt(perAddress.messages)
+    this.#parts.addressConnections.adopt(perAddress.connections, () => withOrigins(present))
   }
 
   stop(): void {
     this.#parts.connections.stop()
-    this.#parts.addressConnections?.stop()
+    this.#parts.addressConnections.stop()
   }
 
   /** Whoever wants to stay. */
@@ -95,10 +96,10 @@ export class Door {
     const verdict = this.identify(credentials)
     if (!verdict.ok) return verdict
     const { name, origin } = namesOf(verdict.principal)
-    if (origin !== undefined) this.#addresses?.charge(origin)
+    if (origin !== undefined) this.#addresses.charge(origin)
     const hasRoom =
       (name === undefined || this.#parts.connections.hasRoomFor(name)) &&
-      (origin === undefined || this.#parts.addressConnections?.hasRoomFor(origin) !== false)
+      this.#parts.addressConnections.hasRoomFor(origin)
     return hasRoom ? verdict : { ok: false, reason: 'connection_limit_exceeded' }
   }
 
@@ -107,8 +108,9 @@ export class Door {
     if (this.#guests >= MAX_GUESTS) return { ok: false, reason: 'edge_full' }
     const principal: Principal = { ...GUEST, address: this.#parts.addresses.of(credentials) }
     const { origin } = namesOf(principal)
-    const hasRoom = origin === undefined || this.#parts.addressConnections?.hasRoomFor(origin) !== false
-    return hasRoom ? { ok: true, principal } : { ok: false, reason: 'connection_limit_exceeded' }
+    return this.#parts.addressConnections.hasRoomFor(origin)
+      ? { ok: true, principal }
+      : { ok: false, reason: 'connection_limit_exceeded' }
   }
 
   /** A guest has said who they are, and is counted as that. @throws ServiceError when there is no room for one more */
@@ -129,11 +131,11 @@ export class Door {
     const address = this.#parts.addresses.of(credentials)
     // Whoever sits at this machine is not counted where nobody else may come.
     const origin = authenticator.localOnly ? undefined : originOf(address)
-    const retryAfterMs = origin === undefined ? undefined : this.#addresses?.refusedForMs(origin)
+    const retryAfterMs = origin === undefined ? undefined : this.#addresses.refusedForMs(origin)
     if (retryAfterMs !== undefined) return { ok: false, reason: 'rate_limit_exceeded', retryAfterMs }
     const verdict = authenticator.authenticate(credentials)
     if (verdict.ok) return { ok: true, principal: { ...verdict.principal, address } }
-    if (origin !== undefined) this.#addresses?.charge(origin)
+    if (origin !== undefined) this.#addresses.charge(origin)
     return { ...verdict, address }
   }
 
@@ -161,28 +163,28 @@ export class Door {
     const { name, origin } = namesOf(connection.principal)
     if (connection.principal.isGuest) this.#guests += 1
     this.#parts.connections.opened(connection, name)
-    this.#parts.addressConnections?.opened(connection, origin)
+    this.#parts.addressConnections.opened(connection, origin)
   }
 
   closed(connection: Connection): void {
     const { name, origin } = namesOf(connection.principal)
     if (connection.principal.isGuest) this.#guests -= 1
     this.#parts.connections.closed(connection, name)
-    this.#parts.addressConnections?.closed(connection, origin)
+    this.#parts.addressConnections.closed(connection, origin)
     if (name !== undefined) this.#release(connection.principal)
   }
 
   #hold(principal: Principal): { readonly own: Shared; readonly joint: Pick<Allowance, 'take'> } {
     const { name = '', origin } = namesOf(principal)
     const own = this.#principals.hold(name)
-    const fromThere = origin === undefined ? undefined : this.#addresses?.hold(origin)
+    const fromThere = origin === undefined ? undefined : this.#addresses.hold(origin)
     return { own, joint: jointAllowance(fromThere?.allowance, own.allowance) }
   }
 
   #release(principal: Principal): void {
     const { name = '', origin } = namesOf(principal)
     this.#principals.release(name)
-    if (origin !== undefined) this.#addresses?.release(origin)
+    if (origin !== undefined) this.#addresses.release(origin)
   }
 }
 
@@ -202,3 +204,7 @@ function namesOf({ tenant, subject, unlimited, isGuest, address = '' }: Principa
 }
 
 const originOf = (address: string): string | undefined => (address === '' ? undefined : `@${networkOf(address)}`)
+
+function* withOrigins(connections: Iterable<Connection>): Generator<Present> {
+  for (const connection of connections) yield [connection, namesOf(connection.principal).origin]
+}

@@ -197,7 +197,7 @@ export class Edge {
   /** From now on clients may ask for so much. Connections that are there stay. */
   limitClients(limits: LimitSettings): void {
     this.#isLimited = limits.messages !== undefined
-    this.#door.adopt(limits)
+    this.#door.adopt(limits, this.#connections.all())
   }
 
   /** Whether clients must show a credential. */

@@ -61,6 +61,10 @@ export class RateLimit {
     this.adopt(settings)
   }
 
+  get isOn(): boolean {
+    return this.#terms.isOn
+  }
+
   /** From now on this limit counts; what was sent counts against it, unless its window is another one. */
   adopt(settings: RateLimitSettings | undefined): void {
     this.#terms.isOn = settings !== undefined

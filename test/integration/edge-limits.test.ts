@@ -194,3 +194,20 @@ test('an edge that has never heard of a session knows whose it is', async () => 
   expect(await ask('alice', 'user')).toBe('session_status_update')
   expect(await ask('root', 'admin')).toBe('session_status_update')
 })
+
+test('an address that is limited later counts what it had before, over all edges, within seconds', async () => {
+  const { start } = await house()
+  const [one, two] = [await start(), await start()]
+  const good = await token()
+  await one.client({ token: good })
+  await one.client({ token: good })
+
+  const perAddress = { connections: 2 }
+  for (const { edge } of [one, two]) edge.limitClients({ ...DEFAULTS, perAddress })
+
+  await vi.waitFor(async () => expect((await knock(two.url, good)).status).toBe(429), PATIENCE)
+  expect((await knock(one.url, good)).status).toBe(429)
+  const wide = { ...DEFAULTS, perAddress: { connections: 100 } }
+  for (const { edge } of [one, two]) edge.limitClients(wide)
+  await vi.waitFor(async () => expect((await knock(two.url, good)).status).toBe(101), PATIENCE)
+})

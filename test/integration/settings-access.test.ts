@@ -13,7 +13,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import WebSocket from 'ws'
 import { ConfigError, loadConfig } from '../../src/config/load.js'
 import { type Authority, testAuthority } from '../support/certificates.js'
-import { effect, type RunningDaemon, settingsFolder, startWith } from '../support/settings-fixture.js'
+import { effect, liveEffect, type RunningDaemon, settingsFolder, startWith } from '../support/settings-fixture.js'
 
 const SECRET = 'the-present-secret-of-thirty-two-characters'
 const FORMER = 'a-secret-of-the-past-of-thirty-two-characters'
@@ -119,6 +119,26 @@ effect(['DAEMON_RATE_LIMIT_MAX_PER_ADDRESS'], 'more requests from one address ar
 
   expect(answers).toEqual([...Array(20).fill(200), 429, 429])
 })
+
+liveEffect(
+  ['DAEMON_AUTH_MAX_CONNECTIONS_PER_ADDRESS', 'DAEMON_RATE_LIMIT_MAX_PER_ADDRESS'],
+  'an address may ask for less, for as much as it likes, and for as much as before',
+  async () => {
+    const credential = await foreign({ sub: 'live' })
+    const address = fresh()
+    await running.reload({ DAEMON_AUTH_MAX_CONNECTIONS_PER_ADDRESS: '1', DAEMON_RATE_LIMIT_MAX_PER_ADDRESS: '4' })
+    const answers = [await open(credential, address), await open(credential, address)]
+    for (let request = 0; request < 4; request++) answers.push(await ask(credential, address))
+    expect(answers).toEqual([101, 429, 200, 200, 429, 429])
+
+    await running.reload({ DAEMON_AUTH_MAX_CONNECTIONS_PER_ADDRESS: '', DAEMON_RATE_LIMIT_MAX_PER_ADDRESS: '' })
+    for (let request = 0; request < 30; request++) expect(await ask(credential, address)).toBe(200)
+    expect([await open(credential, address), await open(credential, address)]).toEqual([101, 101])
+
+    await running.reload({})
+    expect(await open(credential, address)).toBe(429)
+  },
+)
 
 effect(['DAEMON_PROXY_PROTOCOL'], 'whom a trusted proxy announces is counted', async () => {
   const credential = await foreign({ sub: 'proxied' })

@@ -104,6 +104,7 @@ export const auth = {
     'DAEMON_AUTH_MAX_CONNECTIONS_PER_ADDRESS',
     wholeNumber(1, MAX_CONNECTIONS),
     'Connections at one time from one address (IPv6: from a /64), whoever has them; when not set, as many as they like',
+    { live: true },
   ),
   rateLimitMax: setting('DAEMON_RATE_LIMIT_MAX', wholeNumber(1, MAX_RATE), '100', 'Messages per window, per client', {
     aliases: ['DAEMON_AUTH_RATE_LIMIT_MAX'],
@@ -113,6 +114,7 @@ export const auth = {
     'DAEMON_RATE_LIMIT_MAX_PER_ADDRESS',
     wholeNumber(1, MAX_RATE),
     'Messages, requests and attempts to come in per window from one address, whoever sends them; when not set, as many as they like',
+    { live: true },
   ),
   rateLimitWindowMs: setting('DAEMON_RATE_LIMIT_WINDOW', milliseconds(1_000), '60000', 'The window, which slides', {
     unit: 'milliseconds',

@@ -161,9 +161,51 @@ test('where no secret is set, whoever sits at the machine is not counted', async
 })
 
 test('what is remembered of addresses is bounded', () => {
-  const allowances = new Allowances(new RateLimit(undefined, undefined, { info: vi.fn(), warn: vi.fn() }))
+  const settings = { max: 5, windowMs: 60_000 }
+  const allowances = new Allowances(new RateLimit(settings, undefined, { info: vi.fn(), warn: vi.fn() }))
 
   for (let each = 0; each < 25_000; each++) allowances.charge(`@address-${each}`)
 
+  expect(allowances.size).toBeGreaterThan(1)
   expect(allowances.size).toBeLessThanOrEqual(10_001)
+})
+
+test('connections that were there before addresses were limited stay, and count', async () => {
+  const house = await locked(PROXIED)
+  const good = await token()
+  const knock = (address: string) => status(house, upgrade(good, `x-forwarded-for: ${address}`))
+  const [first, second] = [
+    await house.client({ token: good, headers: from('203.0.113.9') }),
+    await house.client({ token: good, headers: from('203.0.113.9') }),
+  ]
+
+  house.edge.limitClients(limits({ connections: 2 }))
+
+  expect([await knock('203.0.113.9'), await knock('203.0.113.10')]).toEqual([429, 101])
+  expect(await second.ask({ type: 'ping' })).toMatchObject({ type: 'pong' })
+  await first.close()
+  await vi.waitFor(async () => expect(await knock('203.0.113.9')).toBe(101), PATIENCE)
+  house.edge.limitClients(limits({ connections: 1 }))
+  expect(await knock('203.0.113.10')).toBe(429)
+  house.edge.limitClients(WIDE_LIMITS)
+  expect([await knock('203.0.113.9'), await knock('203.0.113.10')]).toEqual([101, 101])
+})
+
+test('connections that are there are limited by address from the moment on that somebody wants it, and no longer', async () => {
+  const house = await locked(PROXIED)
+  const alice = await house.client({ token: await token({ sub: 'alice' }), headers: from('203.0.113.9') })
+  const bob = await house.client({ token: await token({ sub: 'bob' }), headers: from('203.0.113.9') })
+  const pings = async (raw: typeof alice, count: number) => {
+    const types: unknown[] = []
+    for (let each = 0; each < count; each++) types.push((await raw.ask({ type: 'ping' })).type)
+    return types.filter((type) => type === 'pong').length
+  }
+  expect(await pings(alice, 20)).toBe(20)
+
+  house.edge.limitClients(messages(5))
+  expect([await pings(alice, 3), await pings(bob, 4)]).toEqual([3, 2])
+  house.edge.limitClients(messages(8))
+  expect(await pings(bob, 6), 'what was sent counts').toBe(3)
+  house.edge.limitClients(WIDE_LIMITS)
+  expect(await pings(alice, 20)).toBe(20)
 })
