@@ -4,10 +4,10 @@
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { loadConfig } from '../config/load.js'
 import { type Anchor, type ChainReport, verifyAudit } from '../storage/audit-chain.js'
 import { AuditLog, type AuditRow } from '../storage/audit-log.js'
 import { type Database, openDatabase } from '../storage/database.js'
+import { commandSettings } from './command-settings.js'
 import { CommandFailure } from './exit.js'
 import { Output, printable, shortened, table } from './output.js'
 
@@ -57,7 +57,7 @@ export async function auditVerify({ tenant, anchor, ...flags }: AuditVerifyFlags
 }
 
 async function withDatabase<T>(flags: AuditFlags, work: (database: Database) => Promise<T>): Promise<T> {
-  const { database } = loadConfig({ flags: { config: flags.config }, env: process.env, cwd: process.cwd() })
+  const { database } = commandSettings({ config: flags.config })
   const { url, connectTimeoutMs, directory } = database
   try {
     const opened = await openDatabase(

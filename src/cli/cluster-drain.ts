@@ -2,9 +2,9 @@
  * `orchestrator-daemon cluster drain <node>`: moves everything away from a node, which then ends with exit code 0.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { loadConfig } from '../config/load.js'
 import { type AuditEntry, SERVICE_CHAIN } from '../storage/audit-log.js'
 import { type ClusterFlags, type ClusterStores, nodeNamed, refuseWithoutLeader, withCluster } from './cluster.js'
+import { commandSettings } from './command-settings.js'
 import { CommandFailure } from './exit.js'
 import { operator } from './operator.js'
 import { duration, Output } from './output.js'
@@ -47,7 +47,7 @@ const drainNote = (node: string): AuditEntry => ({
 })
 
 function nameOf(given: string | undefined, { self, config }: DrainFlags): string {
-  const own = self && loadConfig({ flags: { config }, env: process.env, cwd: process.cwd() }).server.name
+  const own = self && commandSettings({ config }).server.name
   if (given !== undefined && own !== undefined) throw new CommandFailure('name a node, or say --self, but not both')
   const name = given ?? own
   if (name === undefined) throw new CommandFailure('which node? name it as `cluster status` does, or say --self')

@@ -9,7 +9,7 @@ import type { LiveNode, ShardLoadReport } from '../cluster/cluster.js'
 import { RedisControlChannel } from '../cluster/control-channel.js'
 import { RedisShardLoads } from '../cluster/shard-loads.js'
 import { SILENT_AFTER_MS } from '../cluster/silence.js'
-import { type Config, loadConfig } from '../config/load.js'
+import type { Config } from '../config/load.js'
 import { hint } from '../config/nearest.js'
 import type { BalancedWorker } from '../coordinator/balancer.js'
 import { workersAmong } from '../coordinator/coordinator.js'
@@ -21,6 +21,7 @@ import { LeaderLease, type Leadership } from '../storage/leader.js'
 import { type NodeRecord, Nodes } from '../storage/nodes.js'
 import { Sessions } from '../storage/sessions.js'
 import { type Assignment, ShardAssignments } from '../storage/shard-assignments.js'
+import { commandSettings } from './command-settings.js'
 import { CommandFailure } from './exit.js'
 
 export interface ClusterFlags {
@@ -55,7 +56,7 @@ export interface ClusterState {
 
 /** Opens the stores, does the work, and closes them. @throws CommandFailure with one sentence. */
 export async function withCluster<T>(flags: ClusterFlags, work: (stores: ClusterStores) => Promise<T>): Promise<T> {
-  const config = loadConfig({ flags: { config: flags.config }, env: process.env, cwd: process.cwd() })
+  const config = commandSettings({ config: flags.config })
   refuseSingle(config)
   const database = await failing('PostgreSQL', () => openPostgres(config))
   try {

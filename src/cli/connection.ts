@@ -4,8 +4,8 @@
  */
 import { type Client, ClientError, connect } from '../client/client.js'
 import { findWebSocket } from '../client/web-socket.js'
-import { loadConfig } from '../config/load.js'
 import { type Address, addressOf, type ConnectionFlags, type Credential } from './address.js'
+import { commandSettings } from './command-settings.js'
 import { CommandFailure } from './exit.js'
 import { type Knocked, knock } from './knock.js'
 import { trusting } from './own-certificate.js'
@@ -20,7 +20,7 @@ export type ConnectionWatcher = (state: 'lost' | 'restored') => void
 
 /** The address that the options and settings of this call name. @throws CommandFailure | ConfigError */
 export function findDaemon(flags: ConnectionFlags): Address {
-  const settings = () => loadConfig({ flags: { config: flags.config }, env: process.env, cwd: process.cwd() })
+  const settings = () => commandSettings({ config: flags.config })
   return addressOf(flags, process.env, settings)
 }
 

@@ -5,8 +5,9 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Config, loadConfig } from '../config/load.js'
+import type { Config } from '../config/load.js'
 import { type ConnectionFlags, reachable } from './address.js'
+import { commandSettings } from './command-settings.js'
 import { CommandFailure, EXIT } from './exit.js'
 import { Output } from './output.js'
 import { ownCertificate, type Trust } from './own-certificate.js'
@@ -65,7 +66,7 @@ function pageOf(flags: HealthFlags): HealthPage {
 }
 
 function settingsOf({ config, role }: HealthFlags): Config {
-  return loadConfig({ flags: { config, role }, env: process.env, cwd: process.cwd() })
+  return commandSettings({ config, role })
 }
 
 function pageUnder(text: string, path: string): string {

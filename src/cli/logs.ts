@@ -3,9 +3,9 @@
  */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { loadConfig } from '../config/load.js'
 import { textWriter } from '../telemetry/log-text.js'
 import { usualLog } from './background.js'
+import { commandSettings } from './command-settings.js'
 import { CommandFailure, EXIT } from './exit.js'
 import { LogFollower, lastLinesOfAll } from './log-lines.js'
 import { Output, printable } from './output.js'
@@ -49,7 +49,7 @@ function logOf(flags: LogsFlags): string {
     )
   }
   if (one !== undefined) return one
-  const { logging, server } = loadConfig({ flags: settingsIn(flags), env: process.env, cwd: process.cwd() })
+  const { logging, server } = commandSettings(settingsIn(flags))
   const path = resolve(flags.log ?? logging.file ?? usualLog(server))
   if (existsSync(path)) return path
   throw new CommandFailure(

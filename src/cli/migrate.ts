@@ -2,9 +2,10 @@
  * `orchestrator-daemon migrate`: brings the database to the structure that this version needs, without starting a node.
  */
 import { resolve } from 'node:path'
-import { type Config, loadConfig } from '../config/load.js'
+import type { Config } from '../config/load.js'
 import { type Database, openDatabase } from '../storage/database.js'
 import { migrate as applyMigrations, type Migration } from '../storage/migrate.js'
+import { commandSettings } from './command-settings.js'
 import { CommandFailure } from './exit.js'
 import { Output } from './output.js'
 
@@ -15,7 +16,7 @@ export interface MigrateFlags {
 
 export async function migrate(flags: MigrateFlags): Promise<void> {
   const output = new Output()
-  const { database } = loadConfig({ flags: { config: flags.config }, env: process.env, cwd: process.cwd() })
+  const { database } = commandSettings({ config: flags.config })
   const place = placeOf(database)
   const applied = await appliedTo(database, output, place)
   if (flags.json) output.json({ database: place, applied: applied.map(({ version, name }) => ({ version, name })) })

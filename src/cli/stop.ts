@@ -3,7 +3,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ClientError, type SessionHandle } from '../client/client.js'
-import { loadConfig } from '../config/load.js'
+import { commandSettings } from './command-settings.js'
 import { type ConnectionFlags, explained, findDaemon, openClient } from './connection.js'
 import { EXIT } from './exit.js'
 import { duration, Output } from './output.js'
@@ -77,7 +77,7 @@ export function findNodes(flags: StopFlags): FoundNode[] {
 /** A daemon with clients is known by its port, another one by its role and name. Settings fill what no option says. */
 export function matcherOf(flags: StopFlags): (node: FoundNode) => boolean {
   const { config, role: asked, name: called, port: given } = flags
-  const { server } = loadConfig({ flags: { config }, env: process.env, cwd: process.cwd() })
+  const { server } = commandSettings({ config })
   const role = asked ?? server.role
   const port = given ?? server.port
   const byPort = (role === 'all' || role === 'edge') && called === undefined && port !== 0

@@ -1,11 +1,10 @@
 /**
  * `orchestrator-daemon token`: signs a token for a client of this daemon.
  */
-
 import { duration } from '../config/kinds.js'
-import { loadConfig } from '../config/load.js'
 import { tenantSchema } from '../protocol/ids.js'
 import { CLIENT_ROLES, type ClientRole } from '../protocol/permissions.js'
+import { commandSettings } from './command-settings.js'
 import { CommandFailure } from './exit.js'
 import { Output } from './output.js'
 import { signedToken } from './signature.js'
@@ -23,7 +22,7 @@ const MS_PER_SECOND = 1_000
 
 /** Prints the token alone on standard output, so that `TOKEN=$(… token)` works. */
 export async function token(flags: TokenFlags): Promise<void> {
-  const config = loadConfig({ flags: { config: flags.config }, env: process.env, cwd: process.cwd() })
+  const config = commandSettings({ config: flags.config })
   const holder = { tenant: tenantOf(flags), subject: flags.subject ?? flags.tenant, role: roleOf(flags) }
   const lifetimeMs = secondsOf(flags, config.auth.jwtExpirationSeconds) * MS_PER_SECOND
   const signed = await signedToken(config.auth, holder, lifetimeMs)

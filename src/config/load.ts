@@ -5,6 +5,7 @@
 import { derive } from './derived.js'
 import { hint } from './nearest.js'
 import { WUNDR_SECTIONS, wundrNames } from './reference-paths.js'
+import { REPLACED_NAMES } from './replaced-names.js'
 import { brokenRules } from './rules.js'
 import { allSettings, SETTINGS, type Values } from './schema.js'
 import type { Setting } from './setting.js'
@@ -37,6 +38,8 @@ export interface ConfigSources {
   readonly env: Names
   /** Where `.env` is looked for, and where the path of a settings file begins. */
   readonly cwd: string
+  /** False for a command, which lets nobody in and so needs nothing to know them by; default true. */
+  readonly isNode?: boolean
 }
 
 /** One or more settings are wrong; the message lists all of them, one sentence per line, without any secret. */
@@ -50,7 +53,7 @@ export class ConfigError extends Error {
 const CLUSTER_LANES = 16
 
 /** @throws ConfigError */
-export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
+export function loadConfig({ flags, env, cwd, isNode = true }: ConfigSources): Config {
   const mistakes: string[] = []
   const warnings: string[] = []
   const envFile = readEnvFile(cwd, mistakes)
@@ -60,12 +63,12 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
   const reading: Reading = { sources, mistakes, origins: new Map(), warnings }
   const values = derive(readValues(reading))
   // Rules between settings read only values that are right, so they wait until all are.
-  if (mistakes.length === 0) mistakes.push(...brokenRules(values))
+  if (mistakes.length === 0) mistakes.push(...brokenRules(values, isNode))
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return {
     ...values,
     lanes: values.redis.clusterNodes ? CLUSTER_LANES : 1,
-    warnings: [...unknownNames(names), ...warnings],
+    warnings: [...unknownNames(names), ...replacedNames(names), ...warnings],
     origins: reading.origins,
   }
 }
@@ -127,6 +130,9 @@ const withoutCredentials = (text: string): string => text.replace(/\/\/[^/]*@/, 
 
 /** What commands that talk to a daemon read; the daemon itself has no use for them, and nothing against them. */
 const NAMES_OF_CLIENTS = ['DAEMON_TOKEN', 'DAEMON_API_KEY']
+
+const replacedNames = (names: Names): string[] =>
+  [...REPLACED_NAMES].flatMap(([name, instead]) => (names[name] ? [`${name} has no effect: ${instead}`] : []))
 
 function unknownNames(names: Names): string[] {
   const settings = allSettings().flatMap(({ setting }) => [setting.env, ...setting.aliases])

@@ -5,10 +5,15 @@ import type { Values } from './schema.js'
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/
 
-/** What is wrong between values that are right each by itself, one sentence each. */
-export function* brokenRules(values: Values): Generator<string> {
+/** What is wrong between values that are right each by itself, one sentence each. A command is no node: it lets nobody in. */
+export function* brokenRules(values: Values, isNode = true): Generator<string> {
+  const { role } = values.server
   yield* missingStores(values)
-  yield* openDoors(values)
+  // The other roles have no clients, and so no secrets of them either.
+  if (isNode && (role === 'all' || role === 'edge')) {
+    yield* openDoors(values)
+    yield* uselessDoors(values)
+  }
   yield* halfCertificates(values)
   yield* contradictions(values)
   yield* shrinkingBudgets(values)
@@ -22,9 +27,8 @@ function* missingStores({ server, redis, database }: Values): Generator<string> 
 }
 
 function* openDoors({ server, auth }: Values): Generator<string> {
-  const listens = server.role === 'all' || server.role === 'edge'
   const locked = auth.jwtSecret !== undefined || auth.jwksUrl !== undefined || auth.apiKeys.length > 0
-  if (!listens || locked || LOOPBACK.test(server.host)) return
+  if (locked || LOOPBACK.test(server.host)) return
   const keys = 'without it or DAEMON_AUTH_API_KEYS'
   yield `DAEMON_JWT_SECRET is missing: ${keys} the daemon listens on loopback only, not on ${server.host}`
 }
@@ -39,11 +43,11 @@ function* halfCertificates({ server, monitoring }: Values): Generator<string> {
   if (cert === undefined && monitoring.metricsTls) yield 'DAEMON_TLS_CERT_FILE is missing: METRICS_TLS needs it'
 }
 
-function* contradictions({ redis, auth }: Values): Generator<string> {
-  const ways = { REDIS_URL: redis.url, REDIS_CLUSTER_NODES: redis.clusterNodes, REDIS_SENTINELS: redis.sentinels }
-  const given = Object.entries(ways).flatMap(([name, value]) => (value === undefined ? [] : [name]))
-  if (given.length > 1) yield `${given.join(' and ')} exclude each other; set one of them`
-  if (redis.clusterNodes && redis.db !== 0) yield `REDIS_DB must be 0 on a Redis Cluster, not ${redis.db}`
+/** Nobody, or not all that should, could come in. */
+function* uselessDoors({ auth }: Values): Generator<string> {
+  if (auth.jwtPreviousSecrets.length > 0 && auth.jwtSecret === undefined) {
+    yield 'DAEMON_JWT_SECRET is missing: DAEMON_JWT_PREVIOUS_SECRETS holds those from before it'
+  }
   if (auth.mode === 'api-key' && auth.apiKeys.length === 0) {
     yield 'DAEMON_AUTH_API_KEYS is missing: with DAEMON_AUTH_MODE=api-key nobody could come in without it'
   }
@@ -51,13 +55,17 @@ function* contradictions({ redis, auth }: Values): Generator<string> {
   if (auth.mode === 'jwt' && !hasTokens && auth.apiKeys.length > 0) {
     yield 'DAEMON_JWT_SECRET is missing: with DAEMON_AUTH_MODE=jwt nobody could come in, and API keys count for nothing'
   }
+}
+
+function* contradictions({ redis, auth }: Values): Generator<string> {
+  const ways = { REDIS_URL: redis.url, REDIS_CLUSTER_NODES: redis.clusterNodes, REDIS_SENTINELS: redis.sentinels }
+  const given = Object.entries(ways).flatMap(([name, value]) => (value === undefined ? [] : [name]))
+  if (given.length > 1) yield `${given.join(' and ')} exclude each other; set one of them`
+  if (redis.clusterNodes && redis.db !== 0) yield `REDIS_DB must be 0 on a Redis Cluster, not ${redis.db}`
   yield* weakKeys(auth)
 }
 
-function* weakKeys({ jwtSecret, jwtPreviousSecrets, jwksUrl }: Values['auth']): Generator<string> {
-  if (jwtPreviousSecrets.length > 0 && jwtSecret === undefined) {
-    yield 'DAEMON_JWT_SECRET is missing: DAEMON_JWT_PREVIOUS_SECRETS holds those from before it'
-  }
+function* weakKeys({ jwksUrl }: Values['auth']): Generator<string> {
   if (jwksUrl === undefined) return
   const { protocol, hostname } = new URL(jwksUrl)
   if (protocol === 'https:' || LOOPBACK.test(hostname)) return

@@ -14,12 +14,16 @@ interface NamedPort {
 
 interface Variable {
   readonly name: string
-  readonly valueFrom?: { readonly secretKeyRef?: { readonly name: string; readonly key: string } }
+  readonly value?: string
+  readonly valueFrom?: {
+    readonly secretKeyRef?: { readonly name: string; readonly key: string; readonly optional?: boolean }
+  }
 }
 
 export interface Container {
   readonly name: string
   readonly image: string
+  readonly args?: readonly string[]
   readonly env?: readonly Variable[]
   readonly envFrom?: readonly { readonly configMapRef?: { readonly name: string } }[]
   readonly ports?: readonly NamedPort[]
@@ -36,7 +40,7 @@ export interface Container {
 }
 
 interface Probe {
-  readonly httpGet?: { readonly path: string; readonly port: string | number }
+  readonly httpGet?: { readonly path: string; readonly port: string | number; readonly scheme?: string }
 }
 
 interface PodSpec {
@@ -84,7 +88,7 @@ export interface Manifest {
     readonly ports?: readonly ServicePort[]
     readonly scaleTargetRef?: { readonly kind: string; readonly name: string }
     readonly rules?: readonly (IngressRule & RouteRule)[]
-    readonly endpoints?: readonly { readonly port: string }[]
+    readonly endpoints?: readonly { readonly port: string; readonly scheme?: string }[]
     readonly template?: { readonly metadata?: { readonly labels?: Labels }; readonly spec: PodSpec }
     readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[]
   }
@@ -117,9 +121,16 @@ export function faultsOf(manifests: readonly Manifest[]): string[] {
   )
 }
 
+/** All containers of all pods, those that come first included. */
+export const containersOf = (manifests: readonly Manifest[]): Container[] =>
+  manifests.flatMap((manifest) => {
+    const pod = podOf(manifest)
+    return [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])]
+  })
+
 /** The containers that run the service itself, of all pods. */
 export const daemonsOf = (manifests: readonly Manifest[]): Container[] =>
-  manifests.flatMap((manifest) => podOf(manifest)?.containers ?? []).filter(({ name }) => name === 'daemon')
+  containersOf(manifests).filter(({ name }) => name === 'daemon')
 
 function* referenceFaults(manifest: Manifest, all: readonly Manifest[]): Generator<string> {
   const { kind, spec } = manifest
@@ -229,5 +240,6 @@ function* settingFaults(manifest: Manifest): Generator<string> {
   // Files have a dot in their names.
   const keys = manifest.kind === 'ConfigMap' ? Object.keys(manifest.data ?? {}) : []
   const settings = keys.filter((key) => !key.includes('.'))
-  for (const name of [...names, ...settings]) if (!known.has(name)) yield `${name} is not a setting`
+  for (const name of [...names, ...settings])
+    if (!known.has(name) && name !== 'NODE_OPTIONS') yield `${name} is not a setting`
 }

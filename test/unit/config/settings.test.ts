@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { effectiveSettings } from '../../../src/config/describe.js'
 import { ConfigError, loadConfig } from '../../../src/config/load.js'
+import { REPLACED_NAMES } from '../../../src/config/replaced-names.js'
 import { allSettings } from '../../../src/config/schema.js'
 
 const NO_FOLDER = `${tmpdir()}/there-is-no-such-folder`
@@ -105,6 +106,22 @@ describe('a setting', () => {
     expect(load({ FEDERATION_PORT: '9999' }).warnings).toEqual([
       'FEDERATION_PORT has no effect: nodes meet in Redis and PostgreSQL, and none listens for others',
     ])
+  })
+
+  test('names of the reference that are no settings here are answered with what does their work', () => {
+    const names = [...REPLACED_NAMES.keys()]
+    const warnings = load(Object.fromEntries(names.map((name) => [name, '1']))).warnings
+
+    expect(warnings.map((warning) => warning.split(' ')[0])).toEqual(names)
+    expect(warnings[0]).toBe(
+      'ORCHESTRATOR_MODEL has no effect: OPENAI_MODEL or ANTHROPIC_MODEL name the model of sessions that name none',
+    )
+    expect(warnings.every((warning) => warning.includes(' has no effect: '))).toBe(true)
+    const known = new Set(allSettings().flatMap(({ setting }) => [setting.env, ...setting.aliases]))
+    expect(
+      names.filter((name) => known.has(name)),
+      'what has an effect is not refused',
+    ).toEqual([])
   })
 })
 
