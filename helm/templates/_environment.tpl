@@ -31,24 +31,41 @@
   value: 0.0.0.0
 - name: METRICS_PORT
   value: '9090'
+{{- include "daemon.certificate" .root }}
+{{- if .root.Values.tls.secret }}
+- name: METRICS_TLS
+  value: {{ .root.Values.tls.metrics | quote }}
+{{ include "daemon.fromSecret" (dict "root" .root "key" "DAEMON_TLS_KEY_PASSPHRASE" "optional" true) }}
+{{- end }}
+{{ include "daemon.fromSecret" (dict "root" .root "key" "OTEL_EXPORTER_OTLP_HEADERS" "optional" true) }}
 {{ include "daemon.redis" . }}
 {{ include "daemon.database" . }}
 {{- if eq .role "edge" }}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "DAEMON_JWT_SECRET") }}
-{{- range list "DAEMON_AUTH_API_KEYS" "NEOLITH_API_KEY" "NEOLITH_API_SECRET" }}
+{{- range list "DAEMON_JWT_PREVIOUS_SECRETS" "DAEMON_AUTH_API_KEYS" "NEOLITH_API_KEY" "NEOLITH_API_SECRET" }}
 {{ include "daemon.fromSecret" (dict "root" $.root "key" . "optional" true) }}
 {{- end }}
 {{- end }}
 {{- if eq .role "worker" }}
 - name: WORKSPACE_ROOT
   value: /workspaces
-{{- range list "ANTHROPIC_API_KEY" "NEOLITH_API_KEY" "TOKEN_BUDGET_WEBHOOK_SECRET" }}
+{{- range list "ANTHROPIC_API_KEY" "NEOLITH_API_KEY" "TOKEN_BUDGET_WEBHOOK_URL" "TOKEN_BUDGET_WEBHOOK_SECRET" "TOKEN_BUDGET_CHAT_URL" }}
 {{ include "daemon.fromSecret" (dict "root" $.root "key" . "optional" true) }}
 {{- end }}
 {{- end }}
 {{- /* Memory is searched by meaning wherever it is searched. */}}
 {{- if or (eq .role "worker") (hasKey .root.Values.settings "MEMORY_EMBEDDING_MODEL") }}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "OPENAI_API_KEY" "optional" true) }}
+{{- end }}
+{{- end -}}
+
+{{/* By these a node is known over TLS, and a command knows it. Takes root. */}}
+{{- define "daemon.certificate" -}}
+{{- if .Values.tls.secret }}
+- name: DAEMON_TLS_CERT_FILE
+  value: /etc/orchestrator-tls/tls.crt
+- name: DAEMON_TLS_KEY_FILE
+  value: /etc/orchestrator-tls/tls.key
 {{- end }}
 {{- end -}}
 

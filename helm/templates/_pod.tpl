@@ -72,6 +72,7 @@ topologySpreadConstraints:
 {{- end -}}
 
 {{- define "daemon.container" -}}
+{{- $scheme := .root.Values.tls.metrics | ternary ", scheme: HTTPS" "" -}}
 name: daemon
 image: {{ include "daemon.image" .root }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
@@ -82,24 +83,44 @@ resources:
   {{- toYaml .values.resources | nindent 2 }}
 # Starting means: the database is up to date, and the process is known to the cluster.
 startupProbe:
-  httpGet: { path: /ready, port: metrics }
+  httpGet: { path: /ready, port: metrics{{ $scheme }} }
   periodSeconds: 2
   timeoutSeconds: 6
   failureThreshold: 60
 readinessProbe:
-  httpGet: { path: /ready, port: metrics }
+  httpGet: { path: /ready, port: metrics{{ $scheme }} }
   periodSeconds: 5
   timeoutSeconds: 6
   failureThreshold: 2
 livenessProbe:
-  httpGet: { path: /live, port: metrics }
+  httpGet: { path: /live, port: metrics{{ $scheme }} }
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 envFrom:
   - configMapRef: { name: {{ include "daemon.fullname" .root }} }
 env:
+  {{- with include "daemon.heap" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
   {{- include "daemon.environment" . | nindent 2 }}
+{{- end -}}
+
+{{/*
+Memory for objects: what the settings say, else half of the container's, 2048 MB at most. Where node is told as it starts, the
+daemon needs no second process for it.
+*/}}
+{{- define "daemon.heap" -}}
+{{- $settings := .root.Values.settings -}}
+{{- $limit := dig "limits" "memory" "" .values.resources | toString -}}
+{{- $units := dict "" 1 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776 -}}
+{{- $unit := get $units (regexFind "[A-Za-z]+$" $limit) -}}
+{{- $half := ternary (divf (mulf (regexFind "^[0-9.]+" $limit | float64) ($unit | default 0)) 2097152 | int64) 0 (ne $limit "") -}}
+{{- $heap := $settings.DAEMON_MAX_HEAP_MB | default (min 2048 $half) | int64 -}}
+{{- if and $heap (not (hasKey $settings "NODE_OPTIONS")) -}}
+- name: NODE_OPTIONS
+  value: --max-old-space-size={{ $heap }}
+{{- end -}}
 {{- end -}}
 
 {{- define "daemon.mounts" -}}
@@ -107,12 +128,19 @@ env:
 {{- if .root.Values.files }}
 - { name: files, mountPath: /etc/orchestrator, readOnly: true }
 {{- end }}
+{{- if .root.Values.tls.secret }}
+- { name: tls, mountPath: /etc/orchestrator-tls, readOnly: true }
+{{- end }}
 {{- end -}}
 
 {{- define "daemon.volumes" -}}
 - { name: tmp, emptyDir: {} }
 {{- if .root.Values.files }}
 - { name: files, configMap: { name: {{ include "daemon.fullname" .root }}-files } }
+{{- end }}
+{{- with .root.Values.tls.secret }}
+# 0440: for the group of the pod.
+- { name: tls, secret: { secretName: {{ . }}, defaultMode: 288 } }
 {{- end }}
 {{- end -}}
 

@@ -61,6 +61,13 @@ const DECIDED = new Set([
   ...['POSTGRES_HOST', 'POSTGRES_PORT', 'POSTGRES_DB', 'POSTGRES_USER'],
 ])
 
+/** Has a value of the chart, which does more. */
+const INSTEAD: ReadonlyMap<string, string> = new Map([
+  ['DAEMON_TLS_CERT_FILE', 'tls.secret'],
+  ['DAEMON_TLS_KEY_FILE', 'tls.secret'],
+  ['METRICS_TLS', 'tls.metrics'],
+])
+
 /** Lists every setting in the schema: a name with a slip in it is refused, and a secret in plain sight. */
 function withSettings(schema: Schema): Schema {
   const names = allSettings().flatMap(({ setting }) =>
@@ -79,6 +86,8 @@ function withSettings(schema: Schema): Schema {
 function propertyOf({ env, secret }: Setting<unknown>): Property {
   if (secret) return { enum: [`left out here: put it into the Secret of secret.name, under the key ${env}`] }
   if (DECIDED.has(env)) return { enum: [`left out here: the chart decides ${env}`] }
+  const instead = INSTEAD.get(env)
+  if (instead !== undefined) return { enum: [`left out here: set ${instead}`] }
   return { type: ['string', 'number', 'boolean'] }
 }
 

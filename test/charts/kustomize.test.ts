@@ -2,6 +2,7 @@
  * `k8s` is the same cluster as the chart: object by object and field by field, but for names of makers and hooks.
  */
 import { expect, test } from 'vitest'
+import { allSettings } from '../../src/config/schema.js'
 import { chartObjects, kustomizeObjects, needHelm, needKubectl, valuesFile } from '../support/charts.js'
 import { comparable } from '../support/manifest-comparison.js'
 import { daemonsOf, type Manifest } from '../support/manifest-faults.js'
@@ -38,16 +39,28 @@ test('a pod gets only the secrets that its role needs', (context) => {
   const secrets = Object.fromEntries(secretsByRole(chartObjects(valuesFile('external'))))
 
   expect(secrets).toEqual({
-    coordinator: ['DATABASE_URL', 'REDIS_URL'],
+    coordinator: ['DATABASE_URL', 'OTEL_EXPORTER_OTLP_HEADERS', 'REDIS_URL'],
     edge: [
-      ...['DAEMON_AUTH_API_KEYS', 'DAEMON_JWT_SECRET', 'DATABASE_URL', 'NEOLITH_API_KEY', 'NEOLITH_API_SECRET'],
-      'REDIS_URL',
+      ...['DAEMON_AUTH_API_KEYS', 'DAEMON_JWT_PREVIOUS_SECRETS', 'DAEMON_JWT_SECRET', 'DATABASE_URL'],
+      ...['NEOLITH_API_KEY', 'NEOLITH_API_SECRET', 'OTEL_EXPORTER_OTLP_HEADERS', 'REDIS_URL'],
     ],
     worker: [
-      ...['ANTHROPIC_API_KEY', 'DATABASE_URL', 'NEOLITH_API_KEY', 'OPENAI_API_KEY', 'REDIS_URL'],
-      'TOKEN_BUDGET_WEBHOOK_SECRET',
+      ...['ANTHROPIC_API_KEY', 'DATABASE_URL', 'NEOLITH_API_KEY', 'OPENAI_API_KEY', 'OTEL_EXPORTER_OTLP_HEADERS'],
+      ...['REDIS_URL', 'TOKEN_BUDGET_CHAT_URL', 'TOKEN_BUDGET_WEBHOOK_SECRET', 'TOKEN_BUDGET_WEBHOOK_URL'],
     ],
   })
+})
+
+test('each secret setting reaches some role of the chart, with what it needs', (context) => {
+  needHelm(context)
+  const values = [...valuesFile('open'), '--set', 'tls.secret=t']
+  const sets = ['bundled', 'external', 'keda'].map(valuesFile)
+  const objects = [values, ...sets].flatMap((each) => chartObjects(each))
+  const given = new Set(secretsByRole(objects).flatMap(([, names]) => names))
+
+  const secrets = allSettings().flatMap(({ setting }) => (setting.secret ? [setting.env] : []))
+
+  expect(secrets.filter((name) => !given.has(name))).toEqual([])
 })
 
 test('where memory is searched by meaning, each role gets the key of the model that understands it', (context) => {

@@ -46,6 +46,18 @@ const REFUSALS: readonly (readonly [what: string, values: readonly string[], sen
     /redis\.bundled is true, and settings name another Redis/,
   ],
   ['Sentinels without a master', ['settings.REDIS_SENTINELS=a:26379'], /REDIS_SENTINEL_MASTER is missing/],
+  ['metrics over TLS without a certificate', ['tls.metrics=true'], /tls\.secret is missing: .* kubernetes\.io\/tls/],
+  ['a switch of TLS where the chart has its own', ['settings.METRICS_TLS=true'], /left out here: set tls\.metrics/],
+  [
+    'a Gateway that would speak plain to edges with TLS',
+    ['tls.secret=t', 'gateway.enabled=true', 'gateway.parentRefs[0].name=g'],
+    /let the Gateway end TLS and leave tls\.secret empty/,
+  ],
+  [
+    'Traefik, which would do the same',
+    ['tls.secret=t', 'ingress.enabled=true', 'ingress.host=a.b', 'ingress.controller=traefik'],
+    /Traefik would speak plain HTTP/,
+  ],
   ['a peer that is none', ['networkPolicy.clients[0].podSelecter.a=b'], /podSelecter\W.*not allowed/],
 ]
 
