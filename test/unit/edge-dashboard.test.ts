@@ -4,12 +4,15 @@
 
 import uWS from 'uWebSockets.js'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Dashboard } from '../../src/edge/dashboard.js'
 
+const LONG = 'export const word = 1;\n'.repeat(1_000)
 const folder = mkdtempSync(join(tmpdir(), 'dashboard-'))
 const apps: uWS.TemplatedApp[] = []
 
@@ -41,6 +44,7 @@ describe('a dashboard that is built', () => {
     writeFileSync(join(files, 'notes.txt'), 'of no type that a page has')
     writeFileSync(join(files, 'assets', 'a-123.js'), 'script')
     writeFileSync(join(files, 'assets', 'a-123.css'), 'style')
+    writeFileSync(join(files, 'assets', 'long.js'), LONG)
     url = serve(files)
   })
 
@@ -90,6 +94,36 @@ describe('a dashboard that is built', () => {
     expect((await fetch(`${url}/ui/`, { headers: { 'if-none-match': '"other"' } })).status).toBe(200)
   })
 
+  test.each([
+    ['gzip, deflate, br', true],
+    ['br;q=1.0, gzip;q=0.8', true],
+    ['', false],
+    ['identity', false],
+    ['gzip;q=0, deflate', false],
+  ])('sends a long file to whoever takes %j packed: %s', async (accepted, isPacked) => {
+    const { headers, body } = await getRaw(`${url}/ui/assets/long.js`, { 'accept-encoding': accepted })
+
+    expect(headers['content-encoding']).toBe(isPacked ? 'gzip' : undefined)
+    expect(headers.vary).toBe('accept-encoding')
+    expect(String(isPacked ? gunzipSync(body) : body)).toBe(LONG)
+    expect(Number(headers['content-length'])).toBe(body.byteLength)
+    expect(body.byteLength < LONG.length / 10).toBe(isPacked)
+  })
+
+  test('knows both forms of a file by tags of their own', async () => {
+    const asked = `${url}/ui/assets/long.js`
+    const [packed, plain] = [await getRaw(asked, { 'accept-encoding': 'gzip' }), await getRaw(asked, {})]
+    const again = (tag: string | undefined, encoding: string) =>
+      getRaw(asked, { 'accept-encoding': encoding, 'if-none-match': String(tag) })
+
+    expect(packed.headers.etag).not.toBe(plain.headers.etag)
+    expect([
+      (await again(packed.headers.etag, 'gzip')).status,
+      (await again(plain.headers.etag, '')).status,
+      (await again(plain.headers.etag, 'gzip')).status,
+    ]).toEqual([304, 304, 200])
+  })
+
   test('answers HEAD without a body, and no other method', async () => {
     const head = await fetch(`${url}/ui/`, { method: 'HEAD' })
 
@@ -119,6 +153,21 @@ test('a dashboard that is not built says how to build it', async () => {
 
   expect([answer.status, await answer.text()]).toEqual([404, 'The dashboard is not built: npm run build'])
 })
+
+/** As it comes: fetch unpacks. */
+function getRaw(url: string, headers: Readonly<Record<string, string>>) {
+  return new Promise<{ status: number | undefined; headers: IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
+    request(url, { headers, agent: false }, (response) => {
+      const parts: Buffer[] = []
+      response.on('data', (part: Buffer) => parts.push(part))
+      response.on('end', () =>
+        resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(parts) }),
+      )
+    })
+      .on('error', reject)
+      .end()
+  })
+}
 
 function rawStatus(url: string, path: string): Promise<string> {
   const { port } = new URL(url)
