@@ -63,8 +63,8 @@ function memoryOf({ database, memory }: HttpFitting): HttpSources['memory'] {
   return {
     search: async (holder, question) =>
       (await memory.search(holder, question)).map((hit) => ({ ...shown(hit), score: hit.score })),
-    page: async (holder, { tiers = [], ...filter }, after, limit) => {
-      const rows = await unlessAway(items.page(holder, { ...filter, tiers }, after, limit))
+    page: async (holder, { tiers = [], ...filter }, { after, limit, order }) => {
+      const rows = await unlessAway(items.page(holder, { ...filter, tiers }, after, limit, order))
       return rows.map(({ validFrom, validTo, ...row }) =>
         shown({ ...row, validFrom: validFrom.toISOString(), validTo: validTo?.toISOString() }),
       )

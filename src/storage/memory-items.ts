@@ -45,7 +45,10 @@ export class MemoryItems {
     return rows
   }
 
-  /** Everything valid of a scope in the order of its ids, a page at a time: what comes behind `after`. */
+  /**
+   * Everything valid of a scope in the order of its ids, which rise with time, a page at a time: what comes behind `after`. What is
+   * remembered meanwhile stands before the pages that are newest first, and behind the others: nothing comes twice, nothing is left out.
+   */
   async page(
     scope: MemoryScope,
     filter: {
@@ -55,14 +58,17 @@ export class MemoryItems {
     },
     after: string,
     limit: number,
+    order: 'oldest' | 'newest' = 'oldest',
   ): Promise<readonly MemoryRow[]> {
+    const [behind, direction] =
+      order === 'oldest' ? [sql`id > ${after}`, sql`asc`] : [sql`(${after} = '' or id < ${after})`, sql`desc`]
     const { rows } = await sql<MemoryRow>`
       select ${COLUMNS} from memory_items
       where tenant = ${scope.tenant} and owner = ${scope.owner} and valid_to is null and ${UNEXPIRED}
         and tier = any (${filter.tiers}::text[]) and namespace = coalesce(${filter.namespace ?? null}::text, namespace)
         and (${filter.sessionId ?? null}::text is null or session_id = ${filter.sessionId ?? null})
-        and id > ${after}
-      order by id limit ${limit}`.execute(this.#database.sql)
+        and ${behind}
+      order by id ${direction} limit ${limit}`.execute(this.#database.sql)
     return rows
   }
 

@@ -1,5 +1,5 @@
 /**
- * What is remembered, in its order, or what of it fits a question best; and where it comes from.
+ * What is remembered, newest first, or what of it fits a question best; and where it comes from.
  */
 import { useEffect, useState } from 'preact/hooks'
 import { seesTenant } from '../../src/protocol/permissions.js'

@@ -46,8 +46,10 @@ export function governanceAnswers({
     },
     listMemories: async ({ principal, query }) => {
       const { tier: tiers = [...ALL_TIERS], namespace, sessionId, limit = DEFAULT_PAGE, cursor = '' } = query
+      const { order = 'newest' } = query
       const holder = holderOf(principal, query.owner)
-      const found = await memory.page(holder, { tiers, namespace, sessionId }, cursor, limit + 1)
+      const asked = { after: cursor, limit: limit + 1, order }
+      const found = await memory.page(holder, { tiers, namespace, sessionId }, asked)
       const memories = found.slice(0, limit)
       const last = found.length > limit ? memories.at(-1) : undefined
       return ok({ memories, ...(last && { cursor: last.id }) })

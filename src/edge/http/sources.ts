@@ -122,8 +122,12 @@ export interface HttpSources {
       holder: MemoryHolder,
       question: MemoryFilter & { readonly query: string; readonly limit?: number | undefined },
     ): Promise<readonly (MemoryRow & { readonly score: number })[]>
-    /** In the order of their ids, which rise with time. */
-    page(holder: MemoryHolder, filter: MemoryFilter, after: string, limit: number): Promise<readonly MemoryRow[]>
+    /** In the order of their ids, which rise with time, or the other way round; what comes behind the id `after`, '' from the start. */
+    page(
+      holder: MemoryHolder,
+      filter: MemoryFilter,
+      page: { readonly after: string; readonly limit: number; readonly order: 'newest' | 'oldest' },
+    ): Promise<readonly MemoryRow[]>
   }
   /** The newest first. */
   audit(query: {

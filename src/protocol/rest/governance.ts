@@ -51,10 +51,10 @@ export const GOVERNANCE_ENDPOINTS = {
     method: 'GET',
     path: '/api/memory',
     tag: 'Memory',
-    summary: 'What is remembered, in the order in which it was.',
+    summary: 'What is remembered, newest first, or with `order=oldest` the other way round.',
     action: 'read_memory',
     params: NOTHING,
-    query: z.object({ ...page, ...memoryQuery, tier: listOf(TIERS) }),
+    query: z.object({ ...page, ...memoryQuery, tier: listOf(TIERS), order: z.enum(['newest', 'oldest']).optional() }),
     answers: { 200: pageOf('memories', memoryShape) },
   },
   searchMemory: {

@@ -94,6 +94,34 @@ test('memory is listed page by page, and found by what it says', async () => {
   expect((await mia.get('/api/memory')).body.memories).toHaveLength(4)
 })
 
+test('what was remembered last is listed first, and what is remembered meanwhile moves no page', async () => {
+  const scope = { tenant: 'acme', owner: 'nora' }
+  const nora = await house.as('nora', 'acme', 'user')
+  const items = new MemoryItems(house.database)
+  const remember = async (...facts: string[]) => {
+    for (const fact of facts) {
+      await items.put(scope, [memory(fact)])
+      // Ids rise with the time, in milliseconds.
+      await new Promise((resolve) => setTimeout(resolve, 3))
+    }
+  }
+  await remember('one', 'two', 'three', 'four', 'five')
+  const page = async (query: string) => (await nora.get(`/api/memory?limit=2${query}`)).body
+  const words = ({ memories }: { memories: { content: string }[] }) => memories.map(({ content }) => content)
+
+  const first = await page('')
+  await remember('six')
+  const second = await page(`&cursor=${first.cursor}`)
+  const third = await page(`&cursor=${second.cursor}`)
+
+  expect([words(first), words(second), words(third)]).toEqual([['five', 'four'], ['three', 'two'], ['one']])
+  expect(third.cursor).toBeUndefined()
+  expect(words(await page(''))).toEqual(['six', 'five'])
+  const oldest = await allPages<{ content: string }>(nora, '/api/memory?limit=2&order=oldest', 'memories')
+  expect(oldest.map(({ content }) => content)).toEqual(['one', 'two', 'three', 'four', 'five', 'six'])
+  expect(await nora.get('/api/memory?order=best')).toMatchObject({ status: 422 })
+})
+
 test('who sees the whole tenant may look into the memory of another, and nobody else', async () => {
   const bob = await house.as('bob', 'acme', 'user')
 
