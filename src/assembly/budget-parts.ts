@@ -6,6 +6,7 @@ import { resolve } from 'node:path'
 import { alertOf, thresholdsWith } from '../budget/alerts.js'
 import { BudgetDesk } from '../budget/budget-desk.js'
 import type { Spender } from '../budget/budgets.js'
+import { chatBody } from '../budget/chat-text.js'
 import { Ledger } from '../budget/ledger.js'
 import { LimitBook, type LimitSettings } from '../budget/limits.js'
 import { MemoryMeter } from '../budget/memory-meter.js'
@@ -14,7 +15,7 @@ import { type PriceList, priceList } from '../budget/prices.js'
 import { RedisMeter } from '../budget/redis-meter.js'
 import { TokenBudgets } from '../budget/token-budgets.js'
 import { UsageReporter } from '../budget/usage-reporter.js'
-import { Webhook } from '../budget/webhook.js'
+import { Webhook, type WebhookOptions } from '../budget/webhook.js'
 import type { CharterLimits } from '../charter/limits.js'
 import type { ClusterView, ControlChannel } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
@@ -132,17 +133,17 @@ function limitsOf({ budget }: Config): LimitSettings {
   }
 }
 
-/** Spreads the word of a threshold: metrics, the sessions of all workers, the webhook. */
+/** Spreads the word of a threshold: metrics, the sessions of all workers, the webhook, the chat. */
 function herald(foundation: Foundation, parts: BudgetParts): (spender: Spender, crossing: Crossing) => void {
   const { settings, node, log } = foundation
   const { metrics, tell, view, control } = parts
-  const webhook = openWebhook(foundation, metrics)
+  const receivers = openWebhooks(foundation, metrics)
   return ({ tenant }, crossing) => {
     const alert = alertOf(crossing)
     metrics.alerted(alert.scope, alert.threshold)
     log.warn({ tenant, alert }, 'a budget has come to a threshold')
     if (!settings.view.budget.alertsEnabled) return
-    webhook?.send(tenant, alert)
+    for (const receiver of receivers) receiver.send(tenant, alert)
     tell(tenant, alert)
     if (alert.scope === 'session') return
     for (const { id, role } of view.nodes()) {
@@ -153,14 +154,21 @@ function herald(foundation: Foundation, parts: BudgetParts): (spender: Spender, 
   }
 }
 
-function openWebhook({ config, log, lifecycle }: Foundation, metrics: BudgetMetrics): Webhook | undefined {
-  const { webhookUrl: url, webhookSecret: secret } = config.budget
-  if (url === undefined) return undefined
-  const webhook = new Webhook({
-    ...{ url, secret },
-    onOutcome: (outcome) => metrics.webhook(outcome),
-    onError: (err, alert) => log.error({ err, alert }, 'an alert of a budget was not heard by the webhook'),
-  })
-  lifecycle.started('webhook of budgets', () => webhook.stop())
-  return webhook
+function openWebhooks({ config, log, lifecycle }: Foundation, metrics: BudgetMetrics): readonly Webhook[] {
+  const { webhookUrl, webhookSecret: secret, chatUrl } = config.budget
+  const open = (to: Pick<WebhookOptions, 'url' | 'setting' | 'secret' | 'bodyOf'>): Webhook => {
+    const webhook = new Webhook({
+      ...to,
+      onOutcome: (outcome) => metrics.webhook(outcome),
+      onError: (err, alert) => log.error({ err, alert }, 'an alert of a budget was not heard by the webhook'),
+    })
+    lifecycle.started(`webhook of budgets, ${to.setting}`, () => webhook.stop())
+    return webhook
+  }
+  return [
+    ...(webhookUrl === undefined ? [] : [open({ url: webhookUrl, setting: 'TOKEN_BUDGET_WEBHOOK_URL', secret })]),
+    ...(chatUrl === undefined
+      ? []
+      : [open({ url: chatUrl, setting: 'TOKEN_BUDGET_CHAT_URL', secret: undefined, bodyOf: chatBody })]),
+  ]
 }

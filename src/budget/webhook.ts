@@ -10,6 +10,10 @@ import type { BudgetAlert } from '../protocol/events.js'
 
 export interface WebhookOptions {
   readonly url: string
+  /** The setting that names it, for whoever reads why it was not told. */
+  readonly setting: string
+  /** What is sent instead of the alert as it is, for receivers that take something else. */
+  readonly bodyOf?: (tenant: string, alert: BudgetAlert) => string
   /** Alerts go unsigned without one. */
   readonly secret: string | undefined
   readonly onOutcome: (outcome: 'delivered' | 'failed' | 'dropped') => void
@@ -49,7 +53,9 @@ export class Webhook {
       return
     }
     const id = randomUUID()
-    this.#waiting.push({ id, body: JSON.stringify({ id, type: 'budget_alert', tenant, data: alert }) })
+    const { bodyOf } = this.#options
+    const body = bodyOf?.(tenant, alert) ?? JSON.stringify({ id, type: 'budget_alert', tenant, data: alert })
+    this.#waiting.push({ id, body })
     this.#sending ??= this.#sendAll().finally(() => {
       this.#sending = undefined
     })
@@ -104,7 +110,7 @@ export class Webhook {
         signal: AbortSignal.any([this.#ended.signal, AbortSignal.timeout(TIMEOUT_MS)]),
       })
       await answer.body?.cancel()
-      return answer.ok ? undefined : new Error(`the server of TOKEN_BUDGET_WEBHOOK_URL answered ${answer.status}`)
+      return answer.ok ? undefined : new Error(`the server of ${this.#options.setting} answered ${answer.status}`)
     } catch (error) {
       return error
     }

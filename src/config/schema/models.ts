@@ -136,6 +136,12 @@ export const budget = {
   webhookSecret: optional('TOKEN_BUDGET_WEBHOOK_SECRET', text, 'Secret that signs what that server is told', {
     secret: true,
   }),
+  chatUrl: optional(
+    'TOKEN_BUDGET_CHAT_URL',
+    url('http', 'https'),
+    'Incoming webhook of Slack, Mattermost or what is compatible: people read there when a budget runs low',
+    { secret: true },
+  ),
   pricesFile: optional('TOKEN_PRICES_FILE', text, 'Prices of models (.yaml or .json) in place of the built-in table', {
     live: true,
   }),

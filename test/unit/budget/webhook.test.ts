@@ -7,8 +7,9 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { alertOf, thresholdsWith } from '../../../src/budget/alerts.js'
+import { chatBody } from '../../../src/budget/chat-text.js'
 import { windowOf } from '../../../src/budget/periods.js'
-import { Webhook } from '../../../src/budget/webhook.js'
+import { Webhook, type WebhookOptions } from '../../../src/budget/webhook.js'
 
 const WINDOW = windowOf(
   { scope: 'orchestrator', id: 'orch', period: 'daily', tokens: 100 },
@@ -17,7 +18,8 @@ const WINDOW = windowOf(
 const crossing = (threshold: number) => ({ threshold, window: { ...WINDOW, used: threshold + 1, held: 0 } })
 const ALERT = alertOf(crossing(75))
 
-async function receiver(answers: readonly number[], secret: string | undefined = 'shh') {
+async function receiver(answers: readonly number[], more: Partial<WebhookOptions> = {}) {
+  const secret = 'shh'
   const heard: { body: string; headers: IncomingHttpHeaders }[] = []
   const server = createServer(async (request, response) => {
     let body = ''
@@ -28,7 +30,7 @@ async function receiver(answers: readonly number[], secret: string | undefined =
   await once(server, 'listening')
   const outcomes: string[] = []
   const { port } = server.address() as AddressInfo
-  const options = { url: `http://127.0.0.1:${port}/hook`, secret, firstPauseMs: 2 }
+  const options = { url: `http://127.0.0.1:${port}/hook`, setting: 'HOOK', secret, firstPauseMs: 2, ...more }
   const webhook = new Webhook({ ...options, onOutcome: (it) => outcomes.push(it), onError: () => undefined })
   onTestFinished(async () => {
     await webhook.stop()
@@ -82,4 +84,41 @@ test('no more than a thousand alerts wait', async () => {
   const { webhook, outcomes } = await receiver([])
   for (let i = 0; i < 1_003; i++) webhook.send('acme', ALERT)
   expect(outcomes.filter((it) => it === 'dropped')).toHaveLength(2)
+})
+
+const textOf = (tenant: string, alert: typeof ALERT): string =>
+  (JSON.parse(chatBody(tenant, alert)) as { text: string }).text
+
+test('for a chat an alert is one sentence in the field that Slack and Mattermost read', async () => {
+  const { webhook, heard, outcomes } = await receiver([], { secret: undefined, bodyOf: chatBody })
+  webhook.send('acme', ALERT)
+  await vi.waitFor(() => expect(outcomes).toEqual(['delivered']))
+
+  expect(heard.map(({ body }) => JSON.parse(body))).toEqual([
+    {
+      text:
+        ':warning: 76 % of the daily token budget of orchestrator `orch` of tenant `acme` is used: 76 of 100 tokens. ' +
+        'It begins anew at 2026-11-28 00:00 UTC.',
+    },
+  ])
+  expect(heard[0]?.headers['x-budget-signature']).toBeUndefined()
+})
+
+test('a chat hears that a budget is used up, of a session for good', () => {
+  const session = { scope: 'session', id: 'session_1', period: 'session', resetsAt: null } as const
+  const used = { used: 2_000_100, limit: 2_000_000, alert: 'budget:exceeded', level: 'emergency' } as const
+
+  expect(textOf('acme', { ...ALERT, ...session, ...used })).toBe(
+    ':no_entry: The token budget of session `session_1` of tenant `acme` is used up: 2,000,100 of 2,000,000 tokens.',
+  )
+  expect(textOf('acme', { ...ALERT, scope: 'tenant', id: 'acme' })).toContain('token budget of tenant `acme` is used')
+})
+
+test('a name that clients choose calls nobody and becomes no link in a chat', () => {
+  const text = textOf('acme', { ...ALERT, id: '`<!channel> @all <http://evil|click> & \n**x**' })
+
+  expect(text).not.toMatch(/[<>\n]/)
+  expect(text.match(/`/g)).toHaveLength(4)
+  expect(text).toContain("`'&lt;!channel&gt; @all &lt;http://evil|click&gt; &amp; **x**`")
+  expect(textOf('acme', { ...ALERT, id: 'x'.repeat(5_000) }).length).toBeLessThan(400)
 })
