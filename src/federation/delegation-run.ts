@@ -10,6 +10,7 @@ import type { FederationOrchestrators } from '../storage/federation-orchestrator
 import type { Tracing } from '../telemetry/tracing.js'
 import type { Assigned, AttemptOutcome, TaskRunner } from './attempt.js'
 import { attemptSpan, endedAs } from './attempt-trace.js'
+import { circuitOf, TRIALS } from './circuit.js'
 import { type Choice, type Chosen, chooseTarget } from './score.js'
 
 /** Pause before the next attempt, doubled with each: an overloaded orchestrator needs seconds, a person waits for minutes. */
@@ -58,7 +59,9 @@ export class DelegationRun {
     const chosen = targetOf(row, orchestrators)
     if (chosen.status === 'none') return this.#notNow(row, chosen.reason, chosen.explanation)
     const target = chosen.choice.orchestrator
-    const assigned = await this.#deps.delegations.assign(row, target, DEFAULT_TYPE)
+    const outcomes = orchestrators.find(({ id }) => id === target)?.outcomes ?? []
+    const maxOpen = circuitOf(outcomes) === 'half-open' ? TRIALS : undefined
+    const assigned = await this.#deps.delegations.assign(row, target, DEFAULT_TYPE, maxOpen)
     if (!assigned || !isAssigned(assigned)) return this.#notNow(row, 'overloaded', `no room at ${target}`)
     this.#seenAt = performance.now()
     this.#deps.onAssigned(assigned, chosen.choice)

@@ -9,10 +9,15 @@
  *   has tokens left: share of its tokens that is not used             10
  *   is in the preferred region                                        10
  *   tier × 2 × urgency of the task (low 0 … critical 1)               10
+ *   few to serve: one point less for each of its sessions at work     10
+ *   errors: share of its last attempts that failed                   −10
+ *
+ * Nobody gets a task whose attempts fail one after the other (`circuit`).
  */
 import type { DelegationFailure } from '../protocol/events.js'
 import type { Needs, Orchestrator } from '../protocol/federation.js'
 import type { Priority } from '../protocol/session.js'
+import { circuitOf, errorRateOf } from './circuit.js'
 
 /** A target with the points it got, and what for. */
 export interface Choice {
@@ -26,7 +31,17 @@ export type Chosen =
   | { readonly status: 'chosen'; readonly choice: Choice }
   | { readonly status: 'none'; readonly reason: DelegationFailure; readonly explanation: string }
 
-const POINTS = { required: 30, preferred: 10, specialist: 10, free: 30, tokens: 10, region: 10, perTier: 2 } as const
+const POINTS = {
+  required: 30,
+  preferred: 10,
+  specialist: 10,
+  free: 30,
+  tokens: 10,
+  region: 10,
+  perTier: 2,
+  few: 10,
+  errors: -10,
+} as const
 const URGENCY: Readonly<Record<Priority, number>> = { low: 0, medium: 0.4, high: 0.7, critical: 1 }
 
 /**
@@ -46,8 +61,10 @@ export function chooseTarget(
     return none('capability_mismatch', `nobody has ${needs.capabilities.join(', ') || 'registered'}`)
   const present = able.filter(({ status }) => status !== 'offline')
   if (present.length === 0) return none('unreachable', `no sign of life from ${ids(able)}`)
-  const free = present.filter((it) => it.status === 'online' && hasTokens(it, needs))
-  if (free.length === 0) return none('overloaded', `no room at ${ids(present)}`)
+  const sound = present.filter(({ outcomes }) => circuitOf(outcomes) !== 'open')
+  if (sound.length === 0) return none('unreachable', `too much fails at ${ids(present)}, asked again within 30 s`)
+  const free = sound.filter((it) => it.status === 'online' && hasTokens(it, needs))
+  if (free.length === 0) return none('overloaded', `no room at ${ids(sound)}`)
   const fresh = free.filter(({ id }) => !tried.includes(id))
   const [best] = (fresh.length > 0 ? fresh : free)
     .map((it) => rate(it, needs, priority))
@@ -63,6 +80,7 @@ export function rate(it: Orchestrator, needs: Needs, priority: Priority): Choice
   const further = it.capabilities.filter((each) => !wanted.has(each)).length
   const freeShare = Math.max(0, it.maxSessions - it.activeSessions) / it.maxSessions
   const tokenShare = it.maxTokens === null ? 1 : Math.max(0, it.maxTokens - it.tokensUsed) / it.maxTokens
+  const errorRate = errorRateOf(it.outcomes)
   const parts: readonly (readonly [points: number, reason: string])[] = [
     [POINTS.required, `has all of ${needs.capabilities.length} required capabilities`],
     [POINTS.preferred * shareOf(preferred, needs.preferredCapabilities.length), `has ${preferred} preferred ones`],
@@ -71,6 +89,8 @@ export function rate(it: Orchestrator, needs: Needs, priority: Priority): Choice
     [POINTS.tokens * tokenShare, `${Math.round(tokenShare * 100)} % of its tokens left`],
     [needs.region !== undefined && it.region === needs.region ? POINTS.region : 0, `in region ${it.region ?? 'none'}`],
     [POINTS.perTier * it.tier * URGENCY[priority], `tier ${it.tier}, priority ${priority}`],
+    [Math.max(0, POINTS.few - it.activeSessions), `${it.activeSessions} to serve`],
+    [POINTS.errors * errorRate, `${Math.round(errorRate * 100)} % of its last attempts failed`],
   ]
   const score = parts.reduce((sum, [points]) => sum + points, 0)
   const reasons = parts.map(([points, reason]) => `${rounded(points)}: ${reason}`)

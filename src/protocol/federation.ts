@@ -53,6 +53,15 @@ export interface OrchestratorLoad {
 export const ORCHESTRATOR_STATUSES = ['online', 'busy', 'offline'] as const
 export type OrchestratorStatus = (typeof ORCHESTRATOR_STATUSES)[number]
 
+/** How an attempt at an orchestrator ended, and how long ago by the database's clock. */
+export interface Outcome {
+  readonly ageMs: number
+  readonly failed: boolean
+}
+
+/** `open`: it fails, and is left alone for a while · `half-open`: it may show with a few tasks that it does not any more. */
+export type CircuitState = 'closed' | 'open' | 'half-open'
+
 export interface Orchestrator {
   readonly id: string
   readonly capabilities: readonly string[]
@@ -66,6 +75,8 @@ export interface Orchestrator {
   /** As it said, or the delegations that it has, whichever is more. */
   readonly activeSessions: number
   readonly status: OrchestratorStatus
+  /** Of the last attempts at it, 20 of each kind at most, in no order. */
+  readonly outcomes: readonly Outcome[]
   readonly registeredAt: Date
   readonly heartbeatAt: Date
 }

@@ -16,6 +16,8 @@ const MAX_OPEN = 1_000
 const SESSIONS_LOOKED_AT = 200
 /** How long whoever asks again with the same id gets the result. */
 const RESULTS_KEPT = sql`interval '7 days'`
+/** Ends of attempts that are kept with an orchestrator, of each kind. */
+const OUTCOMES_KEPT = 20
 /** Rows that one call forgets at most. */
 const FORGET_BATCH = 500
 
@@ -65,6 +67,8 @@ export type Created = 'new' | 'existing' | 'conflict' | 'full'
 /** Which delegation, and whoever changes it says what it has seen of it. */
 export type DelegationKey = Pick<DelegationRow, 'tenant' | 'id'>
 type Seen = DelegationKey & Pick<DelegationRow, 'attempt'>
+/** `target`: whose attempt has ended; null where none was under way. */
+type Ending = Seen & Pick<DelegationRow, 'target'>
 
 const COLUMNS = sql`tenant, id, owner, request, status, target, session_id as "sessionId",
   session_type as "sessionType", reused, attempt, failures, tried,
@@ -148,12 +152,18 @@ export class Delegations {
   /**
    * Begins an attempt at `target`, if that has room for one more. The first attempt goes on in a session that the owner
    * has there, if no other delegation uses it; later ones, and those without one, spawn a session. Undefined: no room, or
-   * somebody else was faster. A target that nobody has registered has room without end.
+   * somebody else was faster. A target that nobody has registered has room without end. No more than `maxOpen` are to be under way
+   * there.
    */
-  async assign(seen: DelegationRow, target: string, fallbackType: SessionType): Promise<DelegationRow | undefined> {
+  async assign(
+    seen: DelegationRow,
+    target: string,
+    fallbackType: SessionType,
+    maxOpen = Number.POSITIVE_INFINITY,
+  ): Promise<DelegationRow | undefined> {
     return this.#database.sql.transaction().execute(async (transaction) => {
       const at = await placeAt(transaction, seen.tenant, target)
-      if (at && at.open >= at.maxSessions) return undefined
+      if (at && at.open >= Math.min(at.maxSessions, maxOpen)) return undefined
       const type = seen.request.sessionType ?? at?.sessionType ?? fallbackType
       const session = seen.attempt === 0 ? await formerSession(transaction, seen, target, type) : undefined
       const { rows } = await sql<DelegationRow>`
@@ -174,22 +184,27 @@ export class Delegations {
   }
 
   /** An attempt, or the search for a target, came to nothing: to be tried again after a pause, by anybody. */
-  async postpone({ tenant, id, attempt, failures }: DelegationRow, pauseMs: number): Promise<void> {
+  async postpone({ tenant, id, attempt, failures, target }: DelegationRow, pauseMs: number): Promise<void> {
     await sql`
-      update federation_delegations set failures = failures + 1, not_before = ${after(pauseMs)},
+      with postponed as (update federation_delegations set failures = failures + 1, not_before = ${after(pauseMs)},
         tried = case when target is null then tried else array_append(tried, target) end,
         target = null, session_id = null, session_type = null, reused = false, watcher = null, watched_until = null
       where tenant = ${tenant} and id = ${id} and attempt = ${attempt} and failures = ${failures}
-        and ended_at is null`.execute(this.#database.sql)
+        and ended_at is null returning id)
+      ${noted(tenant, target, 'failed_at')} and exists (select from postponed)`.execute(this.#database.sql)
   }
 
   /** Writes how it ended, once: false when that was written before, or another attempt has begun. */
-  async finish({ tenant, id, attempt }: Seen, result: DelegationResult): Promise<boolean> {
+  async finish({ tenant, id, attempt, target }: Ending, result: DelegationResult): Promise<boolean> {
+    const at = result.status === 'cancelled' ? null : target
+    const column = result.status === 'completed' ? 'succeeded_at' : 'failed_at'
     const { rows } = await sql`
-      update federation_delegations set status = ${result.status}, ended_at = now(), watcher = null, watched_until = null,
+      with finished as (update federation_delegations set status = ${result.status}, ended_at = now(), watcher = null, watched_until = null,
         result = ${queryableJson(JSON.stringify(result))}::json
       where tenant = ${tenant} and id = ${id} and attempt = ${attempt} and ended_at is null
-      returning id`.execute(this.#database.sql)
+      returning id),
+      noted as (${noted(tenant, at, column)} and exists (select from finished))
+      select id from finished`.execute(this.#database.sql)
     return rows.length > 0
   }
 
@@ -218,6 +233,12 @@ export class Delegations {
         where ended_at <= now() - ${RESULTS_KEPT} order by ended_at limit ${FORGET_BATCH})`.execute(this.#database.sql)
   }
 }
+
+/** Notes with an orchestrator how an attempt ended, in the same step; one that has gone has nothing noted. */
+const noted = (tenant: string, target: string | null, column: 'succeeded_at' | 'failed_at') => sql`
+  update federation_orchestrators
+  set ${sql.ref(column)} = (${sql.ref(column)} || now())[greatest(1, cardinality(${sql.ref(column)}) + 2 - ${OUTCOMES_KEPT}::int):]
+  where tenant = ${tenant} and id = ${target}::text`
 
 interface TargetPlace {
   readonly maxSessions: number

@@ -8,6 +8,7 @@ import type {
   OrchestratorLoad,
   OrchestratorQuery,
   OrchestratorStatus,
+  Outcome,
   Registration,
 } from '../protocol/federation.js'
 import type { Database } from './database.js'
@@ -105,6 +106,7 @@ export class FederationOrchestrators {
         o.max_sessions as "maxSessions", o.max_tokens as "maxTokens", o.tokens_used as "tokensUsed",
         greatest(o.active_sessions, d.open)::int as "activeSessions",
         o.heartbeat_at <= now() - ${OFFLINE_AFTER} as silent,
+        ${agesOf('succeeded_at')} as succeeded, ${agesOf('failed_at')} as failed,
         o.registered_at as "registeredAt", o.heartbeat_at as "heartbeatAt"
       from federation_orchestrators o
       cross join lateral (
@@ -112,13 +114,30 @@ export class FederationOrchestrators {
         where tenant = o.tenant and target = o.id and ended_at is null) d
       where o.tenant = ${tenant} and o.heartbeat_at > now() - ${GONE_AFTER} and ${where}
       order by o.id`.execute(this.#database.sql)
-    return rows.map(({ silent, ...row }) => ({ ...row, status: statusOf(row, silent) }))
+    return rows.map(({ silent, succeeded, failed, ...row }) => ({
+      ...row,
+      outcomes: [...succeeded.map(outcomeOf(false)), ...failed.map(outcomeOf(true))],
+      status: statusOf(row, silent),
+    }))
   }
 }
 
-type OrchestratorRow = Omit<Orchestrator, 'status'> & { readonly silent: boolean }
+type Said = Omit<Orchestrator, 'status' | 'outcomes'>
+type OrchestratorRow = Said & {
+  readonly silent: boolean
+  /** In milliseconds, by the database's clock. */
+  readonly succeeded: readonly number[]
+  readonly failed: readonly number[]
+}
 
-function statusOf(row: Omit<Orchestrator, 'status'>, silent: boolean): OrchestratorStatus {
+const agesOf = (column: 'succeeded_at' | 'failed_at') => sql`
+  array(select (extract(epoch from now() - at) * 1000)::float8 from unnest(o.${sql.ref(column)}) at)`
+
+const outcomeOf =
+  (failed: boolean) =>
+  (ageMs: number): Outcome => ({ ageMs, failed })
+
+function statusOf(row: Said, silent: boolean): OrchestratorStatus {
   if (silent) return 'offline'
   return row.activeSessions >= row.maxSessions ? 'busy' : 'online'
 }

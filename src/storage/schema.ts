@@ -297,6 +297,8 @@ interface FederationOrchestratorsTable {
   tokens_used: Generated<number>
   registered_at: FilledTimestamp
   heartbeat_at: FilledTimestamp
+  succeeded_at: Generated<Date[]>
+  failed_at: Generated<Date[]>
 }
 
 interface FederationDelegationsTable {

@@ -65,6 +65,50 @@ eachDatabase((open) => {
     expect(await orchestrators.unregister(tenant, 'o')).toBe(false)
   })
 
+  test('D-18: how the last attempts at an orchestrator ended is known with it, of each kind the last twenty', async () => {
+    const { tenant, orchestrators, delegations, create, find } = fixtureOn(await open())
+    await orchestrators.register(tenant, registration('o', { maxSessions: 100 }))
+    const attempt = async (id: string, end: 'completed' | 'failed' | 'cancelled' | 'postponed') => {
+      await create(id)
+      const row = await delegations.assign(await find(id), 'o', 'echo')
+      if (!row) throw new Error('there was room')
+      if (end === 'postponed') await delegations.postpone(row, 0)
+      else expect(await delegations.finish(row, { ...result('failed'), status: end })).toBe(true)
+      return row
+    }
+    const ends = async () =>
+      ((await orchestrators.find(tenant, 'o'))?.outcomes ?? []).map(({ failed }) => (failed ? 'x' : 'o')).sort()
+
+    const [first] = [await attempt('a', 'completed'), await attempt('b', 'failed'), await attempt('c', 'cancelled')]
+    await attempt('d', 'postponed')
+    expect(await ends()).toEqual(['o', 'x', 'x'])
+    expect(await delegations.finish(first, result('failed')), 'it has ended').toBe(false)
+    expect(await ends()).toEqual(['o', 'x', 'x'])
+    for (let index = 0; index < 25; index++) await attempt(`more-${index}`, 'completed')
+
+    expect((await ends()).join('')).toBe(`${'o'.repeat(20)}xx`)
+    const ages = (await orchestrators.find(tenant, 'o'))?.outcomes.map(({ ageMs }) => ageMs) ?? []
+    expect(Math.min(...ages)).toBeGreaterThanOrEqual(0)
+    expect(Math.max(...ages)).toBeLessThan(120_000)
+    await orchestrators.register(tenant, registration('o'))
+    expect((await ends()).length, 'a program that comes back is still who it was').toBe(22)
+  })
+
+  test('what has found no target says nothing of anybody, and of a few trials no more begin at one time', async () => {
+    const { tenant, orchestrators, delegations, create, find } = fixtureOn(await open())
+    await orchestrators.register(tenant, registration('o', { maxSessions: 100 }))
+    await create('none')
+    await delegations.postpone(await find('none'), 0)
+    const begun = []
+    for (const id of ['a', 'b', 'c', 'd']) {
+      await create(id)
+      begun.push((await delegations.assign(await find(id), 'o', 'echo', 3)) !== undefined)
+    }
+
+    expect(begun).toEqual([true, true, true, false])
+    expect((await orchestrators.find(tenant, 'o'))?.outcomes).toEqual([])
+  })
+
   test('D-14: orchestrators are found by what they can do, where they are and what room they have', async () => {
     const { tenant, orchestrators } = fixtureOn(await open())
     await orchestrators.register(tenant, registration('a', { capabilities: ['x', 'y'], region: 'eu', groups: ['g'] }))

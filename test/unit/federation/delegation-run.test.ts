@@ -46,7 +46,14 @@ const row = (more: Partial<DelegationRow> = {}): DelegationRow => ({
 
 const orchestrator = (id: string): Orchestrator => ({
   ...{ id, capabilities: [], region: null, tier: 1, sessionType: 'echo', groups: [], maxSessions: 1, maxTokens: null },
-  ...{ tokensUsed: 0, activeSessions: 0, status: 'online', registeredAt: new Date(), heartbeatAt: new Date() },
+  ...{
+    tokensUsed: 0,
+    activeSessions: 0,
+    outcomes: [],
+    status: 'online',
+    registeredAt: new Date(),
+    heartbeatAt: new Date(),
+  },
 })
 
 /** Carries one row through, with a runner that always has the same outcome. */
