@@ -19,14 +19,28 @@ const MB = 1024 * 1024
 /** V8 adds it to what is asked for. */
 const YOUNG_GENERATION_MB = 100
 
-/** The charter that holds on this node. @throws CharterError with file, line and field */
+/** The charter that holds on this node, with what the settings say in its place. @throws CharterError with file, line and field */
 export async function charterOf({ charter }: Config, log: Log, usualFile = USUAL_CHARTER): Promise<Charter> {
-  const file = charter.file ?? (existsSync(usualFile) ? usualFile : undefined)
+  return withSettings(await readCharter(charter.file ?? (existsSync(usualFile) ? usualFile : undefined), log), charter)
+}
+
+async function readCharter(file: string | undefined, log: Log): Promise<Charter> {
   if (file === undefined) return defaultCharter()
   const loaded = await loadCharterFile(file)
   for (const note of loaded.notes) log.warn({}, note)
   log.info({ file, name: loaded.charter.name }, 'the charter holds for every session')
   return loaded.charter
+}
+
+function withSettings(charter: Charter, settings: Config['charter']): Charter {
+  const {
+    name = charter.name,
+    tier = charter.tier,
+    maxTokensPerSession = charter.resourceLimits.maxTokensPerSession,
+    maxConcurrentTasks = charter.resourceLimits.maxConcurrentTasks,
+  } = settings
+  const resourceLimits = { ...charter.resourceLimits, maxTokensPerSession, maxConcurrentTasks }
+  return { ...charter, name, tier, resourceLimits }
 }
 
 /** No session reaches the files of another one, of the service, or the charter itself. */

@@ -7,7 +7,16 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, expect, vi } from 'vitest'
-import { effect, PATIENCE, settingsFolder, startWith } from '../support/settings-fixture.js'
+import { countingVendor } from '../support/counting-vendor.js'
+import {
+  effect,
+  type Frame,
+  liveEffect,
+  PATIENCE,
+  RawClient,
+  settingsFolder,
+  startWith,
+} from '../support/settings-fixture.js'
 
 const folder = settingsFolder()
 
@@ -61,5 +70,74 @@ effect(
     await vi.waitFor(() => expect(kept()).toMatchObject({ name: 'Acme' }), PATIENCE)
     await stop()
     server.close()
+  },
+)
+
+const charterOn = async (port: number | undefined): Promise<Frame> =>
+  ((await (await fetch(`http://127.0.0.1:${port}/api/charter`)).json()) as { charter: Frame }).charter
+
+effect(
+  ['ORCHESTRATOR_NAME', 'ORCHESTRATOR_TIER', 'ORCHESTRATOR_MAX_TOKENS', 'ORCHESTRATOR_MAX_CONCURRENT'],
+  'they stand in the place of what the charter says, whichever it is',
+  async () => {
+    const file = join(folder.path, 'tier.yaml')
+    writeFileSync(file, 'name: own\ntier: 3\nresourceLimits: {maxTokensPerSession: 7, maxSessions: 4}\n')
+    const settings = { ORCHESTRATOR_NAME: 'ada', ORCHESTRATOR_TIER: '2', ORCHESTRATOR_MAX_TOKENS: '50000' }
+    for (const CHARTER_FILE of [file, '']) {
+      const { daemon, stop } = await startWith(folder.path, {
+        ...{ ...settings, ORCHESTRATOR_MAX_CONCURRENT: '9', CHARTER_FILE, HOME: folder.path },
+      })
+      const charter = await charterOn(daemon.port)
+      await stop()
+
+      expect(charter).toMatchObject({
+        ...{ name: 'ada', tier: 2, resourceLimits: { maxTokensPerSession: 50_000, maxConcurrentTasks: 9 } },
+      })
+      if (CHARTER_FILE !== '') expect(charter).toMatchObject({ resourceLimits: { maxSessions: 4 } })
+    }
+  },
+)
+
+liveEffect(
+  ['ORCHESTRATOR_NAME', 'ORCHESTRATOR_TIER', 'ORCHESTRATOR_MAX_TOKENS', 'ORCHESTRATOR_MAX_CONCURRENT'],
+  'a session is at its end with less, and of two turns one waits',
+  async () => {
+    const vendor = await countingVendor(60, 40, 200)
+    const OPENAI = { OPENAI_API_KEY: 'k', OPENAI_BASE_URL: vendor.url }
+    const { daemon, reload, stop } = await startWith(folder.path, { ...OPENAI, DAEMON_RATE_LIMIT_ENABLED: 'false' })
+    const client = await RawClient.connect(`ws://127.0.0.1:${daemon.port}`)
+    const all = (type: string) => client.frames.filter((frame) => frame.type === type)
+    const spawn = (orchestratorId: string) =>
+      client.send({
+        type: 'spawn_session',
+        payload: { orchestratorId, task: { description: 'x' }, sessionType: 'llm' },
+      })
+    spawn('one')
+    spawn('two')
+    await vi.waitUntil(() => all('task_completed').length === 2, PATIENCE)
+
+    await reload({ ORCHESTRATOR_NAME: 'eve', ORCHESTRATOR_TIER: '3', ORCHESTRATOR_MAX_CONCURRENT: '1' })
+    expect(await charterOn(daemon.port)).toMatchObject({ name: 'eve', tier: 3 })
+    const before = client.frames.length
+    for (const { sessionId } of all('task_completed')) {
+      client.send({ type: 'execute_task', payload: { sessionId, task: { description: 'x' } } })
+    }
+    await vi.waitUntil(() => all('task_completed').length === 4, PATIENCE)
+    const order = client.frames.slice(before).map(({ type }) => type)
+    const turns = order.filter((type) => type === 'task_executing' || type === 'task_completed')
+    expect(turns, 'one after the other').toEqual([
+      'task_executing',
+      'task_completed',
+      'task_executing',
+      'task_completed',
+    ])
+
+    await reload({ ORCHESTRATOR_MAX_TOKENS: '150' })
+    const [first] = all('task_completed')
+    client.send({ type: 'execute_task', payload: { sessionId: first?.sessionId, task: { description: 'x' } } })
+    expect(await client.frame('task_failed')).toMatchObject({ code: 'budget_exceeded' })
+    client.close()
+    await stop()
+    vendor.stop()
   },
 )

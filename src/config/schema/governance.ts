@@ -1,8 +1,11 @@
 /**
  * Settings of what sessions may do: the charter, hooks around tools, and the servers whose tools they may use.
  */
-import { milliseconds, text } from '../kinds.js'
+import { milliseconds, text, wholeNumber } from '../kinds.js'
 import { optional, setting } from '../setting.js'
+
+const MAX_TOKENS = 1_000_000_000_000
+const MAX_TURNS = 100_000
 
 const ms = { unit: 'milliseconds' } as const
 
@@ -27,6 +30,20 @@ export const charter = {
     'CHARTER_FILE',
     text,
     'Charter of this service (.yaml or .json); without it ~/orchestrator-daemon/orchestrator-charter.yaml, else the built-in one; heeded when it changes',
+    { live: true },
+  ),
+  name: optional('ORCHESTRATOR_NAME', text, 'Name of the charter, in place of its own', { live: true }),
+  tier: optional('ORCHESTRATOR_TIER', wholeNumber(1, 3), 'Tier of the charter, in place of its own', { live: true }),
+  maxTokensPerSession: optional(
+    'ORCHESTRATOR_MAX_TOKENS',
+    wholeNumber(1, MAX_TOKENS),
+    'Tokens that one session may use, in place of resourceLimits.maxTokensPerSession of the charter',
+    { unit: 'tokens', live: true },
+  ),
+  maxConcurrentTasks: optional(
+    'ORCHESTRATOR_MAX_CONCURRENT',
+    wholeNumber(1, MAX_TURNS),
+    'Turns that run at once on a worker, in place of resourceLimits.maxConcurrentTasks of the charter',
     { live: true },
   ),
   organizationId: optional(
