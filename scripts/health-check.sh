@@ -3,7 +3,7 @@
 #
 #   scripts/health-check.sh [--json] [--url http://127.0.0.1:8787] [--timeout 5]
 #
-# DAEMON_HOST, DAEMON_PORT and HEALTH_CHECK_PATH of the environment count, as for the daemon.
+# DAEMON_HOST, DAEMON_PORT, HEALTH_CHECK_PATH and DAEMON_TLS_CERT_FILE of the environment count, as for the daemon.
 set -eu
 
 host=${DAEMON_HOST:-127.0.0.1}
@@ -12,7 +12,10 @@ case $host in
   \[*\]) ;;
   *:*) host="[$host]" ;;
 esac
-url=http://$host:${DAEMON_PORT:-8787}
+scheme=http insecure=no
+# Nothing is told to whoever answers on this machine, and the certificate is for another name.
+[ -z "${DAEMON_TLS_CERT_FILE:-}" ] || scheme=https insecure=yes
+url=$scheme://$host:${DAEMON_PORT:-8787}
 path=${HEALTH_CHECK_PATH:-/health}
 timeout=5
 json=no
@@ -25,7 +28,7 @@ usage() {
 while [ $# -gt 0 ]; do
   case $1 in
     --json) json=yes ;;
-    --url) url=${2:?--url needs an address}; shift ;;
+    --url) url=${2:?--url needs an address} insecure=no; shift ;;
     --timeout) timeout=${2:?--timeout needs seconds}; shift ;;
     -h | --help) usage 0 ;;
     *) echo "unknown option $1" >&2; usage 1 >&2 ;;
@@ -37,13 +40,16 @@ url=${url%/}$path
 # Prints the page; fails where nothing answers, or with a status of 400 and more.
 ask() {
   if command -v curl > /dev/null 2>&1; then
-    answer=$(curl --silent --max-time "$timeout" --write-out '/%{http_code}' "$url") || return 1
+    [ "$insecure" = no ] || set -- --insecure
+    answer=$(curl --silent "$@" --max-time "$timeout" --write-out '/%{http_code}' "$url") || return 1
     printf '%s' "${answer%/*}"
     [ "${answer##*/}" -lt 400 ]
   elif command -v wget > /dev/null 2>&1; then
-    wget -q -O - -T "$timeout" -t 1 "$url"
+    [ "$insecure" = no ] || set -- --no-check-certificate
+    wget -q -O - "$@" -T "$timeout" -t 1 "$url"
   else
-    node -e '
+    [ "$insecure" = no ] || export NODE_TLS_REJECT_UNAUTHORIZED=0
+    node --no-warnings -e '
       const [url, seconds] = process.argv.slice(1)
       fetch(url, { signal: AbortSignal.timeout(seconds * 1000) })
         .then(async (answer) => {

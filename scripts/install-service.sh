@@ -6,7 +6,7 @@
 #   scripts/install-service.sh --uninstall [--system]
 #
 #   --system     for the machine rather than for this user; needs root, and makes the user `orchestrator`
-#   --log-dir    also writes a log file there; without it the journal has the log
+#   --log-dir    also writes a log file there; without it the journal has the log, and on macOS ~/Library/Logs/orchestrator-daemon
 #   --env-file   settings, as in .env; with --system default /etc/orchestrator-daemon.env
 #   --dry-run    prints what would be installed
 set -eu
@@ -38,13 +38,17 @@ case $port in *[!0-9]*) fail "--port must be a number, not \"$port\"" ;; esac
 node=$(command -v node) || fail 'node is not on the PATH'
 [ "$uninstall$dry_run" != nono ] || [ -f "$root/dist/main.js" ] || fail "there is no $root/dist/main.js; run \`npm run build\` first"
 
+# What the README of the settings calls the default of DAEMON_MAX_HEAP_MB, or less where Node.js would take less on this machine.
+# Said here, it needs no second process; a setting still wins.
+heap=$("$node" -p 'Math.min(2048, Math.floor(require("v8").getHeapStatistics().heap_size_limit / 1048576))')
+
 # The unit of deploy/systemd, fitted to this machine. A user has no root's privileges to give away, so for a user's
 # service the lines about users and bounds go.
 unit() {
   # The .env of its folder the daemon reads itself, also when it changes.
   file=${env_file:-/etc/$name.env}
   [ "$system$env_file" != no ] || file=''
-  sed -e "s|^ExecStart=.*|ExecStart=$node $root/dist/main.js start${port:+ --port $port}|" \
+  sed -e "s|^ExecStart=.*|ExecStart=$node --max-old-space-size=$heap $root/dist/main.js start${port:+ --port $port}|" \
     -e "s|^EnvironmentFile=.*|${file:+EnvironmentFile=-$file}|" \
     -e "s|^Environment=NODE_ENV=.*|&${logs:+ LOG_FILE=$logs/daemon.log}|" "$root/deploy/systemd/$name.service" |
     if [ "$system" = yes ]; then
@@ -56,7 +60,14 @@ unit() {
     fi
 }
 
+# Text as XML has it.
+xml() {
+  printf '%s' "$1" | sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' -e 's/>/\&gt;/g'
+}
+
 plist() {
+  home=$(xml "$root")
+  folder=$(xml "$logs")
   cat << END
 <?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -65,18 +76,20 @@ plist() {
   <key>Label</key><string>io.wundr.$name</string>
   <key>ProgramArguments</key>
   <array>
-    <string>$node</string><string>$root/dist/main.js</string><string>start</string>${port:+
+    <string>$(xml "$node")</string><string>--max-old-space-size=$heap</string>${env_file:+
+    <string>--env-file=$(xml "$env_file")</string>}
+    <string>$home/dist/main.js</string><string>start</string>${port:+
     <string>--port</string><string>$port</string>}
   </array>
-  <key>WorkingDirectory</key><string>$root</string>
+  <key>WorkingDirectory</key><string>$home</string>
   <key>EnvironmentVariables</key>
   <dict>
-    <key>NODE_ENV</key><string>production</string>${logs:+
-    <key>LOG_FILE</key><string>$logs/daemon.log</string>}
+    <key>NODE_ENV</key><string>production</string>
+    <key>LOG_FILE</key><string>$folder/daemon.log</string>
   </dict>
   <key>RunAtLoad</key><true/>
   <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
-  <key>StandardErrorPath</key><string>${logs:-$HOME/Library/Logs}/$name-error.log</string>
+  <key>StandardErrorPath</key><string>$folder/daemon-error.log</string>
 </dict>
 </plist>
 END
@@ -85,13 +98,15 @@ END
 if [ "$(uname)" = Darwin ]; then
   [ "$system" = no ] || fail '--system is for systemd; launchd starts it for this user'
   target=$HOME/Library/LaunchAgents/io.wundr.$name.plist
+  logs=${logs:-$HOME/Library/Logs/$name}
   if [ "$uninstall" = yes ]; then
     launchctl unload "$target" 2> /dev/null || true
     rm -f "$target"
   elif [ "$dry_run" = yes ]; then
     plist
   else
-    mkdir -p "$(dirname "$target")"
+    # launchd starts nothing whose output it cannot open.
+    mkdir -p "$(dirname "$target")" "$logs"
     plist > "$target"
     launchctl load "$target"
     echo "$target is installed"

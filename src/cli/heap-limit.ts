@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 type Signal = (typeof SIGNALS)[number]
@@ -21,20 +22,59 @@ const SAME_SIGNAL_MS = 1_000
 /** What shells add to the number of the signal that ended a process. */
 const SIGNAL_EXIT_BASE = 128
 
+const MB = 1024 * 1024
+/** What the README of the reference names. */
+const USUAL_MAX_HEAP_MB = 2048
+
 const HEAP_OPTION = /^--max[-_]old[-_]space[-_]size=(\d+)$/
 /** What Node.js is told. */
 export const heapOption = (maxHeapMb: number): string => `--max-old-space-size=${maxHeapMb}`
 
-/** Whether this process keeps to the limit: it was started with it or a smaller one, by us or through NODE_OPTIONS. */
+type Environment = Readonly<Record<string, string | undefined>>
+
+export interface HeapLimit {
+  /** Undefined: nobody has said anything. */
+  readonly maxHeapMb: number | undefined
+  /** It stands in the settings; else it is a charter's, which bounds and asks for nothing. */
+  readonly isSetting: boolean
+}
+
+/**
+ * Whether this process keeps to the limit: it was started with it, or with a smaller one that somebody chose in NODE_OPTIONS. One
+ * among the arguments is that of whoever starts daemons in the usual way (`usualHeapMb`), and less than what a setting asks for.
+ */
 export function hasHeapLimit(
-  maxHeapMb: number,
-  env: Readonly<Record<string, string | undefined>>,
+  { maxHeapMb, isSetting }: HeapLimit,
+  env: Environment,
   args: readonly string[] = process.execArgv,
 ): boolean {
+  if (maxHeapMb === undefined) return true
   // The last one counts, and what stands in the environment comes first.
-  const options = [...(env.NODE_OPTIONS ?? '').split(/\s+/), ...args]
-  const given = options.findLast((option) => HEAP_OPTION.test(option))
-  return given !== undefined && Number(HEAP_OPTION.exec(given)?.[1]) <= maxHeapMb
+  const [chosen, usual] = [heapIn((env.NODE_OPTIONS ?? '').split(/\s+/)), heapIn(args)]
+  const given = usual ?? chosen
+  if (given === undefined || given > maxHeapMb) return false
+  return given === maxHeapMb || usual === undefined || !isSetting
+}
+
+/**
+ * The limit of a daemon for which a process is started anyhow, so that it costs none: what is said, else 2048 MB, or less where
+ * Node.js would take less on this machine. Undefined where Node.js has been told already.
+ */
+export function usualHeapMb(
+  { maxHeapMb, isSetting }: HeapLimit,
+  env: Environment,
+  args: readonly string[] = process.execArgv,
+): number | undefined {
+  if (isSetting) return maxHeapMb
+  const isTold = (heapIn(args) ?? heapIn((env.NODE_OPTIONS ?? '').split(/\s+/))) !== undefined
+  if (isTold) return maxHeapMb
+  const machineMb = Math.floor(getHeapStatistics().heap_size_limit / MB)
+  return Math.min(USUAL_MAX_HEAP_MB, machineMb, maxHeapMb ?? USUAL_MAX_HEAP_MB)
+}
+
+function heapIn(options: readonly string[]): number | undefined {
+  const last = options.findLast((option) => HEAP_OPTION.test(option))
+  return last === undefined ? undefined : Number(HEAP_OPTION.exec(last)?.[1])
 }
 
 /** Runs this command line anew with the limit. Resolves with the exit code. */

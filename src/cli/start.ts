@@ -9,7 +9,7 @@ import { Daemon } from '../daemon.js'
 import type { Log } from '../telemetry/log.js'
 import { sayUp, supervisorOfThis, takeMark } from './background.js'
 import { EXIT } from './exit.js'
-import { hasHeapLimit, heedParent, runWithHeapLimit } from './heap-limit.js'
+import { type HeapLimit, hasHeapLimit, heedParent, runWithHeapLimit, usualHeapMb } from './heap-limit.js'
 import { Output } from './output.js'
 import { PidFile } from './pid-file.js'
 import { Reload } from './reload.js'
@@ -30,14 +30,14 @@ export async function start(flags: StartFlags): Promise<void> {
   heedParent()
   const read = () => loadConfig({ flags, env: process.env, cwd: process.cwd() })
   const config = read()
-  const maxHeapMb = await heapLimitOf(config)
+  const heap = await heapLimitOf(config)
   if (flags.detach && part === undefined) {
     const { detach, UP_TIMEOUT_MS } = await import('./detach.js')
     const { timeout: timeoutMs = UP_TIMEOUT_MS, logsWith = 'orchestrator-daemon logs -f' } = flags
-    return await detach(config, { maxHeapMb, timeoutMs, logsWith })
+    return await detach(config, { maxHeapMb: usualHeapMb(heap, process.env), timeoutMs, logsWith })
   }
-  if (maxHeapMb !== undefined && !hasHeapLimit(maxHeapMb, process.env)) {
-    process.exit(await runWithHeapLimit(maxHeapMb))
+  if (heap.maxHeapMb !== undefined && !hasHeapLimit(heap, process.env)) {
+    process.exit(await runWithHeapLimit(heap.maxHeapMb))
   }
   process.exit(await run(config, read, flags))
 }
@@ -81,11 +81,12 @@ async function run(config: Config, read: () => Config, { pidFile: pidPath }: Sta
 }
 
 /** What the settings say, and for a node with sessions its charter too. */
-async function heapLimitOf(config: Config): Promise<number | undefined> {
+async function heapLimitOf(config: Config): Promise<HeapLimit> {
   const { role, maxHeapMb } = config.server
-  if (role !== 'worker' && role !== 'all') return maxHeapMb
+  const isSetting = maxHeapMb !== undefined
+  if (role !== 'worker' && role !== 'all') return { maxHeapMb, isSetting }
   const { charteredHeapMb } = await import('../assembly/charter-parts.js')
-  return await charteredHeapMb(config)
+  return { maxHeapMb: await charteredHeapMb(config), isSetting }
 }
 
 /**

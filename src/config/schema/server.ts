@@ -66,7 +66,7 @@ export const server = {
   maxHeapMb: optional(
     'DAEMON_MAX_HEAP_MB',
     wholeNumber(MIN_HEAP_MB, MAX_HEAP_MB),
-    'Memory for objects; when not set, what Node.js chooses for this machine',
+    'Memory for objects; when not set, what Node.js chooses for this machine, and in the background, as a service and in the chart 2048 at most',
     { unit: 'megabytes' },
   ),
   tlsCertFile: optional(

@@ -8,7 +8,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { charteredHeapMb, OpenCharter, windowSettings, workerLimits } from '../../../src/assembly/charter-parts.js'
 import { limitsOf } from '../../../src/charter/limits.js'
 import { type CharterInput, charterSchema } from '../../../src/charter/schema.js'
-import { hasHeapLimit } from '../../../src/cli/heap-limit.js'
+import { hasHeapLimit, usualHeapMb } from '../../../src/cli/heap-limit.js'
 import { loadConfig } from '../../../src/config/load.js'
 import { silentLog } from '../../../src/telemetry/log.js'
 
@@ -106,5 +106,25 @@ test.each([
   ['--max-old-space-size=4096', [], false],
   ['--max-old-space-size=4096', ['--max-old-space-size=300'], true],
 ])('with %s and %j a process keeps to 300 MB: %s', (NODE_OPTIONS, args, keeps) => {
-  expect(hasHeapLimit(300, { NODE_OPTIONS }, args)).toBe(keeps)
+  expect(hasHeapLimit({ maxHeapMb: 300, isSetting: true }, { NODE_OPTIONS }, args)).toBe(keeps)
+})
+
+test.each([
+  ['a setting that asks for more', { maxHeapMb: 300, isSetting: true }, false],
+  ['a charter that allows more', { maxHeapMb: 300, isSetting: false }, true],
+  ['nobody', { maxHeapMb: undefined, isSetting: false }, true],
+])('of a program that was started with 200 MB as usual, %s is content: %#', (_who, limit, keeps) => {
+  expect(hasHeapLimit(limit, {}, ['--max-old-space-size=200'])).toBe(keeps)
+})
+
+test('a start that has the choice takes 2048 MB, or less, where nobody has said anything', () => {
+  const nobody = { maxHeapMb: undefined, isSetting: false }
+  const usual = usualHeapMb(nobody, {}, []) ?? 0
+  expect([usual > 0, usual <= 2048]).toEqual([true, true])
+
+  expect(usualHeapMb({ maxHeapMb: 5_000, isSetting: true }, {}, [])).toBe(5_000)
+  expect(usualHeapMb({ maxHeapMb: 100, isSetting: false }, {}, [])).toBe(100)
+  expect(usualHeapMb({ maxHeapMb: 5_000, isSetting: false }, {}, [])).toBe(usual)
+  expect(usualHeapMb(nobody, { NODE_OPTIONS: '--max-old-space-size=9000' }, [])).toBeUndefined()
+  expect(usualHeapMb(nobody, {}, ['--max_old_space_size=9000'])).toBeUndefined()
 })

@@ -4,7 +4,8 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { tellServiceManager } from '../../../src/cli/service-manager.js'
+import { testAuthority } from '../../support/certificates.js'
+import { propertyList } from '../../support/property-list.js'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const UNIT = 'deploy/systemd/orchestrator-daemon.service'
@@ -43,12 +46,16 @@ async function pathWith(...programs: readonly string[]): Promise<string> {
   return folder
 }
 
-async function healthPage(status: number): Promise<string> {
-  const server = createServer((request, response) => {
+async function healthPage(status: number, certificate?: { certFile: string; keyFile: string }): Promise<string> {
+  const answer: RequestListener = (request, response) => {
     response
       .writeHead(request.url === '/health' ? status : 404)
       .end(`{"status":"${status === 200 ? 'healthy' : 'no'}"}`)
-  }).listen(0, '127.0.0.1')
+  }
+  const server = certificate
+    ? createSecureServer({ cert: readFileSync(certificate.certFile), key: readFileSync(certificate.keyFile) }, answer)
+    : createServer(answer)
+  server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())
   return String((server.address() as AddressInfo).port)
@@ -72,6 +79,27 @@ describe('C-20: scripts/health-check.sh', () => {
     })
     expect(await check('1', path)).toMatchObject({ code: 1, stderr: expect.stringContaining('nothing answers') })
   })
+
+  test.each(['curl', 'wget', 'node'])(
+    'asks with %s over TLS where the daemon speaks it, for whatever name',
+    async (program) => {
+      if (!(await whereIs(program))) return
+      const authority = testAuthority()
+      onTestFinished(() => authority.remove())
+      const files = authority.issue('agents.example.com', 'DNS:agents.example.com')
+      const DAEMON_PORT = await healthPage(200, files)
+      const PATH = await pathWith('sed', program)
+      const ask = (...args: string[]) =>
+        run('/bin/sh', [join(ROOT, 'scripts/health-check.sh'), ...args], {
+          ...{ PATH, DAEMON_PORT, DAEMON_TLS_CERT_FILE: files.certFile },
+        })
+
+      expect(await ask()).toEqual({ code: 0, stdout: `healthy https://127.0.0.1:${DAEMON_PORT}/health\n`, stderr: '' })
+      expect(await ask('--url', `https://127.0.0.1:${DAEMON_PORT}`), 'another address must be good').toMatchObject({
+        code: 1,
+      })
+    },
+  )
 
   test('prints the page, asks another address, and refuses what it does not know', async () => {
     const port = await healthPage(200)
@@ -131,7 +159,10 @@ describe('C-22: scripts/install-service.sh', () => {
     const { code, stdout } = await dryRun('--system', ...options)
 
     expect(code).toBe(0)
-    expect(settingOf(stdout, 'ExecStart')).toBe(`${await whereIs('node')} ${ROOT}dist/main.js start --port 9000`)
+    const [node, heap = '', ...rest] = settingOf(stdout, 'ExecStart')?.split(' ') ?? []
+    expect([node, ...rest]).toEqual([await whereIs('node'), `${ROOT}dist/main.js`, 'start', '--port', '9000'])
+    expect(Number(heap.replace('--max-old-space-size=', ''))).toBeGreaterThan(100)
+    expect(Number(heap.replace('--max-old-space-size=', ''))).toBeLessThanOrEqual(2048)
     expect(settingOf(stdout, 'EnvironmentFile')).toBe('-/etc/of-this-test.env')
     expect(stdout).toContain('LOG_FILE=/var/log/of-this-test/daemon.log')
     expect(settingOf(stdout, 'ReadWritePaths')).toBe('/var/log/of-this-test')
@@ -158,23 +189,46 @@ describe('C-22: scripts/install-service.sh', () => {
     }
   })
 
-  test('on macOS it is an agent of launchd, for its user alone', async () => {
-    const folder = await pathWith('sh', 'node', 'cat', 'dirname', 'sed')
-    writeFileSync(join(folder, 'uname'), '#!/bin/sh\necho Darwin\n', { mode: 0o755 })
-    const onMac = (...args: string[]) =>
-      run('/bin/sh', ['scripts/install-service.sh', '--dry-run', ...args], { PATH: folder, HOME: '/Users/me' })
+  test('on macOS writes a property list that XML takes, whatever stands in its paths', async () => {
+    const path = await pathWith('sh', 'node', 'dirname', 'cat', 'sed')
+    writeFileSync(join(path, 'uname'), '#!/bin/sh\necho Darwin\n', { mode: 0o755 })
+    const script = ['scripts/install-service.sh', '--dry-run']
+    const install = async (...args: string[]) =>
+      propertyList((await run('sh', [...script, ...args], { PATH: path, HOME: '/Users/ada' })).stdout)
 
-    const { code, stdout } = await onMac('--port', '9000', '--log-dir', '/tmp/logs')
-    const strings = [...stdout.matchAll(/<string>(.*?)<\/string>/g)].map(([, text]) => text)
+    const plain = await install()
+    const full = await install('--port', '9000', '--log-dir', '/logs/R&D <old>', '--env-file', '/etc/R&D.env')
 
-    expect(code).toBe(0)
-    expect(strings).toEqual([
-      'io.wundr.orchestrator-daemon',
-      ...[join(folder, 'node'), `${ROOT}dist/main.js`, 'start', '--port', '9000'],
-      ...[ROOT.replace(/\/$/, ''), 'production', '/tmp/logs/daemon.log', '/tmp/logs/orchestrator-daemon-error.log'],
+    const [node, heap, ...rest] = plain.ProgramArguments as string[]
+    expect([node, ...rest]).toEqual([join(path, 'node'), `${ROOT}dist/main.js`, 'start'])
+    expect(heap).toMatch(/^--max-old-space-size=\d+$/)
+    expect(plain).toMatchObject({
+      ...{ Label: 'io.wundr.orchestrator-daemon', WorkingDirectory: ROOT.replace(/\/$/, ''), RunAtLoad: true },
+      KeepAlive: { SuccessfulExit: false },
+      EnvironmentVariables: {
+        ...{ NODE_ENV: 'production', LOG_FILE: '/Users/ada/Library/Logs/orchestrator-daemon/daemon.log' },
+      },
+      StandardErrorPath: '/Users/ada/Library/Logs/orchestrator-daemon/daemon-error.log',
+    })
+    expect(full.ProgramArguments).toEqual([
+      ...[node, heap, '--env-file=/etc/R&D.env', `${ROOT}dist/main.js`, 'start', '--port', '9000'],
     ])
-    expect(stdout).toContain('<key>RunAtLoad</key><true/>')
-    expect(await onMac('--system')).toMatchObject({ code: 1, stderr: expect.stringContaining('launchd starts it') })
+    expect(full.EnvironmentVariables).toMatchObject({ LOG_FILE: '/logs/R&D <old>/daemon.log' })
+    expect(full.StandardErrorPath).toBe('/logs/R&D <old>/daemon-error.log')
+    expect(await run('sh', [...script, '--system'], { PATH: path, HOME: '/Users/ada' })).toMatchObject({
+      ...{ code: 1, stderr: expect.stringContaining('launchd starts it') },
+    })
+  })
+
+  test('the property list is right in the eyes of xmllint, where that is installed', async (context) => {
+    if (!(await whereIs('xmllint'))) return context.skip()
+    const path = await pathWith('sh', 'node', 'dirname', 'cat', 'sed')
+    writeFileSync(join(path, 'uname'), '#!/bin/sh\necho Darwin\n', { mode: 0o755 })
+    const { stdout } = await run('sh', ['scripts/install-service.sh', '--dry-run'], { PATH: path, HOME: '/Users/ada' })
+    const file = join(path, 'daemon.plist')
+    writeFileSync(file, stdout)
+
+    expect(await run('xmllint', ['--noout', '--nonet', file])).toMatchObject({ code: 0, stderr: '' })
   })
 
   test('refuses what it does not know', async () => {
