@@ -542,6 +542,10 @@ export class Daemon {
     const admin = new AdminServer({ host, port, pages: this.#pages, log, certificate, corsOrigins })
     await admin.start()
     this.#admin = admin
+    if (metricsTls) {
+      const { followMetricsCertificate } = await import('./assembly/credentials.js')
+      followMetricsCertificate(this.#foundation, admin)
+    }
     this.#lifecycle.started('admin server', () => admin.stop())
   }
 }

@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer } from 'node:https'
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import { type CorsHeader, corsHeaders, PREFLIGHT_MAX_AGE_SECONDS } from '../protocol/cors.js'
 import type { Log } from './log.js'
 import { jsonPage, type Page, type Pages } from './pages.js'
@@ -35,12 +35,15 @@ const MAX_BODY_BYTES = 1_024
 export class AdminServer {
   readonly #options: AdminServerOptions
   readonly #server: Server
+  /** The same, where it speaks TLS. */
+  readonly #secure: SecureServer | undefined
 
   constructor(options: AdminServerOptions) {
     this.#options = options
     const limits = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS }
     const { certificate } = options
-    this.#server = certificate ? createSecureServer({ ...limits, ...secured(certificate) }) : createServer(limits)
+    this.#secure = certificate && createSecureServer({ ...limits, ...secured(certificate) })
+    this.#server = this.#secure ?? createServer(limits)
     this.#server.on('request', (request, response) => void this.#answer(request, response))
   }
 
@@ -63,6 +66,15 @@ export class AdminServer {
     })
     this.#server.removeAllListeners('error')
     this.#server.on('error', (err) => this.#options.log.warn({ err }, 'the metrics port reported an error'))
+  }
+
+  /**
+   * Shows connections from now on the certificate as it stands in its files; those that are open keep theirs.
+   * @throws Error when the files are not a certificate and its key: the one in use stays
+   */
+  renewCertificate(): void {
+    const { certificate } = this.#options
+    if (certificate) this.#secure?.setSecureContext(secured(certificate))
   }
 
   /** Ends at once, open connections included; may be called twice. */
