@@ -84,15 +84,6 @@ async function operator(): Promise<{
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, heard }
 }
 
-effect(['TOKEN_BUDGET_CHAT_URL'], 'people read in their chat what is used', async () => {
-  const server = await operator()
-
-  await start('chatty', { TOKEN_BUDGET_SESSION: '150', TOKEN_BUDGET_CHAT_URL: server.url })
-
-  const text = () => server.heard.map(({ body }) => String((JSON.parse(body) as Frame).text)).join('\n')
-  await vi.waitFor(() => expect(text()).toContain('66 % of the token budget of session `session_'), PATIENCE)
-})
-
 effect(
   ['TOKEN_BUDGET_DAILY', 'TOKEN_BUDGET_ALERT_THRESHOLD', 'TOKEN_BUDGET_WEBHOOK_URL', 'TOKEN_BUDGET_WEBHOOK_SECRET'],
   'W-67, B-02, B-03: calls are made while anything is left, each threshold is told once, and then tasks fail until tomorrow',
@@ -196,4 +187,13 @@ effect(['TOKEN_PRICES_FILE'], 'tasks cost what the file says', async () => {
   const { first } = await start('priced', { TOKEN_PRICES_FILE: path })
 
   expect(first).toMatchObject({ type: 'task_completed', usage: { promptTokens: 60, completionTokens: 40, cost: 7 } })
+})
+
+effect(['TOKEN_BUDGET_CHAT_URL'], 'people read in their chat what is used', async () => {
+  const server = await operator()
+
+  await start('chatty', { TOKEN_BUDGET_SESSION: '150', TOKEN_BUDGET_CHAT_URL: server.url })
+
+  const text = () => server.heard.map(({ body }) => String((JSON.parse(body) as Frame).text)).join('\n')
+  await vi.waitFor(() => expect(text()).toContain('66 % of the token budget of session `session_'), PATIENCE)
 })
