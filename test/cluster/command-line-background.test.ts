@@ -1,9 +1,11 @@
 /**
  * A daemon in the background: started, seen, started again, stopped; and what is said of one that does not come up.
  */
+import { execFile } from 'node:child_process'
 import { appendFile, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { freePort, Shell } from '../support/command-line.js'
 
@@ -102,6 +104,26 @@ test('a daemon that is not ready in time is ended, and the command ends with 1',
   expect(stderr).toContain('it was not ready within 5 ms')
   await vi.waitFor(async () => expect(await shell.pids()).toEqual([]), PATIENCE)
   expect(await isHealthy(port)).toBe(false)
+})
+
+test('its process takes 2048 MB for objects at most, or what the settings say, and there is no further one for that', async () => {
+  const limits: number[] = []
+  for (const settings of [{}, { DAEMON_MAX_HEAP_MB: '300' }]) {
+    const { shell } = await shellWithPort(settings)
+    await shell.run('start', '-d')
+    const { pid, supervisor } = await noted(shell)
+    const [ppid = '', ...args] = (await promisify(execFile)('ps', ['-o', 'ppid=,args=', '-p', `${pid}`])).stdout
+      .trim()
+      .split(/\s+/)
+    const option = args.findLast((arg) => arg.startsWith('--max-old-space-size=')) ?? ''
+    limits.push(Number(option.split('=')[1]))
+    expect(Number(ppid)).toBe(supervisor.pid)
+    await shell.run('stop')
+  }
+
+  expect(limits[0]).toBeGreaterThan(300)
+  expect(limits[0]).toBeLessThanOrEqual(2048)
+  expect(limits[1]).toBe(300)
 })
 
 test('settings that are wrong are said at once', async () => {
