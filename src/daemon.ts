@@ -8,7 +8,7 @@ import type { OpenCharter } from './assembly/charter-parts.js'
 import { FigureLog } from './assembly/figure-log.js'
 import { HealthWatch } from './assembly/health-watch.js'
 import { Lifecycle } from './assembly/lifecycle.js'
-import { LiveSettings, type Reloaded } from './assembly/live-settings.js'
+import { type Cause, LiveSettings, type Reloaded } from './assembly/live-settings.js'
 import type { OpenMemory } from './assembly/memory-parts.js'
 import type { OpenNeolith } from './assembly/neolith-parts.js'
 import { levelOf } from './assembly/node-log.js'
@@ -22,6 +22,7 @@ import {
   openStorage,
   usesRedis,
 } from './assembly/planes.js'
+import { settingsDesk, settingsNote } from './assembly/settings-desk.js'
 import { sharedLimits } from './assembly/shared-limits.js'
 import type { BudgetDesk } from './budget/budget-desk.js'
 import type { Bus } from './bus/bus.js'
@@ -136,6 +137,7 @@ export class Daemon {
     const node = newNodeId(config.server.name)
     this.#settings = new LiveSettings(config, log)
     this.#settings.onChanged((now, before) => this.#turnLog(now, before))
+    this.#settings.onAdopted((adopted) => this.#audit?.add(settingsNote(node, adopted)))
     this.#foundation = { config, settings: this.#settings, node, version: VERSION, log, lifecycle: this.#lifecycle }
   }
 
@@ -175,10 +177,10 @@ export class Daemon {
 
   /**
    * Takes up what is live of these settings, all of it or nothing, and says in the log what has changed and what waits for
-   * the next start. What sessions do goes on.
+   * the next start. What sessions do goes on. `cause` is for the audit log.
    */
-  reload(config: Config): Promise<Reloaded> {
-    return this.#settings.reload(config)
+  reload(config: Config, cause?: Cause): Promise<Reloaded> {
+    return this.#settings.reload(config, cause)
   }
 
   /** Stops in reverse order, each part in bounded time. May be called twice. */
@@ -503,8 +505,7 @@ export class Daemon {
       import('./assembly/v2-parts.js'),
       this.#openMemory(database),
     ])
-    const { config } = this.#foundation
-    return v2Sources({ config, database, memory, logLevel: this.options.logLevel })
+    return v2Sources({ database, memory, settings: settingsDesk(this.#settings, this.options.logLevel) })
   }
 
   async #httpSources(

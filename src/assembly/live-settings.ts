@@ -4,8 +4,11 @@
  *
  *   reload(config) ─▶ read the files that it names ─▶ all well? ─yes─▶ adopt ─▶ tell the parts
  *                                                        └─no─▶ said in the log, nothing has changed
+ *
+ * What an administrator sets meanwhile lies over what was read, until another value is read there or the process ends.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { type AskedSettings, stillAsked, withAsked } from '../config/asked.js'
 import { changesBetween, type SettingChange, withLiveOf } from '../config/changes.js'
 import type { Config } from '../config/load.js'
 import { brokenRules } from '../config/rules.js'
@@ -18,6 +21,22 @@ export interface LiveFile<T> {
   /** @throws Error that says what is wrong, and where. */
   readonly read: (config: Config) => T | Promise<T>
   readonly adopt: (value: T, config: Config) => void
+}
+
+/** Why settings have changed: who wanted it, and by what. */
+export interface Cause {
+  readonly actor: string
+  readonly by: string
+}
+
+/** Whoever writes files and sends signals is at this machine: more is not known of them. */
+const AT_THE_MACHINE: Cause = { actor: 'operator', by: 'reload' }
+
+/** Settings and files that count anew, for whoever keeps account of it. */
+export interface Adopted {
+  readonly cause: Cause
+  readonly changes: readonly SettingChange[]
+  readonly files: readonly string[]
 }
 
 export interface Reloaded {
@@ -43,8 +62,12 @@ export class LiveSettings {
   /** What counts now, in the shape of all settings: read a section when it is needed, and keep none. */
   readonly view: Config
   #current: Config
+  /** As read last, and what was set since. */
+  #read: Config
+  #asked: AskedSettings = new Map()
   readonly #files: Watched[] = []
   readonly #listeners: ((now: Config, before: Config) => void)[] = []
+  readonly #accountants: ((adopted: Adopted) => void)[] = []
   #reloading: Promise<unknown> = Promise.resolve()
 
   constructor(
@@ -52,6 +75,7 @@ export class LiveSettings {
     private readonly log: Log,
   ) {
     this.#current = config
+    this.#read = config
     this.view = Object.defineProperties(
       {},
       Object.fromEntries(
@@ -68,20 +92,39 @@ export class LiveSettings {
     this.#listeners.push(listener)
   }
 
+  /** Told of everything that counts anew, with its cause. A listener must not throw. */
+  onAdopted(listener: (adopted: Adopted) => void): void {
+    this.#accountants.push(listener)
+  }
+
   /** `value` is what was read at the start. */
   watch<T>(file: LiveFile<T>, value: T): void {
     this.#files.push({ file: file as LiveFile<unknown>, value })
   }
 
-  /** Takes up what is live of `next`; one reload after the other. */
-  reload(next: Config): Promise<Reloaded> {
-    const reloaded = this.#reloading.then(() => this.#reload(next))
-    // What went wrong with one is told to its caller, and keeps none behind it.
-    this.#reloading = reloaded.catch(() => undefined)
-    return reloaded
+  /** Takes up what is live of `read`; one reload after the other. */
+  reload(read: Config, cause: Cause = AT_THE_MACHINE): Promise<Reloaded> {
+    return this.#inTurn(() => this.#reload(read, stillAsked(this.#asked, this.#read, read), cause))
   }
 
-  async #reload(next: Config): Promise<Reloaded> {
+  /** Sets live settings by name, over what was read; undefined takes one back. `merge`: what was set before stays. */
+  set(asked: AskedSettings, { merge, cause }: { readonly merge: boolean; readonly cause: Cause }): Promise<Reloaded> {
+    return this.#inTurn(() => {
+      const all = new Map([...(merge ? this.#asked : []), ...asked])
+      const wanted = new Map([...all].filter(([, value]) => value !== undefined))
+      return this.#reload(this.#read, wanted, cause)
+    })
+  }
+
+  #inTurn(work: () => Promise<Reloaded>): Promise<Reloaded> {
+    const done = this.#reloading.then(work)
+    // What went wrong with one is told to its caller, and keeps none behind it.
+    this.#reloading = done.catch(() => undefined)
+    return done
+  }
+
+  async #reload(read: Config, asked: AskedSettings, cause: Cause): Promise<Reloaded> {
+    const next = withAsked(read, asked)
     const changes = changesBetween(this.#current, next)
     const merged = withLiveOf(this.#current, next)
     const waiting = changes.filter(({ live }) => !live)
@@ -96,9 +139,13 @@ export class LiveSettings {
       return { refused, changed: [], waiting: namesOf(waiting) }
     }
     const live = changes.filter((change) => change.live)
+    this.#read = read
+    this.#asked = asked
     this.#adopt(merged, files, live.length > 0)
     this.#say(live, files, waiting)
-    const changed = [...namesOf(live), ...files.map(({ watched }) => watched.file.name)]
+    const fileNames = files.map(({ watched }) => watched.file.name)
+    const changed = [...namesOf(live), ...fileNames]
+    if (changed.length > 0) for (const tell of this.#accountants) tell({ cause, changes: live, files: fileNames })
     return { refused: undefined, changed, waiting: namesOf(waiting) }
   }
 

@@ -11,7 +11,7 @@ import { HiddenWords } from '../telemetry/redact.js'
 
 /** The level that the settings name. */
 export const levelOf = ({ server, logging }: Pick<Config, 'server' | 'logging'>): LogLevel =>
-  server.verbose ? 'debug' : logging.level
+  server.verbose || logging.debug ? 'debug' : logging.level
 
 /** At the level that the settings name, for an operator to turn. */
 export const logLevelOf = (config: Config): LogLevelSwitch => new LogLevelSwitch(levelOf(config))

@@ -66,7 +66,7 @@ export class Reload {
     try {
       const config = read()
       this.#watch.watch(this.#files(config))
-      await daemon.reload(config)
+      await daemon.reload(config, { actor: 'operator', by: cause })
     } catch (error) {
       if (!(error instanceof ConfigError)) log.error({ err: error }, 'the settings could not be read anew')
       else log.error({ mistakes: error.mistakes }, 'the settings are not right, and were not changed')

@@ -1,16 +1,14 @@
 /**
- * What follows from several settings: addresses of stores that were given in parts, the one switch behind the three that
- * make a log verbose, a certificate with its key.
+ * What follows from several settings: addresses of stores that were given in parts, a certificate with its key.
  */
 import type { Values } from './schema.js'
 
 /** `values` with the URL of a store that was given as host, port and so on. A URL that is set stands. */
 export function derive(values: Values): Values {
-  const { server, redis, database, logging } = values
+  const { redis, database } = values
   const redisUrl = redis.url ?? (redis.clusterNodes || redis.sentinels ? undefined : redisUrlOf(redis))
   return {
     ...values,
-    server: { ...server, verbose: server.verbose || logging.debug },
     redis: { ...redis, url: redisUrl },
     database: { ...database, url: database.url ?? databaseUrlOf(database) },
   }

@@ -21,6 +21,8 @@ export interface Setting<T> {
   readonly replaced: string | undefined
   /** A change takes effect while the process runs; the others wait for the next start. */
   readonly live: boolean
+  /** Names a file of the machine, so only whoever is at home there may choose it. */
+  readonly file: boolean
 }
 
 interface Extras {
@@ -30,6 +32,7 @@ interface Extras {
   readonly secret?: boolean
   readonly replaced?: string
   readonly live?: boolean
+  readonly file?: boolean
 }
 
 /** A setting that always has a value. */
@@ -63,5 +66,6 @@ function complete<T>(
     secret: extras.secret ?? false,
     replaced: extras.replaced,
     live: extras.live ?? false,
+    file: extras.file ?? false,
   }
 }

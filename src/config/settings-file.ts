@@ -137,7 +137,7 @@ function topNames(): ReadonlyMap<string, Setting<unknown>> {
 }
 
 /** As one would write it in the environment. */
-function written(value: unknown): string {
+export function written(value: unknown): string {
   if (value === null || value === undefined) return ''
   if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) return value.join(',')
   return typeof value === 'object' ? JSON.stringify(value) : String(value).trim()

@@ -127,7 +127,7 @@ export class Edge {
       renewed: (connection) => this.#connections.watchExpiry(connection),
       isLimited: () => this.#isLimited,
       settings,
-      ...{ connections: () => this.connections, sources: deps.v2, trace },
+      ...{ connections: () => this.connections, sources: deps.v2, audit: deps.audit, trace },
     }
     this.#v2 = new V2(this.#lateParts)
     this.#handlers = this.#handlersBy((name) => metrics.channel(name))

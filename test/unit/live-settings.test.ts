@@ -110,3 +110,61 @@ test('reloads that come together are done one after the other, and the last one 
   expect(order).toEqual(['reads a', 'adopts a', 'reads b', 'adopts b'])
   expect(settings.view.openai.model).toBe('b')
 })
+
+const cause = { actor: 'acme/root', by: 'config.set' }
+const setting = (values: Record<string, unknown>) => new Map(Object.entries(values))
+
+test('what was set lies over what was read, until another value is read there', async () => {
+  const { settings } = fixture()
+  const model = () => settings.view.openai.model
+  await settings.set(setting({ OPENAI_MODEL: 'set' }), { merge: true, cause })
+
+  await settings.reload(read({ ANTHROPIC_MODEL: 'other' }))
+  expect(model(), 'nothing new was read about it').toBe('set')
+  await settings.reload(read({ OPENAI_MODEL: 'read' }))
+  expect(model()).toBe('read')
+  await settings.reload(read({ OPENAI_MODEL: 'read', ANTHROPIC_MODEL: 'third' }))
+  expect(model(), 'and what was set does not come back').toBe('read')
+})
+
+test('what was set is taken back by name, or by setting others instead', async () => {
+  const { settings } = fixture({ OPENAI_MODEL: 'read' })
+  const models = () => [settings.view.openai.model, settings.view.anthropic.model]
+  const [, first] = models()
+  await settings.set(setting({ OPENAI_MODEL: 'a', ANTHROPIC_MODEL: 'b' }), { merge: true, cause })
+  expect(models()).toEqual(['a', 'b'])
+
+  await settings.set(setting({ OPENAI_MODEL: undefined }), { merge: true, cause })
+  expect(models()).toEqual(['read', 'b'])
+  await settings.set(setting({ OPENAI_MODEL: 'c' }), { merge: false, cause })
+  expect(models()).toEqual(['c', first])
+})
+
+test('settings that do not fit together are refused, and nothing of them counts', async () => {
+  const { settings } = fixture()
+  const before = settings.view.budget
+
+  const asked = setting({ TOKEN_BUDGET_DAILY: 10_000_000, TOKEN_BUDGET_SESSION: 7 })
+  const { refused } = await settings.set(asked, { merge: true, cause })
+  await settings.set(setting({ OPENAI_MODEL: 'later' }), { merge: true, cause })
+
+  expect(refused).toContain('TOKEN_BUDGET_WEEKLY must be at least TOKEN_BUDGET_DAILY')
+  expect(settings.view.budget).toEqual(before)
+})
+
+test('every change is told with its cause, whether it was read or set, and no refused one', async () => {
+  const { settings } = fixture()
+  const told = vi.fn()
+  settings.onAdopted(told)
+
+  await settings.set(setting({ LOG_LEVEL: 'debug' }), { merge: true, cause })
+  await settings.set(setting({ TOKEN_BUDGET_DAILY: 10_000_000 }), { merge: true, cause })
+  await settings.reload(read({ LOG_LEVEL: 'warn' }), { actor: 'operator', by: 'SIGHUP' })
+  await settings.reload(read({ LOG_LEVEL: 'warn' }))
+
+  const change = (from: string, to: string) => [{ name: 'LOG_LEVEL', from, to, live: true }]
+  expect(told.mock.calls.flat()).toEqual([
+    { cause, changes: change('info', 'debug'), files: [] },
+    { cause: { actor: 'operator', by: 'SIGHUP' }, changes: change('debug', 'warn'), files: [] },
+  ])
+})

@@ -30,7 +30,7 @@ export const charter = {
     'CHARTER_FILE',
     text,
     'Charter of this service (.yaml or .json); without it ~/orchestrator-daemon/orchestrator-charter.yaml, else the built-in one; heeded when it changes',
-    { live: true },
+    { live: true, file: true },
   ),
   name: optional('ORCHESTRATOR_NAME', text, 'Name of the charter, in place of its own', { live: true }),
   tier: optional('ORCHESTRATOR_TIER', wholeNumber(1, 3), 'Tier of the charter, in place of its own', { live: true }),

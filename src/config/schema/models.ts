@@ -144,6 +144,7 @@ export const budget = {
   ),
   pricesFile: optional('TOKEN_PRICES_FILE', text, 'Prices of models (.yaml or .json) in place of the built-in table', {
     live: true,
+    file: true,
   }),
 }
 

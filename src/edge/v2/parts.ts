@@ -2,7 +2,7 @@
  * What stands behind every connection of the second protocol, fitted by the edge.
  */
 import type { Dispatcher } from '../caller.js'
-import type { EdgeLog, EventRows, SessionRows } from '../dependencies.js'
+import type { EdgeAudit, EdgeLog, EventRows, SessionRows } from '../dependencies.js'
 import type { TrafficMeter } from '../http/traffic-meter.js'
 import type { Introductions } from '../introduction.js'
 import type { SessionDirectory } from '../session-directory.js'
@@ -24,4 +24,6 @@ export interface V2Parts extends Introductions {
   readonly traffic: Pick<TrafficMeter, 'read'>
   readonly sources: V2Sources
   readonly trace: EdgeLog
+  readonly activity: TenantActivity
+  readonly audit: EdgeAudit | undefined
 }

@@ -31,16 +31,19 @@ export const SERVICE_METHODS: Handlers<
   },
 }
 
-/** Those that can be changed are; when none can, that is said instead of nothing. */
-function changeSettings({ params: { values }, parts }: Asked<'config.set'>): Outcome {
-  const outcomes = Object.entries(values).map(([name, value]) => {
-    return { name, reason: parts.sources.settings.change(name, value) }
-  })
-  const applied = outcomes.filter(({ reason }) => reason === undefined).map(({ name }) => name)
-  const refused = outcomes.flatMap(({ name, reason }) => (reason === undefined ? [] : [[name, reason] as const]))
-  const first = refused[0]
-  if (applied.length === 0 && first) throw new ServiceError('unavailable', { reason: first.join(': ') })
-  return { payload: { applied, refused: Object.fromEntries(refused) } }
+/** What is live counts at once; when nothing asked for is, that is said instead of nothing. */
+async function changeSettings({ params: { values, merge }, principal, parts }: Asked<'config.set'>): Promise<Outcome> {
+  const { tenant, subject } = principal
+  const changed = await parts.sources.settings.change(values, { merge, by: { tenant, subject } })
+  const { applied, needRestart, changes } = changed
+  if (applied.length > 0 || changes.length > 0) {
+    const about = { tenant, actor: subject, action: 'config.set', sessionId: undefined }
+    parts.audit?.add({ ...about, subject: applied.join(' '), detail: { changes, needRestart, merge } })
+  } else if (needRestart.length > 0) {
+    const reason = `read when a node starts, set in its environment or its file: ${needRestart.join(', ')}`
+    throw new ServiceError('unavailable', { reason })
+  }
+  return { payload: { applied, needRestart, changes } }
 }
 
 function healthOf({ status, uptime, activeSessions, subsystems, metrics }: DaemonStatus, parts: V2Parts) {

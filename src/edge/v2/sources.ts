@@ -25,10 +25,28 @@ export interface V2Sources {
   }
   /** What the agents of a session have agreed on; undefined before they have. */
   swarm(sessionId: SessionId): Promise<SwarmView | undefined>
-  readonly settings: {
-    /** Each by its name in the environment, as one would write it; secrets are hidden. */
-    read(): ReadonlyMap<string, string | undefined>
-    /** Changes one while the node runs. Undefined when it has, else why it cannot. */
-    change(name: string, value: unknown): string | undefined
-  }
+  readonly settings: SettingsSource
+}
+
+/** The settings of this node. */
+export interface SettingsSource {
+  /** Each by its name in the environment, as one would write it; secrets are hidden. */
+  read(): ReadonlyMap<string, string | undefined>
+  /**
+   * Sets while the node runs what can be set then: all of it, or nothing. `merge`: beside what was set before.
+   * @throws ServiceError `invalid_payload` when something is wrong, with all that is
+   */
+  change(
+    values: Readonly<Record<string, unknown>>,
+    how: { readonly merge: boolean; readonly by: { readonly tenant: string; readonly subject: string } },
+  ): Promise<ChangedSettings>
+}
+
+export interface ChangedSettings {
+  /** Names that count now as they were asked for. */
+  readonly applied: readonly string[]
+  /** Names that are read at the start alone. */
+  readonly needRestart: readonly string[]
+  /** What is another value now, as a person may see it. */
+  readonly changes: readonly { readonly setting: string; readonly from: string; readonly to: string }[]
 }

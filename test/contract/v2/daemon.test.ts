@@ -2,6 +2,7 @@
  * Row V2 through a whole daemon: what the second protocol reads and changes stands in the real stores.
  */
 import { beforeAll, expect, test, vi } from 'vitest'
+import { AuditLog, SERVICE_CHAIN } from '../../../src/storage/audit-log.js'
 import { type House, openHouse } from '../http/http-fixture.js'
 import { SECRET, token } from '../wire/edge-fixture.js'
 import { connectParams, connectV2, type V2Client } from './v2-fixture.js'
@@ -40,9 +41,62 @@ test('settings are told without their secrets', async () => {
   expect(values).toMatchObject({ DAEMON_JWT_SECRET: 'set (hidden)', DAEMON_AUTH_MAX_CONNECTIONS: '1000' })
   expect(JSON.stringify(values)).not.toContain(SECRET)
   expect(JSON.stringify(values)).not.toContain('sk-nothing')
-  expect(await admin.refusal('config.set', { values: { DAEMON_MAX_SESSIONS: 5 } })).toMatchObject({
-    ...{ code: 'UNAVAILABLE', message: expect.stringContaining('start the node anew') },
+})
+
+test('an administrator sets what is live, all of it or nothing, and it stands in both audit logs', async () => {
+  const admin = await as('root', 'acme', 'admin')
+  const set = (values: object) => admin.ask('config.set', { values })
+
+  const set1 = await set({ DAEMON_MAX_SESSIONS: 5, LOG_LEVEL: 'error', DAEMON_PORT: 9090 })
+  const wrong = { DAEMON_MAX_SESSIONS: 7, TOKEN_BUDGET_DAILY: 10_000_000, DAEMON_AUTH_MAX_CONNECTIONS: 'many' }
+  const refused = await admin.refusal('config.set', { values: wrong })
+  const unfitting = await admin.refusal('config.set', { values: { ...wrong, DAEMON_AUTH_MAX_CONNECTIONS: 900 } })
+  const secret = await admin.refusal('config.set', { values: { DAEMON_JWT_SECRET: 's'.repeat(40) } })
+  const keys = ['DAEMON_MAX_SESSIONS', 'LOG_LEVEL', 'DAEMON_PORT', 'TOKEN_BUDGET_DAILY']
+  const { values } = await admin.ask('config.get', { keys })
+  await set({ DAEMON_MAX_SESSIONS: null, LOG_LEVEL: null })
+
+  const max = { setting: 'DAEMON_MAX_SESSIONS', from: '100', to: '5' }
+  const level = { setting: 'LOG_LEVEL', from: 'warn', to: 'error' }
+  expect(set1).toEqual({
+    ...{ applied: ['DAEMON_MAX_SESSIONS', 'LOG_LEVEL'], needRestart: ['DAEMON_PORT'], changes: [max, level] },
   })
+  expect(refused).toMatchObject({ code: 'INVALID_REQUEST', message: expect.stringContaining('from 1 to 100000') })
+  expect(unfitting.message).toContain('TOKEN_BUDGET_WEEKLY must be at least TOKEN_BUDGET_DAILY')
+  expect(secret.message).toContain('DAEMON_JWT_SECRET is set where the node runs')
+  expect(values).toEqual({
+    ...{ DAEMON_MAX_SESSIONS: '5', LOG_LEVEL: 'error', DAEMON_PORT: '0', TOKEN_BUDGET_DAILY: '1000000' },
+  })
+  const rows = async (tenant: string, action: string) => new AuditLog(house.database).list({ tenant, action, limit: 9 })
+  await vi.waitFor(async () => {
+    expect(await rows('acme', 'config.set')).toMatchObject([{ actor: 'root' }, { detail: { changes: [max, level] } }])
+    const node = { actor: 'acme/root', detail: { by: 'config.set' } }
+    expect(await rows(SERVICE_CHAIN, 'settings.changed')).toMatchObject([
+      {
+        ...node,
+        detail: {
+          changes: [
+            { from: '5', to: '100' },
+            { from: 'error', to: 'warn' },
+          ],
+        },
+      },
+      node,
+    ])
+  }, PATIENCE)
+})
+
+test('a setting that a reload has changed stands in the audit log of the service, with its cause', async () => {
+  await house.daemon.reload({ LOG_LEVEL: 'debug' })
+  await house.daemon.reload({})
+
+  const log = new AuditLog(house.database)
+  await vi.waitFor(async () => {
+    const [last, first] = await log.list({ tenant: SERVICE_CHAIN, action: 'settings.changed', limit: 2 })
+    expect(first).toMatchObject({ actor: 'operator', detail: { by: 'reload', files: [] } })
+    expect(first?.detail.changes).toEqual([{ setting: 'LOG_LEVEL', from: 'warn', to: 'debug' }])
+    expect(last?.detail.changes).toEqual([{ setting: 'LOG_LEVEL', from: 'debug', to: 'warn' }])
+  }, PATIENCE)
 })
 
 test('a session runs from its spawn to its end, and is listed and counted', async () => {

@@ -2,6 +2,7 @@
  * Row V2: memory, settings, health and the protocol's own description.
  */
 import { expect, test, vi } from 'vitest'
+import type { AuditNote } from '../../../src/edge/dependencies.js'
 import type { MemoryRow } from '../../../src/edge/http/sources.js'
 import type { V2Sources } from '../../../src/edge/v2/sources.js'
 import { METHOD_NAMES } from '../../../src/protocol/v2/methods.js'
@@ -43,7 +44,8 @@ test('memory.query finds in the memory of whoever asks, above the threshold wher
 
 test('memory.store remembers for a session, and memory.delete forgets', async () => {
   const memory = memoryOf()
-  const { url } = await startEdge({ v2: { memory } })
+  const notes: AuditNote[] = []
+  const { url } = await startEdge({ v2: { memory }, onNoted: (note) => notes.push(note) })
   const client = await connectV2(url)
   const { id: sessionId } = await client.ask('session.create', {
     ...{ orchestratorId: 'planner', sessionType: 'echo', task: { description: 'wait' } },
@@ -62,6 +64,11 @@ test('memory.store remembers for a session, and memory.delete forgets', async ()
   expect(await client.refusal('memory.store', { content: 'x', tier: 'semantic', sessionId: 'none' })).toMatchObject({
     code: 'NOT_FOUND',
   })
+  const who = { tenant: 'local', actor: 'local' }
+  expect(notes, 'what has changed, by whom, and not what it says').toEqual([
+    { ...who, action: 'memory.store', sessionId, subject: 'mem_3', detail: { tier: 'episodic', kind: 'observation' } },
+    { ...who, action: 'memory.delete', sessionId: undefined, subject: 'mem_1', detail: {} },
+  ])
 })
 
 const settings: V2Sources['settings'] = {
@@ -70,7 +77,12 @@ const settings: V2Sources['settings'] = {
       ['LOG_LEVEL', 'info'],
       ['REDIS_URL', undefined],
     ]),
-  change: (name) => (name === 'LOG_LEVEL' ? undefined : `${name} is read at start`),
+  async change(values) {
+    const names = Object.keys(values)
+    const applied = names.filter((name) => name === 'LOG_LEVEL')
+    const changes = applied.map((name) => ({ setting: name, from: 'info', to: String(values[name]) }))
+    return { applied, needRestart: names.filter((name) => name !== 'LOG_LEVEL'), changes }
+  },
 }
 
 test('config.get tells the settings, all or those that are named', async () => {
@@ -81,16 +93,30 @@ test('config.get tells the settings, all or those that are named', async () => {
   expect(await client.ask('config.get', { keys: ['LOG_LEVEL', 'NONE'] })).toEqual({ values: { LOG_LEVEL: 'info' } })
 })
 
-test('config.set changes what can be changed, and says of the rest why not', async () => {
-  const { url } = await startEdge({ v2: { settings } })
+test('config.set tells what took effect and what needs a restart, and is noted with who asked', async () => {
+  const notes: AuditNote[] = []
+  const change = vi.fn(settings.change)
+  const { url } = await startEdge({ v2: { settings: { ...settings, change } }, onNoted: (note) => notes.push(note) })
   const client = await connectV2(url)
+  const changes = [{ setting: 'LOG_LEVEL', from: 'info', to: 'debug' }]
 
   expect(await client.ask('config.set', { values: { LOG_LEVEL: 'debug', REDIS_URL: 'x' } })).toEqual({
-    ...{ applied: ['LOG_LEVEL'], refused: { REDIS_URL: 'REDIS_URL is read at start' } },
+    ...{ applied: ['LOG_LEVEL'], needRestart: ['REDIS_URL'], changes },
   })
-  expect(await client.refusal('config.set', { values: { REDIS_URL: 'x' } })).toMatchObject({
-    ...{ code: 'UNAVAILABLE', message: expect.stringContaining('REDIS_URL is read at start') },
+  expect(await client.refusal('config.set', { values: { REDIS_URL: 'x' }, merge: false })).toMatchObject({
+    ...{ code: 'UNAVAILABLE', message: expect.stringContaining('REDIS_URL') },
   })
+  const by = { tenant: 'local', subject: 'local' }
+  expect(change.mock.calls.map(([, how]) => how)).toEqual([
+    { merge: true, by },
+    { merge: false, by },
+  ])
+  expect(notes).toEqual([
+    {
+      ...{ tenant: 'local', actor: 'local', action: 'config.set', sessionId: undefined, subject: 'LOG_LEVEL' },
+      detail: { changes, needRestart: ['REDIS_URL'], merge: true },
+    },
+  ])
 })
 
 test('settings are nothing for a user, and only an administrator changes them', async () => {

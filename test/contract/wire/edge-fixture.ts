@@ -11,6 +11,7 @@ import type { LiveNode } from '../../../src/cluster/cluster.js'
 import { UNCOUNTED } from '../../../src/edge/connection.js'
 import type {
   ApprovalDecisions,
+  AuditNote,
   AuthSettings,
   EdgeLog,
   EdgeMetrics,
@@ -149,6 +150,8 @@ export interface EdgeOptions {
   readonly v2?: Partial<V2Sources>
   /** Nothing is counted when left out. */
   readonly metrics?: EdgeMetrics
+  /** Told of every note for the audit log. */
+  readonly onNoted?: (note: AuditNote) => void
   /** Ids of edges that live beside this one. */
   readonly others?: () => readonly NodeId[]
   /** Workers that have said how many sessions they have and may have. */
@@ -184,7 +187,7 @@ const nothingKept: HttpSources = {
 const nothingElse: V2Sources = {
   memory: { search: async () => [], store: async () => ({ id: 'mem_1' }), forget: async () => 0 },
   swarm: async () => undefined,
-  settings: { read: () => new Map(), change: (name) => `${name} is fixed` },
+  settings: { read: () => new Map(), change: async () => ({ applied: [], needRestart: [], changes: [] }) },
 }
 
 export type Cluster = Pick<Fixture, 'bus' | 'worker' | 'rows' | 'events'>
@@ -203,6 +206,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Fixture> {
     bus,
     view: { nodes, owners: () => new Map(), shardCount: SHARDS },
     approvals: options.approvals ?? { decide: async () => ({ status: 'decided' }), list: async () => [] },
+    ...(options.onNoted && { audit: { add: options.onNoted } }),
     sessions: rows,
     events,
     status: {

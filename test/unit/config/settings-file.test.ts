@@ -259,7 +259,8 @@ describe('a settings file of the reference', () => {
     const config = load('config.json5', JSON.stringify(reference))
 
     expect(config.server).toMatchObject({ name: 'ref', port: 9090, maxSessions: 7, shutdownTimeoutMs: 2_000 })
-    expect(config.server).toMatchObject({ maxHeapMb: 900, environment: 'production', verbose: true })
+    expect(config.server).toMatchObject({ maxHeapMb: 900, environment: 'production' })
+    expect(config.logging.debug).toBe(true)
     expect(config.auth).toMatchObject({
       ...{ jwtExpirationSeconds: 7_200, issuer: 'me', audience: 'us', corsEnabled: true },
       ...{ corsOrigins: ['http://a.example', 'http://b.example'], rateLimitMax: 7, rateLimitWindowMs: 5_000 },

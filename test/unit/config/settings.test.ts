@@ -4,6 +4,7 @@
  */
 import { tmpdir } from 'node:os'
 import { describe, expect, test } from 'vitest'
+import { levelOf } from '../../../src/assembly/node-log.js'
 import { effectiveSettings } from '../../../src/config/describe.js'
 import { ConfigError, loadConfig } from '../../../src/config/load.js'
 import { REPLACED_NAMES } from '../../../src/config/replaced-names.js'
@@ -59,7 +60,7 @@ describe('a setting', () => {
     ['false', false],
     ['express:*', false],
   ])('DEBUG=%s makes the log verbose: %s', (DEBUG, verbose) => {
-    expect(load({ DEBUG }).server.verbose).toBe(verbose)
+    expect(levelOf(load({ DEBUG })) === 'debug').toBe(verbose)
   })
 
   test.each([
