@@ -26,6 +26,9 @@ const MAX_CURSOR = 128
 
 const requestId = z.union([z.string().max(MAX_ID_CHARS), z.number()])
 
+/** A place in a trace, as a client names it; a text that is none is passed over, see `traceparent.ts`. */
+export const traceparentSchema = z.string().max(MAX_TRACEPARENT_CHARS).optional()
+
 /**
  * Fields that any message may carry. `requestId` (or `id`) is echoed in every answer. `commandId` is the client's own
  * id for a command: sent twice, it takes effect once. `traceparent` is the place in a trace of the W3C that a command is
@@ -36,7 +39,7 @@ const envelope = {
   id: requestId.optional(),
   commandId: z.string().min(1).max(MAX_ID_CHARS).optional(),
   auth: z.object({ token: z.string().optional(), apiKey: z.string().optional() }).optional(),
-  traceparent: z.string().max(MAX_TRACEPARENT_CHARS).optional(),
+  traceparent: traceparentSchema,
 }
 
 const sessionId = z.string().min(1).max(MAX_ID_CHARS)

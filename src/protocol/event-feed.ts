@@ -86,8 +86,8 @@ export interface FeedEvent {
 
 /** What an event of a session's log is in this protocol; nothing for what happens inside a task. */
 export function feedEventsOf(event: LoggedEvent): readonly FeedEvent[] {
-  const { sessionId: channelId, timestamp } = event
-  const about = { channelId, timestamp }
+  const { sessionId: channelId, timestamp, traceparent } = event
+  const about = { channelId, timestamp, ...(traceparent !== undefined && { traceparent }) }
   switch (event.type) {
     case 'session_spawned':
       return [told('channel.joined', { ...about, name: event.session.orchestratorId })]

@@ -46,9 +46,9 @@ export class Fragments {
     if (this.#bytes > this.#maxBytes) throw new ServiceError('message_too_large', { limit: this.#maxBytes })
     if (flags & FLAGS.chunked && !(flags & FLAGS.final)) return undefined
     this.#drop(id)
-    const { method } = begun.metadata
+    const { method, traceparent } = begun.metadata
     if (method === undefined) throw new ServiceError('invalid_payload', { reason: 'metadata.method says what it is' })
-    return { id, method, params: paramsOf(begun.metadata, Buffer.concat(begun.pieces)) }
+    return { id, method, params: paramsOf(begun.metadata, Buffer.concat(begun.pieces)), traceparent }
   }
 
   #begin(id: string, metadata: BinaryMetadata): Begun {

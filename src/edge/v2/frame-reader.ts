@@ -20,8 +20,8 @@ export function readRequest(text: string): Read {
   const isJsonRpc = typeof raw === 'object' && raw !== null && 'jsonrpc' in raw
   const parsed = (isJsonRpc ? jsonRpcRequestSchema : requestFrameSchema).safeParse(raw)
   if (parsed.success) {
-    const { id, method, params } = parsed.data
-    return { ok: true, request: { id, method, params }, encoding: isJsonRpc ? JSON_RPC : NATIVE }
+    const { id, method, params, traceparent } = parsed.data
+    return { ok: true, request: { id, method, params, traceparent }, encoding: isJsonRpc ? JSON_RPC : NATIVE }
   }
   const issue = parsed.error.issues[0]
   const reason = `${issue?.path.join('.') || 'frame'}: ${issue?.message ?? 'unexpected shape'}`

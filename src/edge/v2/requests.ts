@@ -56,7 +56,7 @@ export class Requests {
     }
   }
 
-  async #outcome({ method: name, params }: Request): Promise<Outcome> {
+  async #outcome({ method: name, params, traceparent }: Request): Promise<Outcome> {
     if (this.#open > MAX_OPEN) throw new ServiceError('busy', { retryAfterMs: LIMITS.busyRetryMs })
     if (!isMethod(name)) throw new ServiceError('unknown_method', { method: name })
     this.#checkMay(name)
@@ -64,7 +64,7 @@ export class Requests {
     const parsed = schema.safeParse(params ?? {})
     if (!parsed.success) throw invalidParams(parsed.error)
     const { principal, meter } = this.#link.connection
-    const caller = new Caller(this.#parts.dispatcher, principal, '', meter)
+    const caller = new Caller(this.#parts.dispatcher, principal, traceparent, meter)
     // The row and the handler have the same name, and with it the same shapes.
     const handler = HANDLERS[name] as (asked: Asked<MethodName>) => Promise<Outcome> | Outcome
     return await handler({ params: parsed.data, caller, principal, peer: this.#link, parts: this.#parts } as never)

@@ -32,6 +32,7 @@ const metadataSchema = z.object({
   filename: z.string().max(MAX_ID_CHARS).optional(),
   totalSize: z.number().int().optional(),
   chunkIndex: z.number().int().nonnegative().optional(),
+  traceparent: requestFrameSchema.shape.traceparent,
   /** Parameters beside the payload. */
   extra: z.record(z.string(), z.unknown()).optional(),
 })

@@ -1,12 +1,12 @@
 /**
  * The frames of the second protocol, which `@neolith/daemon-sdk` speaks, and errors of the one table in its words.
  *
- *   client → { type: 'req', id, method, params? }
+ *   client → { type: 'req', id, method, params?, traceparent? }
  *   server → { type: 'res', id, ok, payload?, error? }      one for each request
  *            { type: 'event', event, payload?, seq?, subscriptionId? }
  */
 import { z } from 'zod'
-import { MAX_ID_CHARS, type RequestId } from '../commands.js'
+import { MAX_ID_CHARS, type RequestId, traceparentSchema } from '../commands.js'
 import { ERRORS, type ErrorCode } from '../errors.js'
 import type { ErrorReply } from '../events.js'
 
@@ -19,6 +19,8 @@ export const requestFrameSchema = z.object({
   id: z.string().min(1).max(MAX_ID_CHARS),
   method: z.string().min(1).max(MAX_METHOD_CHARS),
   params: z.unknown().optional(),
+  /** The client's place in a trace, as with commands of the first protocol. */
+  traceparent: traceparentSchema,
 })
 
 /** A request, whichever way it was written. */
@@ -26,6 +28,7 @@ export interface Request {
   readonly id: RequestId
   readonly method: string
   readonly params: unknown
+  readonly traceparent?: string | undefined
 }
 
 export type V2Code =

@@ -12,6 +12,7 @@ export const jsonRpcRequestSchema = z.object({
   id: z.union([z.string().min(1).max(MAX_ID_CHARS), z.number()]),
   method: requestFrameSchema.shape.method,
   params: z.unknown().optional(),
+  traceparent: requestFrameSchema.shape.traceparent,
 })
 
 /** Numbers below -32000 are the standard's; the others are this protocol's. */

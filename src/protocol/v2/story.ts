@@ -57,8 +57,8 @@ export class Story {
   /** None, one or several events, in their order. */
   tell(message: LoggedEvent | StreamChunk): readonly V2Event[] {
     if (message.type === 'stream_chunk') return this.#chunk(message)
-    const { eventId, timestamp } = message
-    const about = { sessionId: this.#sessionId, eventId, timestamp }
+    const { eventId, timestamp, traceparent } = message
+    const about = { sessionId: this.#sessionId, eventId, timestamp, ...(traceparent !== undefined && { traceparent }) }
     return this.#eventsOf(message).map(({ event, payload }) => ({ event, payload: { ...about, ...payload } }))
   }
 
@@ -163,7 +163,15 @@ export class Story {
   }
 
   #progress(event: LoggedEvent): V2Event {
-    const { type, eventId: _id, timestamp: _at, sessionId: _session, requestId: _request, ...data } = event
+    const {
+      type,
+      eventId: _id,
+      timestamp: _at,
+      sessionId: _session,
+      requestId: _request,
+      traceparent: _trace,
+      ...data
+    } = event
     return said('stream.progress', this.#step(type.replaceAll('_', ' '), data))
   }
 

@@ -3,8 +3,10 @@
  */
 import { randomUUID } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import type { Command } from '../../../src/bus/command.js'
 import { AUTH, startEdge } from '../wire/edge-fixture.js'
+import { streamEnd } from '../wire/scripted-worker.js'
 import { connectParams, connectV2, openV2, type V2Client } from './v2-fixture.js'
 
 const [COMPRESSED, CHUNKED, FINAL] = [0x01, 0x02, 0x04]
@@ -145,4 +147,61 @@ test('V2: a client of JSON-RPC 2.0 gets results, errors and notifications in its
     [-32007, 'NOT_FOUND'],
     [-32602, 'INVALID_REQUEST'],
   ])
+})
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c'
+const CONTEXT = `00-${TRACE}-b7ad6b7169203331-01`
+
+test('a request may name its place in a trace however it is written, and its command goes there', async () => {
+  const commands: Command[] = []
+  const { url, bus } = await startEdge()
+  const submit = bus.commands.submit.bind(bus.commands)
+  bus.commands.submit = (submission) => {
+    commands.push(JSON.parse(submission.body) as Command)
+    return submit(submission)
+  }
+  const client = await connectV2(url)
+  const other = await openV2(url)
+  other.send({ jsonrpc: '2.0', id: 'hello', method: 'auth.connect', params: connectParams() })
+  await other.next(({ id }) => id === 'hello')
+  const sessionId = await session(client)
+  const params = { sessionId, prompt: 'one' }
+  const id = randomUUID()
+
+  client.send({ type: 'req', id: 'native', method: 'prompt.submit', params, traceparent: CONTEXT })
+  await answerOf(client, 'native')
+  client.send(binary(id, { method: 'prompt.submit', traceparent: CONTEXT }, JSON.stringify(params)))
+  await answerOf(client, id)
+  other.send({ jsonrpc: '2.0', id: 'rpc', method: 'prompt.submit', params, traceparent: CONTEXT })
+  await other.next((frame) => frame.id === 'rpc')
+  client.send({ type: 'req', id: 'no trace', method: 'prompt.submit', params, traceparent: 'over there' })
+  client.send({ type: 'req', id: 'long', method: 'prompt.submit', params, traceparent: 'x'.repeat(129) })
+
+  expect(await answerOf(client, 'no trace')).toMatchObject({ ok: true })
+  expect(await answerOf(client, 'long')).toMatchObject({ ok: false, error: { code: 'INVALID_REQUEST' } })
+  const executed = commands.filter(({ type }) => type === 'execute')
+  expect(executed.map(({ traceparent }) => traceparent)).toEqual([CONTEXT, CONTEXT, CONTEXT, undefined])
+})
+
+test('an event that belongs to a trace says so, in each of the protocols that tell it', async () => {
+  const { url, worker } = await startEdge()
+  const client = await connectV2(url)
+  const sessionId = await session(client)
+  const feed = await openV2(`${url}/daemon/ws`)
+  feed.send({ type: 'auth', payload: { accessToken: 'any' } })
+  feed.send({ type: 'subscribe', payload: { eventTypes: ['*'], channelIds: [sessionId] } })
+  await vi.waitFor(async () => {
+    const task = { id: 't-1', description: 'x' }
+    await worker.append(sessionId, [{ type: 'task_executing', taskId: 't-1', task, turn: 1, traceparent: CONTEXT }])
+    const heard = feed.frames.filter(({ type }) => type === 'event').map(({ payload }) => payload.data.traceparent)
+    expect(heard).toContain(CONTEXT)
+  })
+  await worker.append(sessionId, [{ ...streamEnd('m-1', 'a step'), traceparent: CONTEXT }])
+
+  expect(await client.event('session.status', ({ promptId }) => promptId === 't-1')).toMatchObject({
+    traceparent: CONTEXT,
+  })
+  const progress = await client.event('stream.progress')
+  expect(progress).toMatchObject({ traceparent: CONTEXT, data: { text: 'a step' } })
+  expect(progress.data).not.toHaveProperty('traceparent')
 })
