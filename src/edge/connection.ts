@@ -3,7 +3,7 @@
  * pushed, and what it does not read costs a bounded amount of memory.
  */
 import { LIMITS } from '../bus/bus.js'
-import { decode, errorReply } from '../protocol/codec.js'
+import { type Decoded, decode, errorReply } from '../protocol/codec.js'
 import type { ClientMessage, RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { Principal } from './auth.js'
@@ -45,7 +45,7 @@ export interface Socket {
  */
 export interface Dialect {
   /** Reads one frame; bytes where the client sent bytes. */
-  read(frame: string | Buffer): Spoken
+  read(frame: string | Buffer): Incoming
   /** What a frame of the first protocol is in this one: none, one or several. */
   write(frame: string): readonly string[]
   /** A heartbeat is due. */
@@ -82,7 +82,7 @@ export const UNCOUNTED: ChannelMeter = {
 }
 
 /** What a client said wrong is answered before what it says next, like everything else. */
-type Incoming = ReturnType<typeof decode> | Spoken
+export type Incoming = Decoded | Spoken
 
 interface Waiting {
   readonly incoming: Incoming

@@ -11,6 +11,7 @@ import type { Connection, Socket } from './connection.js'
 import { credentialsOf } from './credentials.js'
 import type { EdgeLog } from './dependencies.js'
 import type { DoorVerdict } from './door.js'
+import { PayloadMirror } from './payload-mirror.js'
 
 /**
  * What the path of a raw WebSocket says: `v2` speaks the second protocol, `feed` that of the reference's WEBSOCKET_API.md, and
@@ -20,6 +21,8 @@ import type { DoorVerdict } from './door.js'
 export type RawPath = 'v2' | 'feed' | 'websocket'
 
 const PATHS: Readonly<Record<string, RawPath>> = { '/v2': 'v2', '/daemon/ws': 'feed' }
+/** Where the first protocol is spoken with everything once more in `payload`. */
+const MIRROR_PATH = '/payload'
 
 export interface WebSocketHandlers {
   /** Whether whoever knocks comes in; answers at once. */
@@ -37,6 +40,7 @@ export interface WebSocketSettings {
 interface UserData {
   readonly principal: Principal
   readonly path: RawPath
+  readonly mirrors: boolean
   connection: Connection | undefined
 }
 
@@ -66,6 +70,7 @@ export function webSocketBehavior(
     open: (ws) => {
       const data = ws.getUserData()
       data.connection = handlers.onOpen(new UwsSocket(ws), data.principal, data.path)
+      if (data.mirrors) data.connection.speak(new PayloadMirror())
       data.connection.push(GREETING)
     },
     message: (ws, message, isBinary) => {
@@ -127,6 +132,7 @@ export function idleSeconds(heartbeatIntervalMs: number): number {
  * opened (docs/decisions/0011-tokens-are-checked-at-once.md).
  */
 function upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t, handlers: WebSocketHandlers): void {
+  const mirrors = req.getUrl() === MIRROR_PATH
   const path = PATHS[req.getUrl()] ?? 'websocket'
   const verdict = judge(handlers, credentialsOf(res, req), path)
   if (!verdict.ok) {
@@ -134,7 +140,7 @@ function upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context
     return
   }
   res.upgrade<UserData>(
-    { principal: verdict.principal, path, connection: undefined },
+    { principal: verdict.principal, path, mirrors, connection: undefined },
     req.getHeader('sec-websocket-key'),
     firstOf(req.getHeader('sec-websocket-protocol')),
     req.getHeader('sec-websocket-extensions'),
