@@ -6,6 +6,7 @@ import type { Memory } from '../memory/memory.js'
 import { parseSwarm } from '../runtimes/swarm/swarm-state.js'
 import type { Database } from '../storage/database.js'
 import { unlessAway } from '../storage/outage.js'
+import { SessionActivity } from '../storage/session-activity.js'
 import { Swarms } from '../storage/swarms.js'
 
 export interface V2Fitting {
@@ -16,6 +17,7 @@ export interface V2Fitting {
 
 export function v2Sources({ database, memory, settings }: V2Fitting): V2Sources {
   const swarms = new Swarms(database)
+  const activity = new SessionActivity(database)
   return {
     memory: {
       search: (holder, question) => search(memory, holder, question),
@@ -25,6 +27,10 @@ export function v2Sources({ database, memory, settings }: V2Fitting): V2Sources 
     },
     swarm: async (sessionId) => parseSwarm(await unlessAway(swarms.load(sessionId))),
     settings,
+    activity: {
+      recent: (...asked) => activity.recent(...asked),
+      lastBefore: (...asked) => activity.lastBefore(...asked),
+    },
   }
 }
 

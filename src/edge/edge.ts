@@ -36,6 +36,8 @@ import type { Receiver } from './subscription.js'
 import { Subscriptions } from './subscriptions.js'
 import { TaskQueue } from './task-queue.js'
 import type { V2Parts } from './v2/parts.js'
+import { TenantActivity } from './v2/tenant-activity.js'
+import { MAX_FOLLOWED, QUIET_MS } from './v2/tenant-feed.js'
 import { V2 } from './v2/v2.js'
 import type { WebSocketHandlers } from './websocket.js'
 
@@ -128,6 +130,7 @@ export class Edge {
       isLimited: () => this.#isLimited,
       settings,
       ...{ connections: () => this.connections, sources: deps.v2, audit: deps.audit, trace },
+      activity: new TenantActivity((tenant) => deps.v2.activity.recent(tenant, QUIET_MS, MAX_FOLLOWED + 1), trace),
     }
     this.#v2 = new V2(this.#lateParts)
     this.#handlers = this.#handlersBy((name) => metrics.channel(name))

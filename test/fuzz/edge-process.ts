@@ -69,6 +69,7 @@ function dependencies(secret: string, bus: EdgeDependencies['bus']): EdgeDepende
       memory: { search: async () => [], store: nobody, forget: async () => 0 },
       swarm: async () => undefined,
       settings: { read: () => new Map(), change: nobody },
+      activity: { recent: async () => ({ at: new Date(), sessions: [] }), lastBefore: async () => undefined },
     },
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What a handler of a method is given, and what it gives back.
  */
+import type { ServiceError } from '../../protocol/errors.js'
 import type { SessionId } from '../../protocol/ids.js'
 import type { MethodName, Params } from '../../protocol/v2/methods.js'
 import type { From } from '../../protocol/v2/params.js'
@@ -25,6 +26,10 @@ export interface Peer {
   follow(sessionId: SessionId, request: FollowRequest): void
   /** Ends what `follow` began. */
   unfollow(sessionId: SessionId): void
+  /** Begins or ends the telling of the whole tenant, as its subscriptions want and its role allows. Whether it is told. */
+  feed(): boolean
+  /** Tells of something that went wrong, and that no request asked for. */
+  complain(error: ServiceError): void
 }
 
 export interface FollowRequest {
@@ -32,6 +37,8 @@ export interface FollowRequest {
   readonly from?: From | undefined
   /** Whether everything is told, or only what a subscription chooses. */
   readonly whole: boolean
+  /** The client has not named the session. */
+  readonly fed?: boolean
 }
 
 export interface Asked<N extends MethodName> {

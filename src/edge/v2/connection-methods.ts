@@ -2,6 +2,7 @@
  * The connection itself: its rights, its end, and what it wants to hear.
  */
 import { ServiceError } from '../../protocol/errors.js'
+import { seesTenant } from '../../protocol/permissions.js'
 import { grantedScopes } from '../../protocol/v2/scopes.js'
 import type { Asked, Handlers, Outcome } from './asked.js'
 import { standingOf } from './standing.js'
@@ -18,7 +19,8 @@ export const CONNECTION_METHODS: Handlers<'auth.refresh' | 'auth.logout' | 'subs
     const scopes = grantedScopes(caller.principal, peer.asked)
     peer.grant(scopes)
     const ours = token === undefined ? { token: renewed.token } : {}
-    return { payload: { scopes, expiresAtMs: Date.parse(renewed.expiresAt), ...ours } }
+    const payload = { scopes, expiresAtMs: Date.parse(renewed.expiresAt), ...ours }
+    return { payload, after: () => peer.feed() }
   },
   'auth.logout': ({ peer }) => ({
     payload: { ok: true },
@@ -27,7 +29,13 @@ export const CONNECTION_METHODS: Handlers<'auth.refresh' | 'auth.logout' | 'subs
   subscribe,
   unsubscribe: ({ params: { subscriptionId }, peer }) => {
     const left = peer.watches.unsubscribe(subscriptionId)
-    return { payload: { ok: true }, after: left === undefined ? undefined : () => peer.unfollow(left) }
+    return {
+      payload: { ok: true },
+      after: () => {
+        if (left !== undefined) peer.unfollow(left)
+        peer.feed()
+      },
+    }
   },
 }
 
@@ -39,7 +47,10 @@ async function subscribe({ params, caller, peer, parts }: Asked<'subscribe'>): P
   }
   const standing = sessionId === undefined ? undefined : await standingOf(parts, caller, sessionId)
   const payload = { subscriptionId: peer.watches.subscribe(events, filter), events }
-  if (sessionId === undefined || !standing) return { payload }
+  if (sessionId === undefined || !standing) {
+    const scope = seesTenant(peer.connection.principal.role) ? 'tenant' : 'connection'
+    return { payload: { ...payload, scope }, after: () => peer.feed() }
+  }
   return {
     payload: { ...payload, sessionId, eventId: standing.eventId },
     after: () => peer.follow(sessionId, { standing, from, whole: false }),

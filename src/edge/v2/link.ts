@@ -17,6 +17,7 @@ import {
   type StreamChunk,
 } from '../../protocol/events.js'
 import type { SessionId } from '../../protocol/ids.js'
+import { seesTenant } from '../../protocol/permissions.js'
 import { BINARY_VERSION, idOf } from '../../protocol/v2/binary.js'
 import { type Encoding, errorShape, NATIVE, type Request } from '../../protocol/v2/frames.js'
 import type { V2Scope } from '../../protocol/v2/scopes.js'
@@ -28,6 +29,7 @@ import { readRequest } from './frame-reader.js'
 import { Handshake } from './handshake.js'
 import type { V2Parts } from './parts.js'
 import { Requests } from './requests.js'
+import { TenantFeed } from './tenant-feed.js'
 import { WatchList } from './watch-list.js'
 
 /** Whoever does not say in this time who they are is not waited for; the SDK itself waits as long. */
@@ -42,6 +44,7 @@ export class Link implements Dialect, Peer {
   readonly #parts: V2Parts
   readonly #fragments: Fragments
   readonly #requests: Requests
+  readonly #feed: TenantFeed
   /** Marks what is asked in the client's name; nobody else's request id begins so. */
   readonly #mint = randomUUID()
   #encoding: Encoding = NATIVE
@@ -56,6 +59,7 @@ export class Link implements Dialect, Peer {
     this.#parts = parts
     this.#fragments = new Fragments(parts.settings.maxPayloadBytes)
     this.#requests = new Requests(this, parts)
+    this.#feed = new TenantFeed(this, parts)
     if (!waits) return
     const tooLate = (): void => this.#end(new ServiceError('authentication_timeout'), undefined, CLOSE_POLICY)
     this.#timer = setTimeout(tooLate, HANDSHAKE_MS)
@@ -81,7 +85,9 @@ export class Link implements Dialect, Peer {
     const message = JSON.parse(frame) as ServerMessage
     if (message.type === 'error') return [this.#errorFrame(message)]
     if (message.type === 'subscribed') return message.reset ? this.watches.reset(message).map(this.#encoding.event) : []
-    return isStory(message) ? this.watches.tell(message).map(this.#encoding.event) : []
+    if (!isStory(message)) return []
+    this.#feed.heard(message)
+    return this.watches.tell(message).map(this.#encoding.event)
   }
 
   beat(): void {
@@ -92,6 +98,7 @@ export class Link implements Dialect, Peer {
 
   ended(): void {
     clearTimeout(this.#timer)
+    this.#feed.end()
   }
 
   answer(id: RequestId, payload: object): void {
@@ -104,19 +111,32 @@ export class Link implements Dialect, Peer {
     this.connection.send(this.#encoding.refusal(id, errorShape(reply)))
   }
 
-  follow(sessionId: SessionId, { standing, from, whole }: FollowRequest): void {
+  follow(sessionId: SessionId, { standing, from, whole, fed = false }: FollowRequest): void {
     if (this.watches.isWatched(sessionId) && from === undefined) {
-      if (whole) this.watches.widen(sessionId)
+      this.watches.keep(sessionId, whole)
       return
     }
     const { promptId, ...place } = from ?? { eventId: standing.eventId, promptId: undefined }
-    this.watches.watch(sessionId, { session: standing.session, role: standing.role, promptId }, whole)
+    const { session, role } = standing
+    this.watches.watch(sessionId, { session, role, promptId }, { whole, fed })
     const message = { type: 'subscribe', requestId: this.#mint, payload: { sessionId, from: place } } as const
     void this.#parts.dispatcher.handle(this.connection, message)
   }
 
   unfollow(sessionId: SessionId): void {
+    this.#feed.left(sessionId)
     void this.#parts.dispatcher.handle(this.connection, { type: 'unsubscribe', payload: { sessionId } })
+  }
+
+  feed(): boolean {
+    const isTold = this.watches.meansAll && seesTenant(this.connection.principal.role)
+    if (isTold) this.#feed.begin()
+    else this.#feed.end()
+    return isTold
+  }
+
+  complain(error: ServiceError): void {
+    this.connection.send(this.#errorFrame(errorReply(error)))
   }
 
   /** Pieces of a request are kept for nobody who has not said who they are. */
@@ -165,7 +185,10 @@ export class Link implements Dialect, Peer {
     if (isAnswer) return this.#encoding.refusal(requestId === '' ? undefined : requestId, errorShape(reply))
     const { sessionId } = reply
     // Nobody shows it to the client any more.
-    if (sessionId !== undefined) this.watches.forget(sessionId)
+    if (sessionId !== undefined) {
+      this.watches.forget(sessionId)
+      this.#feed.left(sessionId)
+    }
     const payload = { ...errorShape(reply), ...(sessionId !== undefined && { sessionId }) }
     return this.#encoding.event(this.watches.unasked({ event: 'error', payload }))
   }

@@ -7,6 +7,7 @@ import type { TrafficMeter } from '../http/traffic-meter.js'
 import type { Introductions } from '../introduction.js'
 import type { SessionDirectory } from '../session-directory.js'
 import type { V2Sources } from './sources.js'
+import type { TenantActivity } from './tenant-activity.js'
 
 export interface V2Parts extends Introductions {
   readonly dispatcher: Dispatcher
@@ -23,7 +24,7 @@ export interface V2Parts extends Introductions {
   readonly connections: () => number
   readonly traffic: Pick<TrafficMeter, 'read'>
   readonly sources: V2Sources
-  readonly trace: EdgeLog
   readonly activity: TenantActivity
   readonly audit: EdgeAudit | undefined
+  readonly trace: EdgeLog
 }

@@ -108,7 +108,7 @@ async function submitted({ params, caller, peer, parts }: Asked<'prompt.submit'>
   const standing = isNew ? await standingOf(parts, caller, sessionId) : undefined
   const payload = await prompted(caller, sessionId, { description: prompt }, { key, context })
   if (standing) return { payload, after: () => peer.follow(sessionId, { standing, whole: true }) }
-  return { payload, after: stream ? () => peer.watches.widen(sessionId) : undefined }
+  return { payload, after: stream ? () => peer.watches.keep(sessionId, true) : undefined }
 }
 
 async function listed({ params, caller, principal, parts }: Asked<'session.list'>): Promise<Outcome> {

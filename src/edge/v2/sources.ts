@@ -1,7 +1,7 @@
 /**
  * What only the second protocol reads and changes, as small interfaces: the composition root fits them.
  */
-import type { SessionId } from '../../protocol/ids.js'
+import type { EventId, SessionId } from '../../protocol/ids.js'
 import type { SwarmView } from '../../protocol/v2/shapes.js'
 import type { HttpSources, MemoryHolder, MemoryRow } from '../http/sources.js'
 
@@ -26,6 +26,13 @@ export interface V2Sources {
   /** What the agents of a session have agreed on; undefined before they have. */
   swarm(sessionId: SessionId): Promise<SwarmView | undefined>
   readonly settings: SettingsSource
+  /** In which sessions of a tenant something happens. */
+  readonly activity: {
+    /** Those that were heard of in the last `withinMs`, the latest first. */
+    recent(tenant: string, withinMs: number, limit: number): Promise<Look>
+    /** The last event that a session had at a time; undefined: none. */
+    lastBefore(sessionId: SessionId, at: Date): Promise<EventId | undefined>
+  }
 }
 
 /** The settings of this node. */
@@ -49,4 +56,17 @@ export interface ChangedSettings {
   readonly needRestart: readonly string[]
   /** What is another value now, as a person may see it. */
   readonly changes: readonly { readonly setting: string; readonly from: string; readonly to: string }[]
+}
+
+export interface ActiveSession {
+  readonly id: SessionId
+  /** Who spawned it. */
+  readonly owner: string
+  readonly createdAt: Date
+}
+
+export interface Look {
+  /** By the clock that `createdAt` is of. */
+  readonly at: Date
+  readonly sessions: readonly ActiveSession[]
 }

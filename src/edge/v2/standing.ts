@@ -25,6 +25,17 @@ export async function standingOf(sources: Sources, caller: Caller, sessionId: Se
   return { session, eventId, role: await roleIn(sources, session) }
 }
 
+/** One of a tenant that may be seen whole; undefined while nobody has begun it. */
+export async function standingOfTenant(
+  sources: Sources,
+  tenant: string,
+  { id, owner }: { readonly id: SessionId; readonly owner: string },
+): Promise<Standing | undefined> {
+  sources.directory.remember(id, { tenant, subject: owner })
+  const { session, eventId } = await sources.directory.standing(id, sources.events)
+  return session && { session, eventId, role: await roleIn(sources, session) }
+}
+
 /** A session that is an agent or a team. @throws ServiceError `session_not_found` for any other */
 export async function swarmOf(sources: Pick<Sources, 'rows'>, caller: Caller, sessionId: SessionId) {
   const session = await sessionOf(caller, sessionId)

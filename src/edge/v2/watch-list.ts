@@ -23,6 +23,8 @@ interface Watched {
   readonly story: Story
   /** Whether everything is told, or only what a subscription chooses. */
   readonly whole: boolean
+  /** The client has not named it: it is one of its tenant. */
+  readonly fed: boolean
 }
 
 export class WatchList {
@@ -35,15 +37,28 @@ export class WatchList {
   }
 
   /** Begins a session's story anew. What was told whole stays so. */
-  watch(sessionId: SessionId, start: StoryStart, whole: boolean): void {
+  watch(sessionId: SessionId, start: StoryStart, { whole, fed }: Omit<Watched, 'story'>): void {
     const before = this.#sessions.get(sessionId)?.whole ?? false
-    this.#sessions.set(sessionId, { story: new Story(sessionId, start), whole: whole || before })
+    this.#sessions.set(sessionId, { story: new Story(sessionId, start), whole: whole || before, fed })
   }
 
-  /** Everything of a session that is watched already. */
-  widen(sessionId: SessionId): void {
+  /** The client has named a session that is watched already. `whole`: it wants everything. */
+  keep(sessionId: SessionId, whole: boolean): void {
     const watched = this.#sessions.get(sessionId)
-    if (watched) this.#sessions.set(sessionId, { ...watched, whole: true })
+    if (watched) this.#sessions.set(sessionId, { ...watched, whole: whole || watched.whole, fed: false })
+  }
+
+  /** Lets go of a session that the client has not named; undefined when it has. Else the prompt that it is in. */
+  release(sessionId: SessionId): { readonly promptId: string | undefined } | undefined {
+    const watched = this.#sessions.get(sessionId)
+    if (!watched?.fed) return undefined
+    this.#sessions.delete(sessionId)
+    return { promptId: watched.story.promptBegun }
+  }
+
+  /** Whether a subscription means whatever there is, and no session of its own. */
+  get meansAll(): boolean {
+    return [...this.#subscriptions.values()].some(({ filter }) => sessionMeant(filter) === undefined)
   }
 
   forget(sessionId: SessionId): void {
@@ -66,7 +81,8 @@ export class WatchList {
     if (!ended) throw new ServiceError('subscription_not_found', { subscriptionId })
     this.#subscriptions.delete(subscriptionId)
     const sessionId = sessionMeant(ended.filter)
-    if (sessionId === undefined || this.#sessions.get(sessionId)?.whole !== false) return undefined
+    const watched = sessionId === undefined ? undefined : this.#sessions.get(sessionId)
+    if (sessionId === undefined || !watched || watched.whole || watched.fed) return undefined
     const isWanted = [...this.#subscriptions.values()].some(({ filter }) => sessionMeant(filter) === sessionId)
     if (isWanted) return undefined
     this.#sessions.delete(sessionId)

@@ -54,6 +54,11 @@ export class Story {
     this.#prompt = promptId === undefined ? promptIn(session) : { id: promptId, begun: true }
   }
 
+  /** The prompt whose stream has begun and not ended. */
+  get promptBegun(): string | undefined {
+    return this.#prompt?.begun ? this.#prompt.id : undefined
+  }
+
   /** None, one or several events, in their order. */
   tell(message: LoggedEvent | StreamChunk): readonly V2Event[] {
     if (message.type === 'stream_chunk') return this.#chunk(message)

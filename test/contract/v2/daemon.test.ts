@@ -128,3 +128,27 @@ test('an agent without the program that it needs fails, and says so', async () =
   expect(agentId).toBeUndefined()
   expect(await client.ask('team.status', { teamId: failed.sessionId })).toMatchObject({ name: 'crew', agents: [] })
 })
+
+test('an administrator who subscribes hears of every session of the tenant, from its beginning to its end', async () => {
+  const [root, erin, other] = [await as('root', 'feed', 'admin'), await as('erin', 'feed'), await as('x', 'elsewhere')]
+  const { scope } = await root.ask('subscribe', { events: ['session.*', 'stream.*'] })
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  const spawn = (client: V2Client) =>
+    client.ask('session.create', { sessionType: 'echo', task: { description: '{"count":2,"bytes":4}' } })
+
+  const [{ id }] = await Promise.all([spawn(erin), spawn(other)])
+  await root.event('stream.end')
+  await erin.ask('session.stop', { sessionId: id })
+  await root.event('session.stopped')
+
+  expect(scope).toBe('tenant')
+  const told = root.events().filter(({ payload }) => payload.sessionId !== undefined)
+  expect(new Set(told.map(({ payload }) => payload.sessionId))).toEqual(new Set([id]))
+  const names = told.map(({ event }) => event)
+  expect(names[0]).toBe('session.created')
+  expect(names.at(-1)).toBe('session.stopped')
+  expect(names.filter((name) => name === 'stream.start' || name === 'stream.end')).toEqual([
+    'stream.start',
+    'stream.end',
+  ])
+})

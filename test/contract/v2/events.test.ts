@@ -2,9 +2,9 @@
  * Row V2: what is told without being asked, to whom, and how a client goes on after it was away.
  */
 import { expect, test, vi } from 'vitest'
-import { startEdge } from '../wire/edge-fixture.js'
+import { AUTH, startEdge, token } from '../wire/edge-fixture.js'
 import { streamEnd } from '../wire/scripted-worker.js'
-import { connectV2, type Frame, type V2Client } from './v2-fixture.js'
+import { connectParams, connectV2, type Frame, type V2Client } from './v2-fixture.js'
 
 const SPAWN = { sessionType: 'echo', task: { description: 'wait' } }
 
@@ -30,10 +30,11 @@ test('a subscription brings the events that it names, under its id', async () =>
   for (const frame of client.events()) expect(frame.subscriptionId).toBe(subscriptionId)
 })
 
-test('a subscription without a session means all that the connection watches, and nothing else', async () => {
-  const { url } = await startEdge()
-  const [client, other] = [await connectV2(url), await connectV2(url)]
-  await client.ask('subscribe', { events: ['session.created'] })
+test('to a user a subscription without a session means all that the connection watches, and nothing else', async () => {
+  const { url } = await startEdge({ auth: AUTH })
+  const user = connectParams(await token({ claims: { role: 'user' } }))
+  const [client, other] = [await connectV2(`${url}/v2`, user), await connectV2(`${url}/v2`, user)]
+  expect(await client.ask('subscribe', { events: ['session.created'] })).toMatchObject({ scope: 'connection' })
 
   const mine = await created(client)
   await created(other)

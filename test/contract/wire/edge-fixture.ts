@@ -187,6 +187,7 @@ const nothingKept: HttpSources = {
 const nothingElse: V2Sources = {
   memory: { search: async () => [], store: async () => ({ id: 'mem_1' }), forget: async () => 0 },
   swarm: async () => undefined,
+  activity: { recent: async () => ({ at: new Date(), sessions: [] }), lastBefore: async () => undefined },
   settings: { read: () => new Map(), change: async () => ({ applied: [], needRestart: [], changes: [] }) },
 }
 
