@@ -139,10 +139,12 @@ export class LiveSettings {
       return { refused, changed: [], waiting: namesOf(waiting) }
     }
     const live = changes.filter((change) => change.live)
+    // What waits was said when it was read.
+    const unsaid = read === this.#read ? [] : waiting
     this.#read = read
     this.#asked = asked
     this.#adopt(merged, files, live.length > 0)
-    this.#say(live, files, waiting)
+    this.#say(live, files, unsaid)
     const fileNames = files.map(({ watched }) => watched.file.name)
     const changed = [...namesOf(live), ...fileNames]
     if (changed.length > 0) for (const tell of this.#accountants) tell({ cause, changes: live, files: fileNames })

@@ -152,6 +152,14 @@ test('settings that do not fit together are refused, and nothing of them counts'
   expect(settings.view.budget).toEqual(before)
 })
 
+test('what waits for the next start is said when it is read, and not with every setting that is set', async () => {
+  const { settings, lines } = fixture()
+  await settings.reload(read({ DAEMON_PORT: '1' }))
+  await settings.set(setting({ OPENAI_MODEL: 'set' }), { merge: true, cause })
+
+  expect(lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
+})
+
 test('every change is told with its cause, whether it was read or set, and no refused one', async () => {
   const { settings } = fixture()
   const told = vi.fn()

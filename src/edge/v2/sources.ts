@@ -26,7 +26,7 @@ export interface V2Sources {
   /** What the agents of a session have agreed on; undefined before they have. */
   swarm(sessionId: SessionId): Promise<SwarmView | undefined>
   readonly settings: SettingsSource
-  /** In which sessions of a tenant something happens. */
+  /** In which sessions of a tenant something happens; see docs/decisions/0044. */
   readonly activity: {
     /** Those that were heard of in the last `withinMs`, the latest first. */
     recent(tenant: string, withinMs: number, limit: number): Promise<Look>
