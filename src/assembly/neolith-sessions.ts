@@ -4,8 +4,10 @@
  */
 import { type Client, ClientError, connect, FROM_START, type SessionHandle } from '../client/client.js'
 import type { Principal } from '../edge/auth.js'
+import type { Answered } from '../neolith/answer-words.js'
 import { CANCELLED, DONE } from '../neolith/narrator.js'
 import {
+  type SessionAnswer,
   type SessionDoor,
   type Story,
   StoryBroken,
@@ -41,19 +43,35 @@ export class NeolithSessions<I extends Inside> implements SessionDoor {
   }
 
   async open(row: NeolithTaskRow, from: Position | null): Promise<Story> {
-    const { orchestrator } = row
-    // Unlimited: how many tasks are seen to at one time is bounded already, and people with a token of the same orchestrator
-    // must not find their allowance used up.
-    const who = { tenant: orchestrator, subject: orchestrator, role: 'user', unlimited: true } as const
-    const principal: Principal = { ...who, expiresAt: undefined }
-    // A connection of its own: the handles of one client share what they hear, and tasks must not.
-    const client = await connect({ url: IN_PROCESS, webSocket: inProcessSocket(this.#deps.entrance(), principal) })
+    const client = await this.#connect(row)
     try {
       return new ClientStory(client, await this.#handle(client, row, from))
     } catch (error) {
       client.close()
       throw refusalOf(error)
     }
+  }
+
+  async answer(row: NeolithTaskRow, answer: SessionAnswer): Promise<Answered> {
+    const client = await this.#connect(row)
+    try {
+      return row.sessionId === null ? { kind: 'nothing' } : await answered(client, row.sessionId, answer)
+    } catch (error) {
+      const refusal = refusalOf(error)
+      // The same message is repeated: what it has done already is found.
+      throw refusal instanceof StoryBroken ? new TaskRefused(refusal.message, true) : refusal
+    } finally {
+      client.close()
+    }
+  }
+
+  /** A connection of its own: the handles of one client share what they hear, and tasks must not. */
+  #connect({ orchestrator }: NeolithTaskRow): Promise<Client> {
+    // Unlimited: how many tasks are seen to at one time is bounded already, and people with a token of the same orchestrator
+    // must not find their allowance used up.
+    const who = { tenant: orchestrator, subject: orchestrator, role: 'user', unlimited: true } as const
+    const principal: Principal = { ...who, expiresAt: undefined }
+    return connect({ url: IN_PROCESS, webSocket: inProcessSocket(this.#deps.entrance(), principal) })
   }
 
   async end(sessionId: string, taskId: string): Promise<TaskOutcome | undefined> {
@@ -69,6 +87,31 @@ export class NeolithSessions<I extends Inside> implements SessionDoor {
     const task = taskOf(row)
     const request = { orchestratorId: row.orchestrator, idempotencyKey: taskIdOf(row), task }
     return client.spawn({ ...request, ...(sessionType && { sessionType }) })
+  }
+}
+
+/** Approvals of a session that are looked through, the newest: one that a message has answered is among them. */
+const LOOKED_THROUGH = 50
+
+/** The one call that waits is answered; of none or several nothing is guessed. */
+async function answered(client: Client, sessionId: string, answer: SessionAnswer): Promise<Answered> {
+  const { decision, messageId } = answer
+  const comment = `${answer.comment} (message ${messageId})`
+  const { approvals } = await client.approvals({ sessionId, state: 'all', limit: LOOKED_THROUGH })
+  const before = approvals.find((each) => each.comment === comment)
+  if (before) return { kind: 'done', tool: before.toolName }
+  const [waiting, another] = approvals.filter(({ state }) => state === 'pending')
+  if (!waiting) return { kind: 'nothing' }
+  if (another) return { kind: 'several' }
+  const { toolName: tool } = waiting
+  try {
+    await client.decide(waiting, decision, comment)
+    return { kind: 'done', tool }
+  } catch (error) {
+    const code = error instanceof ClientError ? error.code : undefined
+    if (code === 'forbidden') return { kind: 'escalated', tool }
+    if (code === 'approval_closed' || code === 'approval_not_found') return { kind: 'closed', tool }
+    throw error
   }
 }
 

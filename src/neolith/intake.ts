@@ -2,9 +2,13 @@
  * Takes Neolith's events in: what asks for something becomes a row, once, before Neolith is told that it was heard.
  *
  *   since ─▶ events ─▶ rows and the new since, in one step ─▶ acknowledged
+ *
+ * A message that may answer what a task waits for is looked up among the channel's messages: events do not say which thread
+ * one is in.
  */
-import type { NeolithTasks } from '../storage/neolith-tasks.js'
-import { taskOf } from './addressed.js'
+import type { NeolithTasks, NewNeolithTask } from '../storage/neolith-tasks.js'
+import { messageOf, taskIn, type WrittenMessage } from './addressed.js'
+import { answerIn } from './answer-words.js'
 import type { NeolithApiClient } from './api-client.js'
 import type { NeolithEvent } from './types.js'
 
@@ -16,12 +20,17 @@ const OVERLAP_MS = 30_000
 const MAX_BACKLOG_MS = 24 * 60 * 60 * 1_000
 /** Ids that need not be acknowledged again: the events of the overlap, many times over. */
 const MAX_HEARD = 2_000
+/** Newest messages of a channel among which one that has just come is looked for; the most that Neolith gives. */
+const LOOK_LIMIT = 100
 /** Who is spoken to directly is asked again after this time. */
 const CHANNELS_KEPT_MS = 60_000
 
 export interface IntakeOptions {
-  readonly client: Pick<NeolithApiClient, 'getEvents' | 'acknowledgeEvents' | 'getChannels' | 'serverNow'>
-  readonly tasks: Pick<NeolithTasks, 'since' | 'take'>
+  readonly client: Pick<
+    NeolithApiClient,
+    'getEvents' | 'acknowledgeEvents' | 'getChannels' | 'getMessages' | 'serverNow'
+  >
+  readonly tasks: Pick<NeolithTasks, 'since' | 'take' | 'openIn'>
   readonly orchestrator: string
   readonly userId: string
   /** New tasks have come. */
@@ -69,11 +78,37 @@ export class Intake {
     return new Date(full ? Math.max(last, before + 1) : Math.max(lookedAt - OVERLAP_MS, before))
   }
 
-  async #tasksIn(events: readonly NeolithEvent[]) {
-    if (events.length === 0) return []
+  async #tasksIn(events: readonly NeolithEvent[]): Promise<readonly NewNeolithTask[]> {
+    // What was acknowledged is in the database.
+    const fresh = events.filter(({ id }) => !this.#heard.has(id))
+    if (fresh.length === 0) return []
     const { userId } = this.#options
     const direct = await this.#directChannels()
-    return events.flatMap((event) => taskOf(event, { userId, direct }) ?? [])
+    const found: NewNeolithTask[] = []
+    for (const event of fresh) {
+      const message = messageOf(event, { userId, direct })
+      const row = message && ((await this.#answerIn(message)) ?? (message.isForUs ? taskIn(message) : undefined))
+      if (row) found.push(row)
+    }
+    return found
+  }
+
+  /** Undefined for a message that answers nothing. Only a few are looked up: those that begin with such a word. */
+  async #answerIn(message: WrittenMessage): Promise<NewNeolithTask | undefined> {
+    const { client, tasks, orchestrator } = this.#options
+    const { channelId, messageId, isForUs, byOrchestrator } = message
+    const answer = byOrchestrator ? undefined : answerIn(message.content)
+    if (!answer) return undefined
+    const open = await tasks.openIn(orchestrator, channelId)
+    if (open.size === 0) return undefined
+    const { messages } = await client.getMessages(channelId, { limit: LOOK_LIMIT })
+    const thread = messages.find(({ id }) => id === messageId)?.parentId ?? null
+    const isAbout = thread !== null && open.has(thread)
+    // Alone it asks for nothing, with more words it may; and people who talk to each other are not interrupted.
+    const isStray = thread === null && isForUs && answer.reason === ''
+    if (!isAbout && !isStray) return undefined
+    if (answer.decision === 'unclear' && !isForUs) return undefined
+    return { ...taskIn(message), answers: { ...answer, thread } }
   }
 
   async #directChannels(): Promise<ReadonlySet<string>> {

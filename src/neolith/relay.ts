@@ -14,6 +14,8 @@ const LEASE_MS = 10_000
 const MARGIN_MS = 3_000
 /** Each is one connection inside the process and one session at work elsewhere; more wait in the database. */
 const MAX_RUNS = 64
+/** The same for answers to tasks, which are short: a task that waits for one must not keep it out. */
+const MAX_ANSWERS = 16
 /** How long a stop waits for runs to end. */
 const STOP_TIMEOUT_MS = 2_000
 const FORGET_EVERY_MS = 60_000
@@ -81,8 +83,12 @@ export class Relay {
   async #round(orchestrator: string): Promise<void> {
     const { tasks, watcher } = this.#deps
     if (this.#runs.size > 0) await this.#renew()
-    const room = MAX_RUNS - this.#runs.size
-    if (room > 0) for (const row of await tasks.claim(orchestrator, watcher, LEASE_MS, room)) this.#begin(row)
+    const answers = [...this.#runs.values()].filter(({ row }) => row.answers).length
+    const room = { tasks: MAX_RUNS - (this.#runs.size - answers), answers: MAX_ANSWERS - answers }
+    for (const kind of ['answers', 'tasks'] as const) {
+      const due = room[kind] > 0 ? await tasks.claim(orchestrator, watcher, LEASE_MS, room[kind], kind) : []
+      for (const row of due) this.#begin(row)
+    }
     if (performance.now() - this.#forgotAt < FORGET_EVERY_MS) return
     this.#forgotAt = performance.now()
     await tasks.forgetOld()

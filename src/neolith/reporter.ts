@@ -48,7 +48,7 @@ export interface ServiceState {
 export interface ReporterOptions {
   readonly client: NeolithApiClient
   readonly lease: Lease
-  readonly tasks: Pick<NeolithTasks, 'since' | 'take'>
+  readonly tasks: Pick<NeolithTasks, 'since' | 'take' | 'openIn'>
   readonly relay: Relay
   readonly pace: Pace
   /** How often a heartbeat is sent at least, whatever Neolith wants. */

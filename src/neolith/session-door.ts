@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import type { Position } from '../protocol/commands.js'
 import type { ServerMessage } from '../protocol/events.js'
 import type { NeolithTaskRow } from '../storage/neolith-tasks.js'
+import type { Answered } from './answer-words.js'
 
 /** What the session says, in order and once, from a position on. */
 export interface Story extends AsyncIterable<ServerMessage> {
@@ -33,12 +34,22 @@ export interface TaskOutcome {
 /** The story broke off, and can be gone on with from the last position. */
 export class StoryBroken extends Error {}
 
+export interface SessionAnswer {
+  readonly decision: 'approve' | 'reject'
+  /** Who says it, and why. */
+  readonly comment: string
+  /** Of the message that says it. */
+  readonly messageId: string
+}
+
 export interface SessionDoor {
   /**
    * The story of the task's session behind `from`. Where there is no session yet it is spawned, once however often it is
    * asked for. @throws TaskRefused
    */
   open(row: NeolithTaskRow, from: Position | null): Promise<Story>
+  /** Answers what a task's session waits for; repeated with the same message, it counts once. @throws TaskRefused */
+  answer(row: NeolithTaskRow, answer: SessionAnswer): Promise<Answered>
   /** How the task ended, where the story no longer tells; undefined while that is not known. */
   end(sessionId: string, taskId: string): Promise<TaskOutcome | undefined>
 }

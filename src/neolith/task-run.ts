@@ -3,7 +3,8 @@
  * Every message is announced in the row before it is written and noted after, so whoever takes over writes none twice.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { NeolithTaskEnd, NeolithTaskRow, NeolithTasks, Posting } from '../storage/neolith-tasks.js'
+import type { NeolithAnswer, NeolithTaskEnd, NeolithTaskRow, NeolithTasks, Posting } from '../storage/neolith-tasks.js'
+import { ELSEWHERE, NOT_YOURS, UNCLEAR, wordsAbout } from './answer-words.js'
 import { Narrator } from './narrator.js'
 import { type Poster, Undeliverable } from './poster.js'
 import { type SessionDoor, type Story, StoryBroken, type TaskOutcome, TaskRefused, taskIdOf } from './session-door.js'
@@ -15,11 +16,11 @@ const MAX_PAUSE_MS = 60_000
 const LAST_LOOKS = 5
 const LOOK_MS = 1_000
 const LEFT: TaskOutcome = { kind: 'failed', words: 'The session ended before the task did.' }
-const FINAL = ['result', 'failed', 'cancelled']
+const FINAL = ['result', 'failed', 'cancelled', 'answer']
 
 export interface TaskRunDependencies {
   readonly watcher: string
-  readonly tasks: Pick<NeolithTasks, 'noteSession' | 'announce' | 'posted' | 'postpone' | 'finish'>
+  readonly tasks: Pick<NeolithTasks, 'find' | 'noteSession' | 'announce' | 'posted' | 'postpone' | 'finish'>
   readonly door: SessionDoor
   readonly poster: Pick<Poster, 'deliver'>
   readonly onWritten: () => void
@@ -48,6 +49,7 @@ export class TaskRun {
     try {
       const { posting } = this.#row
       if (posting && (await this.#deliver(posting, true))) return
+      if (this.#row.answers) return void (await this.#answer(this.#row.answers))
       while (!(await this.#follow())) await this.#pause(LOOK_MS)
     } catch (error) {
       if (this.#signal.aborted || error instanceof Lost) return
@@ -55,6 +57,27 @@ export class TaskRun {
       if (!(error instanceof TaskRefused)) throw error
       await this.#refused(error)
     }
+  }
+
+  /** What somebody says to another task. */
+  async #answer(answers: NeolithAnswer): Promise<void> {
+    const { messageId, orchestrator } = this.#row
+    const { thread } = answers
+    const task = thread === null ? undefined : await this.#deps.tasks.find({ orchestrator, messageId: thread })
+    const content = await this.#wordsFor(answers, task)
+    const about = { key: `${messageId}/answer`, kind: 'answer', taskId: task ? taskIdOf(task) : null } as const
+    await this.#post({ ...about, content, position: { eventId: '0-0' } })
+  }
+
+  async #wordsFor(answers: NeolithAnswer, task: NeolithTaskRow | undefined): Promise<string> {
+    const { author, messageId } = this.#row
+    const { decision, reason } = answers
+    if (!task) return ELSEWHERE
+    if (decision === 'unclear') return UNCLEAR
+    // Neolith says who writes, and nothing of what people may: a task is its author's, as a session is its owner's.
+    if (author === null || author !== task.author) return NOT_YOURS
+    const comment = [reason, `${author} in Neolith`].filter((part) => part !== '').join(' — ')
+    return wordsAbout(answers, await this.#deps.door.answer(task, { decision, comment, messageId }))
   }
 
   /** True when the task is over; false when the story broke off and is to be gone on with. */
@@ -111,7 +134,9 @@ export class TaskRun {
 
   async #deliver(posting: Posting, unsure: boolean): Promise<boolean> {
     const { tasks, poster, onWritten } = this.#deps
-    await poster.deliver(this.#row, posting, unsure, this.#signal)
+    // An answer stands in the thread of the task that it is about.
+    const messageId = this.#row.answers?.thread ?? this.#row.messageId
+    await poster.deliver({ ...this.#row, messageId }, posting, unsure, this.#signal)
     onWritten()
     if (FINAL.includes(posting.kind)) {
       await this.#finish('answered')

@@ -17,6 +17,16 @@ export interface NewNeolithTask {
   readonly content: string
   /** Id of the person who asks. */
   readonly author: string | null
+  /** Where the message asks for nothing, and answers what a task waits for. */
+  readonly answers?: NeolithAnswer | null
+}
+
+/** What somebody says to a task that waits for a person. */
+export interface NeolithAnswer {
+  /** Of the task: the message that asked for it. Null where it was said outside of any thread. */
+  readonly thread: string | null
+  readonly decision: 'approve' | 'reject' | 'unclear'
+  readonly reason: string
 }
 
 /** What is being written to Neolith. */
@@ -29,7 +39,7 @@ export interface Posting {
   /** How far the story is told when it has arrived. */
   readonly position: Position
 }
-export type PostingKind = 'started' | 'progress' | 'approval' | 'result' | 'failed' | 'cancelled'
+export type PostingKind = 'started' | 'progress' | 'approval' | 'result' | 'failed' | 'cancelled' | 'answer'
 
 export interface NeolithTaskRow extends NewNeolithTask {
   readonly orchestrator: string
@@ -47,7 +57,7 @@ export type NeolithTaskKey = Pick<NeolithTaskRow, 'orchestrator' | 'messageId'>
 type Held = NeolithTaskKey & { readonly watcher: string }
 
 const COLUMNS = sql`orchestrator, message_id as "messageId", channel_id as "channelId", author, content,
-  session_id as "sessionId", position, posting, failures`
+  session_id as "sessionId", position, posting, failures, answers`
 
 const after = (ms: number): RawBuilder<Date> => sql<Date>`now() + ${ms}::double precision * interval '1 millisecond'`
 const json = (value: object): string => queryableJson(JSON.stringify(value))
@@ -73,10 +83,11 @@ export class NeolithTasks {
   async take(orchestrator: string, tasks: readonly NewNeolithTask[], since: Date): Promise<number> {
     return this.#database.sql.transaction().execute(async (transaction) => {
       let taken = 0
-      for (const { channelId, messageId, content, author } of tasks) {
+      for (const { channelId, messageId, content, author, answers } of tasks) {
         const { rows } = await sql`
-          insert into neolith_tasks (orchestrator, message_id, channel_id, author, content)
-          values (${orchestrator}, ${messageId}, ${channelId}, ${author}, ${storableText(content)})
+          insert into neolith_tasks (orchestrator, message_id, channel_id, author, content, answers)
+          values (${orchestrator}, ${messageId}, ${channelId}, ${author}, ${storableText(content)},
+            ${answers ? json(answers) : null}::json)
           on conflict do nothing returning message_id`.execute(transaction)
         taken += rows.length
       }
@@ -89,12 +100,31 @@ export class NeolithTasks {
     })
   }
 
-  /** Takes charge of open tasks that nobody sees to now, those that are due longest first. */
+  /** Messages of a channel that asked for tasks which are not over. */
+  async openIn(orchestrator: string, channelId: string): Promise<ReadonlySet<string>> {
+    // Index neolith_tasks_open.
+    const { rows } = await sql<{ messageId: string }>`
+      select message_id as "messageId" from neolith_tasks
+      where orchestrator = ${orchestrator} and ended_at is null and channel_id = ${channelId} and answers is null
+      `.execute(this.#database.sql)
+    return new Set(rows.map(({ messageId }) => messageId))
+  }
+
+  async find({ orchestrator, messageId }: NeolithTaskKey): Promise<NeolithTaskRow | undefined> {
+    const { rows } = await sql<NeolithTaskRow>`
+      select ${COLUMNS} from neolith_tasks where orchestrator = ${orchestrator} and message_id = ${messageId}`.execute(
+      this.#database.sql,
+    )
+    return rows[0]
+  }
+
+  /** Takes charge of open tasks, or of answers to them, that nobody sees to now, those that are due longest first. */
   async claim(
     orchestrator: string,
     watcher: string,
     leaseMs: number,
     limit: number,
+    kind: 'tasks' | 'answers' = 'tasks',
   ): Promise<readonly NeolithTaskRow[]> {
     // Index neolith_tasks_open.
     const { rows } = await sql<NeolithTaskRow>`
@@ -102,7 +132,7 @@ export class NeolithTasks {
       from (
         select orchestrator as o, message_id as m from neolith_tasks
         where orchestrator = ${orchestrator} and ended_at is null and not_before <= now()
-          and (watched_until is null or watched_until <= now())
+          and (watched_until is null or watched_until <= now()) and (answers is null) = ${kind === 'tasks'}
         order by not_before limit ${limit} for update skip locked) due
       where t.orchestrator = due.o and t.message_id = due.m
       returning ${COLUMNS}`.execute(this.#database.sql)

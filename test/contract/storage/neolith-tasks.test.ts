@@ -140,4 +140,19 @@ eachDatabase((open) => {
     const held = { orchestrator: name, messageId: 'm1', watcher: 'node-a' }
     expect(await tasks.announce(held, posting('c\0\ud800'))).toBe(true)
   })
+
+  test('answers are claimed beside tasks, and a task that is open is found in its channel', async () => {
+    const name = orchestrator()
+    const answers = { thread: 'm1', decision: 'reject', reason: 'too "dear"' } as const
+    await tasks.take(name, [task('m1'), { ...task('m2'), answers }, { ...task('m3'), channelId: 'other' }], SINCE)
+
+    expect(await tasks.openIn(name, 'chan-1')).toEqual(new Set(['m1']))
+    expect(await tasks.find({ orchestrator: name, messageId: 'm2' })).toMatchObject({ answers, author: 'alice' })
+    expect(await tasks.find({ orchestrator: name, messageId: 'm9' })).toBeUndefined()
+    expect(await tasks.claim(name, 'node-a', LEASE_MS, 10, 'answers')).toMatchObject([{ messageId: 'm2', answers }])
+    expect((await tasks.claim(name, 'node-a', LEASE_MS, 10)).map(({ messageId }) => messageId).toSorted()).toEqual([
+      'm1',
+      'm3',
+    ])
+  })
 })

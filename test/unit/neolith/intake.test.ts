@@ -3,7 +3,7 @@
  */
 import { expect, test } from 'vitest'
 import { Intake } from '../../../src/neolith/intake.js'
-import type { NeolithEvent } from '../../../src/neolith/types.js'
+import type { Message, NeolithEvent } from '../../../src/neolith/types.js'
 import type { NewNeolithTask } from '../../../src/storage/neolith-tasks.js'
 
 const START = Date.parse('2026-01-01T00:00:00.000Z')
@@ -19,18 +19,19 @@ function world(keptSince?: number) {
     taken: new Map<string, NewNeolithTask>(),
     since: keptSince,
     failing: false,
+    /** Messages that asked for tasks which are not over. */
+    open: new Set<string>(),
+    /** The thread of a message. */
+    threads: new Map<string, string>(),
+    lookups: 0,
   }
-  const say = (id: string, at: number) =>
+  const say = (id: string, at: number, said: { content?: string; type?: string; author?: object } = {}) => {
+    const { content = `do ${id}`, type = 'mention', author = { id: 'alice' } } = said
     state.events.push({
-      ...{
-        id: `msg_${id}`,
-        type: 'mention',
-        channelId: 'chan-1',
-        messageId: id,
-        createdAt: new Date(at).toISOString(),
-      },
-      payload: { message: { content: `do ${id}`, author: { id: 'alice' } } },
+      ...{ id: `msg_${id}`, type, channelId: 'chan-1', messageId: id, createdAt: new Date(at).toISOString() },
+      payload: { message: { content, author } },
     })
+  }
   const intake = new Intake({
     client: {
       getEvents: async (since) => {
@@ -40,6 +41,13 @@ function world(keptSince?: number) {
       },
       acknowledgeEvents: async (ids) => void state.acknowledged.push(...ids),
       getChannels: async () => [],
+      getMessages: async () => {
+        state.lookups += 1
+        const messages = state.events.map(({ messageId = '' }) => {
+          return { id: messageId, parentId: state.threads.get(messageId) ?? null }
+        })
+        return { messages: messages as unknown as Message[] }
+      },
       serverNow: () => state.now,
     },
     tasks: {
@@ -51,6 +59,7 @@ function world(keptSince?: number) {
         state.since = since.getTime()
         return fresh.length
       },
+      openIn: async () => state.open,
     },
     ...{ orchestrator: 'orch-1', userId: 'user-1', onTaken: () => undefined },
   })
@@ -112,4 +121,59 @@ test('what is not in the database is not acknowledged, and comes again', async (
 
   expect([...state.taken.keys()]).toEqual(['one'])
   expect(state.acknowledged).toEqual(['msg_one'])
+})
+
+test('an answer in the thread of a task that is not over is taken in as that, with or without a mention', async () => {
+  const { state, say, intake } = world()
+  state.open.add('task')
+  const inThread = (id: string, content: string, type = 'message_created', author?: object) => {
+    say(id, START - 1_000, { content, type, ...(author && { author }) })
+    state.threads.set(id, 'task')
+  }
+  inThread('a', 'Approve!')
+  inThread('b', 'reject: it deletes everything')
+  inThread('c', '@user-1 approve, but only the first', 'mention')
+  inThread('d', 'approve? I would not')
+  inThread('e', 'approve', 'message_created', { id: 'another', isOrchestrator: true })
+  inThread('f', 'fine with me')
+  await intake.look()
+
+  const answer = (decision: string, reason = '') => ({ thread: 'task', decision, reason })
+  expect([...state.taken.values()].map(({ messageId, answers }) => [messageId, answers])).toEqual([
+    ['a', answer('approve')],
+    ['b', answer('reject', 'it deletes everything')],
+    ['c', answer('unclear', 'but only the first')],
+  ])
+})
+
+test('outside of the thread the bare word is asked back about, and anything more is a task as ever', async () => {
+  const { state, say, intake } = world()
+  state.open.add('task')
+  say('bare', START - 1_000, { content: '@user-1 approve' })
+  say('talk', START - 1_000, { content: 'approve', type: 'message_created' })
+  say('task', START - 1_000, { content: '@user-1 reject the offers of yesterday' })
+  say('other', START - 1_000, { content: '@user-1 approve' })
+  state.threads.set('other', 'of something else')
+  await intake.look()
+
+  expect([...state.taken.values()].map(({ messageId, answers }) => [messageId, answers?.thread])).toEqual([
+    ['bare', null],
+    ['task', undefined],
+    ['other', undefined],
+  ])
+})
+
+test('nothing is looked up where no task waits, where nobody says such a word, and not again for what is known', async () => {
+  const { state, say, intake } = world()
+  say('a', START - 1_000, { content: 'approve', type: 'message_created' })
+  await intake.look()
+  state.open.add('task')
+  say('b', START - 1_000, { content: 'hello', type: 'message_created' })
+  await intake.look()
+  expect(state.lookups).toBe(0)
+
+  say('c', START - 1_000, { content: 'approve', type: 'message_created' })
+  await intake.look()
+  await intake.look()
+  expect(state.lookups).toBe(1)
 })

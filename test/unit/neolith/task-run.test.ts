@@ -2,8 +2,15 @@
  * One task of Neolith on its way to a session and back, with a door and a store of the test.
  */
 import { expect, test } from 'vitest'
+import type { Answered } from '../../../src/neolith/answer-words.js'
 import { Undeliverable } from '../../../src/neolith/poster.js'
-import { type Story, StoryBroken, type TaskOutcome, TaskRefused } from '../../../src/neolith/session-door.js'
+import {
+  type SessionAnswer,
+  type Story,
+  StoryBroken,
+  type TaskOutcome,
+  TaskRefused,
+} from '../../../src/neolith/session-door.js'
 import { TaskRun } from '../../../src/neolith/task-run.js'
 import type { Position } from '../../../src/protocol/commands.js'
 import type { ServerMessage } from '../../../src/protocol/events.js'
@@ -33,9 +40,14 @@ interface Scene {
   readonly held?: (what: string) => boolean
   readonly end?: TaskOutcome
   readonly deliver?: (posting: Posting) => void
+  /** The task that is answered, where the row is an answer. */
+  readonly task?: NeolithTaskRow
+  readonly answered?: Answered | Error
 }
 
-async function play({ stories, row = {}, held = () => true, end, deliver = () => undefined }: Scene) {
+async function play({ stories, row = {}, held = () => true, end, deliver = () => undefined, ...about }: Scene) {
+  const answers: SessionAnswer[] = []
+  const threads: string[] = []
   const written: [string, boolean][] = []
   const steps: string[] = []
   const opened: (Position | null)[] = []
@@ -47,6 +59,7 @@ async function play({ stories, row = {}, held = () => true, end, deliver = () =>
     {
       watcher: 'node-a',
       tasks: {
+        find: async () => about.task,
         noteSession: (_row, sessionId) => step(`session ${sessionId}`),
         announce: (_row, { kind }) => step(`announce ${kind}`),
         posted: (_row, { kind }) => step(`posted ${kind}`),
@@ -60,11 +73,17 @@ async function play({ stories, row = {}, held = () => true, end, deliver = () =>
           if (story === undefined || story instanceof Error) throw story ?? new Error('nothing more is told')
           return told(story)
         },
+        answer: async (_row, answer) => {
+          answers.push(answer)
+          if (about.answered instanceof Error) throw about.answered
+          return about.answered ?? { kind: 'nothing' }
+        },
         end: async () => end,
       },
       poster: {
-        deliver: async (_place, each, unsure) => {
+        deliver: async ({ messageId }, each, unsure) => {
           deliver(each)
+          threads.push(messageId)
           written.push([each.content, unsure])
         },
       },
@@ -74,7 +93,7 @@ async function play({ stories, row = {}, held = () => true, end, deliver = () =>
     new AbortController().signal,
   )
   await run.carryOut()
-  return { written, steps, opened }
+  return { written, steps, opened, answers, threads }
 }
 
 const told = (parts: readonly Part[]): Story => ({
@@ -173,4 +192,39 @@ test('an end that the story does not tell any more is read from the database', a
 
 test('what goes wrong in the stores ends nothing: somebody goes on later', async () => {
   await expect(play({ stories: [new Error('the database is away')] })).rejects.toThrow('the database is away')
+})
+
+const ANSWER = { thread: 'm1', decision: 'approve', reason: '' } as const
+const REPLY = { messageId: 'm2', author: 'alice', answers: ANSWER } as const
+
+test('an answer is carried out with who says it, told in the thread of the task, and over', async () => {
+  const { answers, written, threads, steps, opened } = await play({
+    ...{ stories: [], row: REPLY, task: { ...ROW, sessionId: 's' }, answered: { kind: 'done', tool: 'bash' } },
+  })
+
+  expect(answers).toEqual([{ decision: 'approve', comment: 'alice in Neolith', messageId: 'm2' }])
+  expect([written, threads]).toEqual([[['Allowed: bash.', false]], ['m1']])
+  expect(steps).toEqual(['announce answer', 'finish answered'])
+  expect(opened).toEqual([])
+})
+
+test.each([
+  ['somebody else', { author: 'bob' }, 'Only whoever asked'],
+  ['nobody that is known', { author: null }, 'Only whoever asked'],
+  ['someone who says more', { answers: { ...ANSWER, decision: 'unclear' } as const }, 'not sure what you mean'],
+  ['someone outside of the thread', { answers: { ...ANSWER, thread: null } }, 'in the thread of the task'],
+])('an answer of %s decides nothing, and is answered', async (_who, row, words) => {
+  const task = 'answers' in row && row.answers.thread === null ? {} : { task: ROW }
+  const { answers, written } = await play({ stories: [], row: { ...REPLY, ...row }, ...task })
+
+  expect(answers).toEqual([])
+  expect(written).toEqual([[expect.stringContaining(words), false]])
+})
+
+test('an answer that the service cannot take now is tried again', async () => {
+  const { written, steps } = await play({
+    ...{ stories: [], row: REPLY, task: ROW, answered: new TaskRefused('busy', true) },
+  })
+
+  expect([written, steps]).toEqual([[], ['postpone']])
 })
