@@ -1,5 +1,6 @@
 /**
- * A task of Neolith that waits for a person is answered in its thread, by whoever asked for it and by nobody else.
+ * Rows G-06 and N-05: a task of Neolith that waits for a person is answered in its thread, by whoever asked for it and by
+ * nobody else.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
