@@ -9,8 +9,9 @@ test.each(
   allSettings()
     .filter(({ setting }) => setting.live && !setting.secret && !setting.file)
     .map(({ setting }) => setting),
-)('$env is live, and can be set as the file would say it', ({ env, fallback = '1000' }) => {
-  const { live, needRestart, mistakes } = judgeSettings({ [env]: fallback })
+)('$env is live, and can be set as the file would say it', ({ env, fallback, kind }) => {
+  const value = fallback ?? ['1000', '1'].find((text) => kind.type.safeParse(text).success)
+  const { live, needRestart, mistakes } = judgeSettings({ [env]: value })
 
   expect([[...live.keys()], needRestart, mistakes]).toEqual([[env], [], []])
 })
