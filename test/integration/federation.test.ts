@@ -17,6 +17,8 @@ const settings = {
   REDIS_URL: '',
   DATABASE_URL: '',
   DAEMON_JWT_SECRET: '',
+  OPENAI_API_KEY: '',
+  ANTHROPIC_API_KEY: '',
   DATA_DIR: join(folder, 'data'),
   WORKSPACE_ROOT: join(folder, 'workspaces'),
 }
@@ -97,6 +99,23 @@ test('the same id is the same delegation: nothing runs again, and another body i
       1,
     )
   }, PATIENCE)
+})
+
+test('D-18, D-03: an orchestrator at which three tasks fail gets no fourth, and another one gets it', async () => {
+  await register('broken', { capabilities: ['x'], sessionType: 'llm' })
+  const ask = () => federation.delegateTask({ task: 'x', capabilities: ['x'], retries: 0 })
+
+  const failed = [await ask(), await ask(), await ask()]
+  const fourth = await ask()
+  const outcomes = (await federation.getOrchestrator('broken'))?.outcomes
+  await register('sound', { capabilities: ['x'], maxSessions: 1 })
+  const fifth = await ask()
+
+  expect(failed.map(({ status, attempts }) => [status, attempts])).toEqual(Array(3).fill(['failed', 1]))
+  expect(fourth).toMatchObject({ status: 'failed', reason: 'unreachable', attempts: 0 })
+  expect(fourth.error).toContain('too much fails at broken')
+  expect(outcomes?.map((each) => each.failed)).toEqual([true, true, true])
+  expect(fifth).toMatchObject({ status: 'completed', orchestrator: 'sound' })
 })
 
 test('a delegation that is cancelled ends its task', async () => {
