@@ -31,8 +31,8 @@
   value: 0.0.0.0
 - name: METRICS_PORT
   value: '9090'
-{{- include "daemon.certificate" .root }}
-{{- if .root.Values.tls.secret }}
+{{- if include "daemon.tlsSecret" . }}
+{{- include "daemon.certificate" . }}
 - name: METRICS_TLS
   value: {{ .root.Values.tls.metrics | quote }}
 {{ include "daemon.fromSecret" (dict "root" .root "key" "DAEMON_TLS_KEY_PASSPHRASE" "optional" true) }}
@@ -59,14 +59,18 @@
 {{- end }}
 {{- end -}}
 
-{{/* By these a node is known over TLS, and a command knows it. Takes root. */}}
-{{- define "daemon.certificate" -}}
-{{- if .Values.tls.secret }}
+{{/* Whose certificate a role shows, if any: no key is where it is not needed. */}}
+{{- define "daemon.tlsSecret" -}}
+{{- $tls := .root.Values.tls -}}
+{{- if or (eq .role "edge") (eq .role "test") -}}{{ $tls.secret }}{{- else if $tls.metrics -}}{{ $tls.metricsSecret }}{{- end -}}
+{{- end -}}
+
+{{/* By these a node is known over TLS, and a command knows it. */}}
+{{- define "daemon.certificate" }}
 - name: DAEMON_TLS_CERT_FILE
   value: /etc/orchestrator-tls/tls.crt
 - name: DAEMON_TLS_KEY_FILE
   value: /etc/orchestrator-tls/tls.key
-{{- end }}
 {{- end -}}
 
 {{- define "daemon.redis" -}}

@@ -128,7 +128,7 @@ daemon needs no second process for it.
 {{- if .root.Values.files }}
 - { name: files, mountPath: /etc/orchestrator, readOnly: true }
 {{- end }}
-{{- if .root.Values.tls.secret }}
+{{- if include "daemon.tlsSecret" . }}
 - { name: tls, mountPath: /etc/orchestrator-tls, readOnly: true }
 {{- end }}
 {{- end -}}
@@ -138,7 +138,7 @@ daemon needs no second process for it.
 {{- if .root.Values.files }}
 - { name: files, configMap: { name: {{ include "daemon.fullname" .root }}-files } }
 {{- end }}
-{{- with .root.Values.tls.secret }}
+{{- with include "daemon.tlsSecret" . }}
 # 0440: for the group of the pod.
 - { name: tls, secret: { secretName: {{ . }}, defaultMode: 288 } }
 {{- end }}

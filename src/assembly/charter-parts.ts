@@ -43,10 +43,11 @@ function withSettings(charter: Charter, settings: Config['charter']): Charter {
   return { ...charter, name, tier, resourceLimits }
 }
 
-/** No session reaches the files of another one, of the service, or the charter itself. */
-function foreignTo({ worker, database, charter: { file } }: Config): string[] {
+/** No session reaches the files of another one, of the service with its keys, or the charter itself. */
+function foreignTo({ worker, database, charter: { file }, server }: Config): string[] {
   const own = file === undefined ? [dirname(USUAL_CHARTER)] : [resolve(file)]
-  return [resolve(worker.workspaceRoot), resolve(database.directory), resolve('.env'), ...own]
+  const secret = [server.tlsKeyFile, server.configFile].flatMap((path) => (path === undefined ? [] : [resolve(path)]))
+  return [resolve(worker.workspaceRoot), resolve(database.directory), resolve('.env'), ...own, ...secret]
 }
 
 /** The charter that counts on this node, with that of its organisation above it where it has one. */

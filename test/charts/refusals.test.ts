@@ -47,6 +47,11 @@ const REFUSALS: readonly (readonly [what: string, values: readonly string[], sen
   ],
   ['Sentinels without a master', ['settings.REDIS_SENTINELS=a:26379'], /REDIS_SENTINEL_MASTER is missing/],
   ['metrics over TLS without a certificate', ['tls.metrics=true'], /tls\.secret is missing: .* kubernetes\.io\/tls/],
+  [
+    'metrics over TLS with the key of the edges alone',
+    ['tls.secret=t', 'tls.metrics=true'],
+    /tls\.metricsSecret is missing: .* could read the key of the edges/,
+  ],
   ['a switch of TLS where the chart has its own', ['settings.METRICS_TLS=true'], /left out here: set tls\.metrics/],
   [
     'a Gateway that would speak plain to edges with TLS',

@@ -13,7 +13,12 @@ import { containersOf, daemonsOf, faultsOf, type Manifest } from '../support/man
 
 const OVERLAYS = ['k8s/overlays/kind', 'k8s/overlays/production']
 const K8S = fileURLToPath(new URL('../../k8s', import.meta.url))
-const WITH_TLS = ['tls.secret=agents', 'tls.metrics=true', 'monitoring.serviceMonitor.enabled=true']
+const WITH_TLS = [
+  'tls.secret=agents',
+  'tls.metrics=true',
+  'tls.metricsSecret=inner',
+  'monitoring.serviceMonitor.enabled=true',
+]
 
 const set = (...values: string[]) => values.flatMap((value) => ['--set', value])
 const ours = (all: readonly Manifest[]) =>
@@ -76,6 +81,17 @@ const schemesOf = (all: readonly Manifest[]) =>
     }
   })
 
+/** Which Secret with a key is in which pod that runs the service, by role. */
+const keysOf = (all: readonly Manifest[]) =>
+  Object.fromEntries(
+    all.flatMap(({ spec }) => {
+      const pod = spec?.template?.spec
+      const secret = pod?.volumes?.find(({ name }) => name === 'tls')?.secret?.secretName
+      const [daemon] = pod?.containers.filter(({ name }) => name === 'daemon') ?? []
+      return daemon && secret !== undefined ? [[startedBy(daemon, []).environment.DAEMON_ROLE, secret]] : []
+    }),
+  )
+
 const monitorOf = (all: readonly Manifest[]) => all.find(({ kind }) => kind === 'ServiceMonitor')?.spec?.endpoints?.[0]
 const SECURED = { speaks: 'HTTPS', asked: ['HTTPS'], certificate: '/etc/orchestrator-tls/tls.crt', mounted: true }
 const PLAIN = { speaks: 'HTTP', asked: ['HTTP'], certificate: undefined, mounted: false }
@@ -96,14 +112,18 @@ describe('TLS', () => {
     expect(schemesOf(all)).toEqual([SECURED, SECURED, SECURED])
     expect(monitorOf(all)).toMatchObject({ scheme: 'https', tlsConfig: { insecureSkipVerify: true } })
     expect(faultsOf(all)).toEqual([])
+    expect(keysOf(all)).toEqual({ edge: 'agents', worker: 'inner', coordinator: 'inner' })
     expect(startsOf(all).flatMap(({ warnings }) => warnings)).toEqual([])
   })
 
-  test('of the edges alone: metrics stay plain', (context) => {
+  test('of the edges alone: metrics stay plain, and no other pod has their key', (context) => {
     needHelm(context)
     const all = chartObjects(set('secret.name=s', 'tls.secret=agents'))
 
-    expect(schemesOf(all)).toEqual(Array(3).fill({ ...PLAIN, certificate: SECURED.certificate, mounted: true }))
+    const edge = { ...PLAIN, certificate: SECURED.certificate, mounted: true }
+    expect(schemesOf(all).sort((a) => (a.mounted ? -1 : 1))).toEqual([edge, PLAIN, PLAIN])
+    expect(keysOf(all)).toEqual({ edge: 'agents' })
+    expect(nodesAmong(startsOf(all))).toEqual(NODES)
   })
 
   test.for([
@@ -143,6 +163,10 @@ describe('TLS', () => {
 
     expect(schemesOf(all)).toEqual([SECURED, SECURED, SECURED])
     expect(monitorOf(all)).toMatchObject({ scheme: 'https', tlsConfig: { insecureSkipVerify: true } })
+    expect(keysOf(all)).toEqual({
+      ...{ edge: 'orchestrator-daemon-tls', worker: 'orchestrator-daemon-metrics-tls' },
+      coordinator: 'orchestrator-daemon-metrics-tls',
+    })
     expect(faultsOf(all)).toEqual([])
   })
 })

@@ -50,7 +50,11 @@ interface PodSpec {
   readonly securityContext?: { readonly runAsNonRoot?: boolean; readonly seccompProfile?: { readonly type?: string } }
   readonly containers: readonly Container[]
   readonly initContainers?: readonly Container[]
-  readonly volumes?: readonly { readonly name: string; readonly configMap?: { readonly name: string } }[]
+  readonly volumes?: readonly {
+    readonly name: string
+    readonly configMap?: { readonly name: string }
+    readonly secret?: { readonly secretName: string }
+  }[]
 }
 
 interface Selector {

@@ -87,6 +87,19 @@ test('the charter of the organisation that was kept last limits the heap too', a
   expect(await charteredHeapMb(configOf({ ...env, CHARTER_ORGANIZATION_ID: 'umbrella' }))).toBe(900)
 })
 
+test('no session may read the key of the service, nor its settings', () => {
+  const [DAEMON_TLS_KEY_FILE, WUNDR_CONFIG_PATH] = ['/srv/tls/tls.key', join(folder(), 'settings.yaml')]
+  writeFileSync(WUNDR_CONFIG_PATH, 'openai: {apiKey: secret}')
+  const files = { DAEMON_TLS_CERT_FILE: '/srv/tls/tls.crt', DAEMON_TLS_KEY_FILE, WUNDR_CONFIG_PATH }
+  const { gate } = new OpenCharter(configOf(files), charter({}), silentLog)
+  const decisionOn = (path: string) =>
+    gate.judge({ tool: 'bash_execute', input: { command: `cat ${path}` }, workspace: '/work/spaces/session_a' })
+      .decision
+
+  expect([DAEMON_TLS_KEY_FILE, WUNDR_CONFIG_PATH].map(decisionOn)).toEqual(['deny', 'deny'])
+  expect(decisionOn('/srv/tls/notes')).toBe('allow')
+})
+
 test('a program that has more heap than the charter says is told so, because V8 takes no limit later', () => {
   const warn = vi.fn()
   const open = new OpenCharter(config, charter({ memory: { maxHeapMB: 64 } }), { ...silentLog, warn })
