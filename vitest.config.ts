@@ -7,7 +7,7 @@ export default defineConfig({
     // Most files wait for servers, beats and timers rather than for a core.
     maxWorkers: 3,
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles, testTimeout: 20_000 } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles, testTimeout: 60_000 } },
       {
         test: {
           name: 'contract',
