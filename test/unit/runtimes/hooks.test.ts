@@ -115,11 +115,14 @@ test.each([
 })
 
 test('one that takes too long ends with everything that it has begun', async () => {
-  await before('(while :; do echo tick >> ticks; sleep 0.05; done) & wait', { timeout: 0.5 })
+  await before('(while :; do echo tick >> ticks; sleep 0.05; done) & wait', { timeout: 2 })
 
-  const then = (await seen('ticks')).length
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  expect((await seen('ticks')).length).toBe(then)
+  // A tick that was on its way when it was killed may still be written.
+  await vi.waitFor(async () => {
+    const then = (await seen('ticks')).length
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect((await seen('ticks')).length).toBe(then)
+  })
 })
 
 test('a turn that ends does not wait for its hooks', async () => {
@@ -127,7 +130,7 @@ test('a turn that ends does not wait for its hooks', async () => {
   const hooks = hooksOf('PreToolUse', ['echo begun > begun; sleep 60'], { timeout: 60 })
   const judged = hooks.before(use(), ending.signal)
   judged.catch(() => undefined)
-  await vi.waitFor(() => seen('begun'), { timeout: 5_000 })
+  await vi.waitFor(() => seen('begun'))
 
   ending.abort(new Error('cancelled'))
 

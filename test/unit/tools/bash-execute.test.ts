@@ -108,7 +108,7 @@ async function isAlive(file: string): Promise<boolean> {
 }
 
 const written = (file: string) =>
-  expect.poll(() => readFile(join(workspace, file), 'utf8').catch(() => ''), { timeout: 5_000 }).toMatch(/\d+\n/)
+  expect.poll(() => readFile(join(workspace, file), 'utf8').catch(() => ''), { timeout: 20_000 }).toMatch(/\d+\n/)
 
 test('cancelling ends the whole process group, also what ignores SIGTERM', async () => {
   const abort = new AbortController()
