@@ -18,6 +18,8 @@ import type { NodeId } from '../protocol/ids.js'
 import { connectBlocking, connectCommands, disconnect, type RedisConfig } from '../redis/connect.js'
 import { KEY_LAYOUT } from '../redis/keys.js'
 import { primaryIdentity } from '../redis/primary.js'
+import { AuditLog } from '../storage/audit-log.js'
+import { AuditTrail } from '../storage/audit-trail.js'
 import { fixClusterConfig } from '../storage/cluster-config.js'
 import { type Database, openDatabase } from '../storage/database.js'
 import { migrate } from '../storage/migrate.js'
@@ -25,21 +27,37 @@ import { Nodes } from '../storage/nodes.js'
 import { lockProcess } from '../storage/process-lock.js'
 import { ShardAssignments } from '../storage/shard-assignments.js'
 import { StandaloneBus } from '../storage/standalone-bus.js'
+import type { Health } from '../telemetry/health.js'
 import type { Log } from '../telemetry/log.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { LiveSettings } from './live-settings.js'
+import { heeding, type NodeWords } from './node-words.js'
 
 /** How this process meets others: not at all, or as a node of a cluster. */
 export interface ControlPlane {
   readonly member: Member
   readonly view: ClusterView
   readonly control: ControlChannel
-  /** Beats of all nodes; undefined in one process. */
-  readonly beats: Beats | undefined
-  /** Names the Redis that holds the beats; undefined in one process. */
-  readonly primary: (() => Promise<string>) | undefined
-  /** Measured load of shards; undefined in one process. */
-  readonly shardLoads: ShardLoads | undefined
+  /** Undefined in one process. */
+  readonly cluster: ClusterPlane | undefined
+}
+
+/** What only nodes of a cluster have. */
+export interface ClusterPlane {
+  /** Beats of all nodes. */
+  readonly beats: Beats
+  /** Names the Redis that holds the beats. */
+  readonly primary: () => Promise<string>
+  /** Measured load of shards. */
+  readonly shardLoads: ShardLoads
+}
+
+/** All planes, open. */
+export interface Planes extends ControlPlane {
+  readonly database: Database
+  readonly audit: AuditTrail
+  readonly bus: Bus
+  readonly shardCount: number
 }
 
 export interface Foundation {
@@ -70,8 +88,35 @@ export const redisConfig = ({ redis }: Config): RedisConfig => ({
   connectTimeoutMs: redis.connectTimeoutMs,
 })
 
+export interface PlaneOptions {
+  readonly health: Health
+  readonly words: NodeWords
+  /** The cluster has declared this process dead. */
+  readonly onDead: () => void
+}
+
+/** Opens one plane after the other, from the ground up. */
+export async function openPlanes(foundation: Foundation, { health, words, onDead }: PlaneOptions): Promise<Planes> {
+  const { config, log, lifecycle } = foundation
+  const { database, shardCount } = await openStorage(foundation)
+  const audit = new AuditTrail({ log: new AuditLog(database), trace: log })
+  lifecycle.started('audit log', () => audit.stop())
+  const bus = await openBus(foundation, database)
+  const plane = await join(foundation, database, shardCount)
+  plane.member.onDead(onDead)
+  const control = heeding(plane.control, words)
+  health.register(usesRedis(config) ? 'redis' : 'bus', () => bus.ping())
+  // A cluster runs on without Postgres for a while: nobody is to be sent away from its nodes meanwhile.
+  health.register('database', () => database.ping(), { critical: !isClustered(config) })
+  // Workers and coordinators listen for words of their own.
+  if (plane.cluster && config.server.role === 'edge') {
+    lifecycle.started('control words', await control.receive(() => undefined))
+  }
+  return { ...plane, control, database, audit, bus, shardCount }
+}
+
 /** Opens the database, brings its tables up to date and fixes what the cluster may never change. */
-export async function openStorage(foundation: Foundation): Promise<{ database: Database; shardCount: number }> {
+async function openStorage(foundation: Foundation): Promise<{ database: Database; shardCount: number }> {
   const { config, log, lifecycle } = foundation
   const { url, poolSize, connectTimeoutMs, directory } = config.database
   const database = await openDatabase(
@@ -92,7 +137,7 @@ export async function openStorage(foundation: Foundation): Promise<{ database: D
   return { database, shardCount: fixed.shards }
 }
 
-export async function openBus(foundation: Foundation, database: Database): Promise<Bus> {
+async function openBus(foundation: Foundation, database: Database): Promise<Bus> {
   const { config, log, lifecycle } = foundation
   const bus = usesRedis(config)
     ? await createRedisBus({
@@ -107,7 +152,7 @@ export async function openBus(foundation: Foundation, database: Database): Promi
   return bus
 }
 
-export async function join(foundation: Foundation, database: Database, shardCount: number): Promise<ControlPlane> {
+async function join(foundation: Foundation, database: Database, shardCount: number): Promise<ControlPlane> {
   const plane = isClustered(foundation.config)
     ? await clusterPlane(foundation, database, shardCount)
     : soloPlane(foundation, database, shardCount)
@@ -119,7 +164,7 @@ export async function join(foundation: Foundation, database: Database, shardCoun
 function soloPlane({ node, version, log }: Foundation, database: Database, shardCount: number): ControlPlane {
   const assignments = new ShardAssignments(database)
   const solo = new Solo({ id: node, version, shardCount, assignments, log, lock: () => lockProcess(database) })
-  return { member: solo, view: solo, control: solo, beats: undefined, primary: undefined, shardLoads: undefined }
+  return { member: solo, view: solo, control: solo, cluster: undefined }
 }
 
 async function clusterPlane(
@@ -146,8 +191,6 @@ async function clusterPlane(
     member,
     view: directory,
     control,
-    beats,
-    primary: () => primaryIdentity(redis),
-    shardLoads: new RedisShardLoads(redis, cluster),
+    cluster: { beats, primary: () => primaryIdentity(redis), shardLoads: new RedisShardLoads(redis, cluster) },
   }
 }
