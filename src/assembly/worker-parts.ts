@@ -1,25 +1,9 @@
 /**
- * Fits storage, runtimes and models to what a worker asks for.
+ * Fits storage to what a worker asks for.
  */
 import { resolve } from 'node:path'
-import type { PriceList } from '../budget/prices.js'
-import type { Member } from '../cluster/cluster.js'
 import type { Config } from '../config/load.js'
-import { Window } from '../memory/window.js'
-import { metered } from '../models/metered.js'
-import { selectModel } from '../models/select.js'
 import { type NodeId, newDeadLetterId } from '../protocol/ids.js'
-import type { AgentMemory } from '../runtimes/agent-memory.js'
-import { ClaudeSessions } from '../runtimes/claude/claude-sessions.js'
-import { ClaudeCode } from '../runtimes/claude-code.js'
-import { ClaudeFlow } from '../runtimes/claude-flow.js'
-import { Echo } from '../runtimes/echo.js'
-import type { ToolHooks } from '../runtimes/hooks/hooks.js'
-import { LlmLoop } from '../runtimes/llm-loop.js'
-import { Runtimes } from '../runtimes/select.js'
-import { detectSandbox } from '../runtimes/tools/sandbox.js'
-import { Supervisor } from '../runtimes/tools/supervisor.js'
-import { standardTools } from '../runtimes/tools/toolbox.js'
 import { Approvals } from '../storage/approvals.js'
 import type { AuditTrail } from '../storage/audit-trail.js'
 import type { Database } from '../storage/database.js'
@@ -32,18 +16,10 @@ import { throughOutage } from '../storage/outage.js'
 import { Projection } from '../storage/projection.js'
 import { Sessions } from '../storage/sessions.js'
 import { ShardAssignments } from '../storage/shard-assignments.js'
-import { Swarms } from '../storage/swarms.js'
 import { ToolIntents } from '../storage/tool-intents.js'
-import { Transcripts } from '../storage/transcripts.js'
 import { Workspaces } from '../storage/workspaces.js'
-import type { Log } from '../telemetry/log.js'
-import type { Metrics } from '../telemetry/metrics.js'
 import type { WorkerStorage } from '../worker/worker-storage.js'
 import { WorkspaceKeeper } from '../worker/workspace-keeper.js'
-import { type OpenCharter, windowSettings } from './charter-parts.js'
-import { toolHooks } from './hook-parts.js'
-import type { Lifecycle } from './lifecycle.js'
-import { attachedServers } from './mcp-parts.js'
 
 /** `episodicDays`: see `Projection`. */
 export function workerStorage(
@@ -97,89 +73,6 @@ export function workerStorage(
       return record?.endedAt ? { planned: record.status === 'left', at: record.endedAt } : undefined
     },
   }
-}
-
-export interface RuntimeParts {
-  readonly prices: PriceList
-  /** As of the start. */
-  readonly config: Config
-  /** As they stand now. */
-  readonly settings: Config
-  readonly metrics: Metrics
-  readonly member: Pick<Member, 'relayBeats'>
-  readonly lifecycle: Lifecycle
-  readonly database: Database
-  readonly log: Log
-  readonly memory: AgentMemory
-  readonly charter: Pick<OpenCharter, 'limits'>
-}
-
-/** What carries out turns, and what runs around their tool calls. */
-export interface OpenRuntimes {
-  readonly runtimes: Runtimes
-  readonly hooks: ToolHooks | undefined
-}
-
-export async function openRuntimes(parts: RuntimeParts): Promise<OpenRuntimes> {
-  const { config, settings, metrics, member, lifecycle, database, log, memory } = parts
-  const { openai, anthropic, worker } = config
-  const { costOf } = parts.prices
-  const select = (wanted?: string) =>
-    selectModel({
-      openaiModel: settings.openai.model,
-      anthropicModel: settings.anthropic.model,
-      wanted,
-      ...(openai.apiKey !== undefined && { openaiApiKey: openai.apiKey }),
-      ...(openai.organization !== undefined && { openaiOrgId: openai.organization }),
-      ...(openai.baseUrl !== undefined && { openaiBaseUrl: openai.baseUrl }),
-      ...(anthropic.apiKey !== undefined && { anthropicApiKey: anthropic.apiKey }),
-      ...(anthropic.baseUrl !== undefined && { anthropicBaseUrl: anthropic.baseUrl }),
-    })
-  // A vendor that is configured is loaded meanwhile; one that is not is said to the session that asks for it.
-  select().catch(() => undefined)
-  const model = async (wanted?: string) =>
-    metered(await select(wanted), { costOf, onCall: (call) => metrics.modelCall(call) })
-  const sandbox = await detectSandbox()
-  const supervisor = new Supervisor({ relayBeats: (pipe) => member.relayBeats(pipe) })
-  lifecycle.started('supervisor of commands', () => supervisor.stop())
-  const options = { allowPrivateNetwork: worker.webFetchAllowPrivate, sandbox, supervisor, memory }
-  const onWaiting = (change: number) => metrics.toolsWaiting(change)
-  const tools = standardTools({ ...options, onCall: (call) => metrics.toolCall(call), onWaiting })
-  const claude = new ClaudeSessions({
-    ...anthropic,
-    get model() {
-      return settings.anthropic.model
-    },
-    program: config.claude.program === undefined ? undefined : resolve(config.claude.program),
-    costOf,
-    transcripts: new Transcripts(database),
-    sandbox,
-    supervisor,
-    limits: {
-      get max() {
-        return settings.claude.maxProcesses
-      },
-      get idleMs() {
-        return settings.claude.idleTimeoutMs
-      },
-    },
-    onToolCall: (call) => metrics.toolCall(call),
-    onToolWaiting: onWaiting,
-    onModelCall: (call) => metrics.modelCall(call),
-  })
-  lifecycle.started('Claude Code', () => claude.stop())
-  const servers = await attachedServers({ config, lifecycle, log, sandbox, supervisor, plugins: metrics.plugins })
-  const flow = { sessions: claude, swarms: new Swarms(database), memory }
-  const window = new Window(windowSettings(settings, parts.charter))
-  const hooks = await toolHooks({ config, log, sandbox, supervisor, plugins: metrics.plugins })
-  const all = new Runtimes({
-    echo: new Echo(),
-    llm: servers.runtime(tools, (all) => new LlmLoop({ selectModel: model, costOf, tools: all, window, memory })),
-    'claude-code': new ClaudeCode({ sessions: claude, memory }),
-    'claude-flow': new ClaudeFlow(flow, 'claude-flow'),
-    ruflo: new ClaudeFlow(flow, 'ruflo'),
-  })
-  return { runtimes: all, hooks }
 }
 
 export function workspaceKeeper({ worker }: Config, database: Database): WorkspaceKeeper {

@@ -8,7 +8,8 @@ import { Worker } from '../worker/worker.js'
 import { openBudgets, openPrices } from './budget-parts.js'
 import { workerLimits } from './charter-parts.js'
 import type { NodeParts } from './node-parts.js'
-import { openRuntimes, workerStorage, workspaceKeeper } from './worker-parts.js'
+import { openRuntimes } from './runtime-parts.js'
+import { workerStorage, workspaceKeeper } from './worker-parts.js'
 
 export interface StartedWorker {
   readonly worker: Worker
