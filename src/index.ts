@@ -59,23 +59,18 @@ export type {
 } from './protocol/budgets.js'
 export type { ClientMessage, ClientMessageInput, Position } from './protocol/commands.js'
 export { ERRORS, type ErrorCode, type ErrorEntry, ServiceError } from './protocol/errors.js'
+export type { LoggedEvent, ServerMessage, StreamChunk } from './protocol/events.js'
 export type {
-  DaemonStatus,
   DelegationFailure,
-  DelegationResult,
-  LoggedEvent,
-  Reply,
-  ServerMessage,
-  StreamChunk,
-} from './protocol/events.js'
-export type {
   DelegationInput,
+  DelegationResult,
   Orchestrator,
   OrchestratorLoad,
   OrchestratorQuery,
   OrchestratorStatus,
   RegistrationInput,
 } from './protocol/federation.js'
+export type { DaemonStatus, Reply } from './protocol/replies.js'
 export type {
   QueuedTask,
   ScheduledTask,

@@ -2,8 +2,8 @@
  * Questions to the service by HTTP, and the shapes of its answers. Whatever is not its own answer becomes an `ApiError`.
  */
 import type { BudgetUse, UsageReport } from '../src/protocol/budgets.js'
-import type { DaemonStatus } from '../src/protocol/events.js'
 import type { ClientRole } from '../src/protocol/permissions.js'
+import type { DaemonStatus } from '../src/protocol/replies.js'
 import type { Session } from '../src/protocol/session.js'
 import { headersWith } from './credential.js'
 import type { ClusterPicture, ClusterShard, Memory, Page, PastMove } from './model/shapes.js'

@@ -2,7 +2,7 @@
  * `orchestrator-daemon status`: whether a daemon runs, and its figures. Exit code 0 when one runs, also when it does not
  * tell its figures, and 1 when none does.
  */
-import type { DaemonStatus } from '../protocol/events.js'
+import type { DaemonStatus } from '../protocol/replies.js'
 import { type ConnectionFlags, explained, findDaemon, NothingThere, openClient } from './connection.js'
 import { CommandFailure, EXIT } from './exit.js'
 import { type Colours, duration, fields, Output, table } from './output.js'

@@ -8,11 +8,10 @@ import type {
   TaskCancelled,
   TaskCompleted,
   TaskFailed,
-  TaskUsage,
   ToolCallResult,
   ToolCallStart,
 } from '../protocol/events.js'
-import { isTerminal, type Session } from '../protocol/session.js'
+import { isTerminal, type Session, type TaskUsage } from '../protocol/session.js'
 import { type Colours, duration, printable, shortened } from './output.js'
 
 /** Of a task, or a tool's input or error, on a line; the whole is in the log, and in `--json`. */

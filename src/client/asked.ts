@@ -3,8 +3,8 @@
  */
 import type { ListedApproval } from '../protocol/approvals.js'
 import type { ClientMessageInput } from '../protocol/commands.js'
-import type { RouteDecision } from '../protocol/events.js'
 import type { DelegationInput } from '../protocol/federation.js'
+import type { RouteDecision } from '../protocol/replies.js'
 import type { QueuedTask } from '../protocol/schedule.js'
 import type { Session, SessionOptions, SessionType, TaskInput, TimedTaskInput } from '../protocol/session.js'
 

@@ -1,7 +1,7 @@
 /**
  * What goes wrong for a user of the client: the service's own codes, and a few of the client itself.
  */
-import type { ErrorReply } from '../protocol/events.js'
+import type { ErrorReply } from '../protocol/replies.js'
 
 /**
  * Codes of the client itself. `connection_failed` no server could be reached · `closed` the client was closed ·

@@ -8,7 +8,9 @@
  */
 import type { ApprovalDecision, ListedApproval } from '../protocol/approvals.js'
 import type { ClientMessageInput, Position } from '../protocol/commands.js'
-import type { CommandAccepted, DaemonStatus, DelegationResult, ServerMessage } from '../protocol/events.js'
+import type { ServerMessage } from '../protocol/events.js'
+import type { DelegationResult } from '../protocol/federation.js'
+import type { CommandAccepted, DaemonStatus } from '../protocol/replies.js'
 import type { ScheduledTask } from '../protocol/schedule.js'
 import type { Session, TaskInput } from '../protocol/session.js'
 import type {
@@ -31,7 +33,9 @@ import { findWebSocket, type WebSocketConstructor } from './web-socket.js'
 
 export type { ApprovalDecision, ListedApproval } from '../protocol/approvals.js'
 export type { Position } from '../protocol/commands.js'
-export type { CommandAccepted, DaemonStatus, DelegationResult, LoggedEvent, ServerMessage } from '../protocol/events.js'
+export type { LoggedEvent, ServerMessage } from '../protocol/events.js'
+export type { DelegationResult } from '../protocol/federation.js'
+export type { CommandAccepted, DaemonStatus } from '../protocol/replies.js'
 export type { ScheduledTask } from '../protocol/schedule.js'
 export type { Session, SessionOptions, SessionType, TaskInput, TimedTaskInput } from '../protocol/session.js'
 export type {

@@ -3,7 +3,8 @@
  * the same ids, so that it takes effect once; and a server that is busy is asked again after the time it names.
  */
 import type { ClientMessageInput } from '../protocol/commands.js'
-import type { ErrorReply, ServerMessage } from '../protocol/events.js'
+import type { ServerMessage } from '../protocol/events.js'
+import type { ErrorReply } from '../protocol/replies.js'
 import { ClientError } from './client-error.js'
 
 /** Longer than a server tries to bring a command to a worker. */

@@ -5,14 +5,8 @@
  *   const end = await session.execute('…')      the event that ended this task
  */
 import type { ClientMessageInput, Position } from '../protocol/commands.js'
-import type {
-  CommandAccepted,
-  ServerMessage,
-  Subscribed,
-  TaskCancelled,
-  TaskCompleted,
-  TaskFailed,
-} from '../protocol/events.js'
+import type { ServerMessage, TaskCancelled, TaskCompleted, TaskFailed } from '../protocol/events.js'
+import type { CommandAccepted, Subscribed } from '../protocol/replies.js'
 import type { Session, TimedTaskInput } from '../protocol/session.js'
 import { ClientError } from './client-error.js'
 import { Continuity, eventIdOf, type Verdict } from './continuity.js'

@@ -3,8 +3,8 @@
  */
 import { createHash } from 'node:crypto'
 import type { ClientMessage } from '../protocol/commands.js'
-import type { ErrorReply, Reply } from '../protocol/events.js'
 import { newCommandId } from '../protocol/ids.js'
+import type { ErrorReply, Reply } from '../protocol/replies.js'
 import type { Session } from '../protocol/session.js'
 import type { Principal } from './auth.js'
 import type { Client } from './client.js'

@@ -4,8 +4,8 @@
  */
 import type { Resumed, SessionLog, StoredEvent } from '../bus/bus.js'
 import type { Outbox } from '../bus/command.js'
-import type { Subscribed } from '../protocol/events.js'
 import { type EventId, parseEventId, type SessionId } from '../protocol/ids.js'
+import type { Subscribed } from '../protocol/replies.js'
 import type { Session } from '../protocol/session.js'
 import type { EventRows } from './dependencies.js'
 import { type Delivery, numbered, START, type Subscription } from './subscription.js'

@@ -2,7 +2,7 @@
  * Where a new session goes, as this edge sees the cluster now.
  */
 import type { ClusterView, LiveNode } from '../cluster/cluster.js'
-import type { RouteDecision } from '../protocol/events.js'
+import type { RouteDecision } from '../protocol/replies.js'
 import { createPlacer, type PlaceableWorker, type PlacementStrategy, type Placer } from '../shards/placement.js'
 import { type Shard, shardOfKey } from '../shards/shard.js'
 

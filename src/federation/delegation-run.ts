@@ -3,7 +3,7 @@
  * compare-and-set of its row, so a second process that does the same changes nothing.
  */
 import { ERRORS, type ErrorCode } from '../protocol/errors.js'
-import type { DelegationFailure, DelegationResult } from '../protocol/events.js'
+import type { DelegationFailure, DelegationResult } from '../protocol/federation.js'
 import type { Priority, SessionType } from '../protocol/session.js'
 import type { DelegationRow, Delegations } from '../storage/delegations.js'
 import type { FederationOrchestrators } from '../storage/federation-orchestrators.js'

@@ -14,8 +14,7 @@
  *
  * Nobody gets a task whose attempts fail one after the other (`circuit`).
  */
-import type { DelegationFailure } from '../protocol/events.js'
-import type { Needs, Orchestrator } from '../protocol/federation.js'
+import type { DelegationFailure, Needs, Orchestrator } from '../protocol/federation.js'
 import type { Priority } from '../protocol/session.js'
 import { circuitOf, errorRateOf } from './circuit.js'
 

@@ -10,9 +10,9 @@ import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { DelegationListener } from '../federation/federation.js'
 import { ServiceError } from '../protocol/errors.js'
-import type { DelegationResult } from '../protocol/events.js'
 import {
   type DelegationInput,
+  type DelegationResult,
   delegationSchema,
   type Orchestrator,
   type OrchestratorLoad,

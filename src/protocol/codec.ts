@@ -4,7 +4,7 @@
  */
 import { type ClientMessage, clientMessageSchema, type RequestId } from './commands.js'
 import { ServiceError } from './errors.js'
-import type { ErrorReply } from './events.js'
+import type { ErrorReply } from './replies.js'
 
 export type Decoded =
   | { readonly ok: true; readonly message: ClientMessage; readonly requestId: RequestId | undefined }

@@ -1,13 +1,12 @@
 /**
  * What the server says. `LoggedEvent` is what happened in a session: numbered, durable, replayed on resume, and at the
- * same time the journal from which another worker continues. `Reply` answers one connection and is never stored.
- * Shapes are a superset of the reference's README (rows W-30 to W-45 of docs/compatibility.md).
+ * same time the journal from which another worker continues. `Reply` (see `replies`) answers one connection and is never
+ * stored. Shapes are a superset of the reference's README (rows W-30 to W-45 of docs/compatibility.md).
  */
-
-import type { ApprovalLevel, ApprovalOutcome, ListedApproval } from './approvals.js'
+import type { ApprovalLevel, ApprovalOutcome } from './approvals.js'
 import type { RequestId } from './commands.js'
-import type { QueuedTask, ScheduledTask } from './schedule.js'
-import type { Session, Task } from './session.js'
+import type { Reply } from './replies.js'
+import type { Session, Task, TaskUsage } from './session.js'
 
 /**
  * On every logged event. `requestId` echoes the command that caused it, where there is one. `commandId` names the command
@@ -67,14 +66,6 @@ export interface TaskCancelled extends Logged {
   readonly taskId: string
   readonly reason: string
   readonly usage: TaskUsage
-}
-
-/** What a task has used so far. `cost` in US dollars, `duration` in ms. */
-export interface TaskUsage {
-  readonly promptTokens: number
-  readonly completionTokens: number
-  readonly cost: number
-  readonly duration: number
 }
 
 /** Intent of a model call: text of `messageId` follows as `stream_chunk`. `agent` where it is not the session's own. */
@@ -295,141 +286,6 @@ export interface StreamChunk {
     /** `gatheredMs`: for how long its first piece was held back to be sent with more; left out where it was not. */
     readonly metadata: { readonly tokens: number; readonly gatheredMs?: number }
   }
-}
-
-interface Answer {
-  readonly requestId?: RequestId
-}
-
-export interface ErrorReply extends Answer {
-  readonly type: 'error'
-  readonly error: string
-  readonly code: string
-  readonly retryable: boolean
-  readonly sessionId?: string
-  readonly commandId?: string
-  readonly retryAfterMs?: number
-}
-
-/** Sent when a worker holds the command durably, to connections that named a `commandId`. */
-export interface CommandAccepted extends Answer {
-  readonly type: 'command_accepted'
-  readonly commandId: string
-  readonly sessionId: string
-  /** True when the same id was accepted before; `result` is then the event that ended it, once there is one. */
-  readonly duplicate: boolean
-  readonly result?: string
-}
-
-/** Events after `eventId` follow on this connection. With `reset`, forget what you have: `session` replaces it. */
-export interface Subscribed extends Answer {
-  readonly type: 'subscribed'
-  readonly sessionId: string
-  readonly eventId: string
-  readonly reset: boolean
-  readonly session?: Session
-}
-
-export interface DaemonStatus {
-  readonly name: string
-  readonly uptime: number
-  readonly activeSessions: number
-  readonly maxSessions: number
-  readonly memoryUsageMB: number
-  readonly cpuUsagePercent: number
-  readonly version: string
-  readonly status: 'running' | 'degraded'
-  readonly queuedTasks: number
-  readonly metrics: {
-    readonly totalSessionsSpawned: number
-    readonly totalTasksProcessed: number
-    readonly totalTokensUsed: number
-    readonly averageSessionDuration: number
-    readonly activeSessions: number
-    readonly successRate: number
-  }
-  readonly subsystems: Readonly<Record<string, Subsystem>>
-}
-
-export interface Subsystem {
-  /** `running`, `degraded` or `unreachable`. */
-  readonly status: string
-  readonly lastCheck: string
-  /** What is wrong, and what to do about it. */
-  readonly errors?: readonly string[]
-}
-
-export type Reply =
-  | ErrorReply
-  | CommandAccepted
-  | Subscribed
-  | (Answer & { readonly type: 'unsubscribed'; readonly sessionId: string })
-  | (Answer & { readonly type: 'session_status_update'; readonly sessionId: string; readonly session: Session })
-  | (Answer & { readonly type: 'sessions_list'; readonly sessions: readonly Session[]; readonly cursor?: string })
-  | (Answer & { readonly type: 'task_scheduled' } & ScheduledTask)
-  | (Answer & { readonly type: 'tasks_list'; readonly tasks: readonly QueuedTask[]; readonly cursor?: string })
-  | (Answer & {
-      readonly type: 'approvals_list'
-      readonly approvals: readonly ListedApproval[]
-      readonly cursor?: string
-    })
-  | (Answer & { readonly type: 'daemon_status_response'; readonly status: DaemonStatus })
-  | (Answer & {
-      readonly type: 'task_routed'
-      readonly taskId: string
-      readonly decision: RouteDecision
-      readonly delegationId?: string
-    })
-  | (Answer & {
-      readonly type: 'delegation_result'
-      readonly delegationId: string
-      readonly result: DelegationResult
-    })
-  | (Answer & { readonly type: 'token_refreshed'; readonly token: string; readonly expiresAt: string })
-  | (Answer & { readonly type: 'health_check_response'; readonly healthy: boolean })
-  | (Answer & { readonly type: 'pong' })
-
-/** Where a task would go: to the worker that owns the shard, for the orchestrator where the tenant has some. */
-export interface RouteDecision {
-  /** The worker that owns the shard now. */
-  readonly worker: string
-  readonly shard: number
-  /** Of the placement of sessions, or `federation`. */
-  readonly strategy: string
-  /** Who would get it; absent where nobody has registered, or nobody can take it now. */
-  readonly orchestrator?: string
-  /** More is better; only to be compared with others of the same strategy. */
-  readonly score?: number
-  /** For people to read. */
-  readonly reasons?: readonly string[]
-  /** Why no orchestrator can take it now. */
-  readonly reason?: DelegationFailure
-}
-
-/**
- * Why nobody did it. `capability_mismatch` nobody can · `overloaded` those who can have no room · `unreachable` those who
- * can are silent · `rejected` it was tried and failed, `code` says how · `timeout` it was not done in time.
- */
-export type DelegationFailure = 'capability_mismatch' | 'overloaded' | 'unreachable' | 'rejected' | 'timeout'
-
-/** How a delegation ended. */
-export interface DelegationResult {
-  readonly delegationId: string
-  readonly taskId: string
-  readonly status: 'completed' | 'failed' | 'cancelled'
-  /** Who did it, or tried last; null when nobody could be found. */
-  readonly orchestrator: string | null
-  readonly sessionId: string | null
-  readonly output?: string
-  readonly usage?: TaskUsage
-  readonly reason?: DelegationFailure
-  /** A code of the error table, where there is one. */
-  readonly code?: string
-  readonly error?: string
-  /** Attempts that were started. */
-  readonly attempts: number
-  /** From when it was asked for, by the database's clock. */
-  readonly durationMs: number
 }
 
 export type ServerMessage = LoggedEvent | StreamChunk | Reply

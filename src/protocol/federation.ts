@@ -3,7 +3,7 @@
  * library and `route_task` share them.
  */
 import { z } from 'zod'
-import { freeFormSchema, SESSION_TYPES, type SessionType, taskInputSchema } from './session.js'
+import { freeFormSchema, SESSION_TYPES, type SessionType, type TaskUsage, taskInputSchema } from './session.js'
 
 const MAX_ID_CHARS = 128
 /** A delegation's id becomes ids of commands and tasks, to which the number of the attempt is added. */
@@ -123,3 +123,29 @@ export const delegationSchema = needsSchema.extend({
 })
 export type DelegationRequest = z.output<typeof delegationSchema>
 export type DelegationInput = z.input<typeof delegationSchema>
+
+/**
+ * Why nobody did it. `capability_mismatch` nobody can · `overloaded` those who can have no room · `unreachable` those who
+ * can are silent · `rejected` it was tried and failed, `code` says how · `timeout` it was not done in time.
+ */
+export type DelegationFailure = 'capability_mismatch' | 'overloaded' | 'unreachable' | 'rejected' | 'timeout'
+
+/** How a delegation ended. */
+export interface DelegationResult {
+  readonly delegationId: string
+  readonly taskId: string
+  readonly status: 'completed' | 'failed' | 'cancelled'
+  /** Who did it, or tried last; null when nobody could be found. */
+  readonly orchestrator: string | null
+  readonly sessionId: string | null
+  readonly output?: string
+  readonly usage?: TaskUsage
+  readonly reason?: DelegationFailure
+  /** A code of the error table, where there is one. */
+  readonly code?: string
+  readonly error?: string
+  /** Attempts that were started. */
+  readonly attempts: number
+  /** From when it was asked for, by the database's clock. */
+  readonly durationMs: number
+}

@@ -126,6 +126,14 @@ export interface Task {
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
+/** What a task has used so far. `cost` in US dollars, `duration` in ms. */
+export interface TaskUsage {
+  readonly promptTokens: number
+  readonly completionTokens: number
+  readonly cost: number
+  readonly duration: number
+}
+
 /** Completes what a client left out. The status always starts as `pending`: a client cannot bring a finished task. */
 export function newTask(input: TaskInput, now: Date): Task {
   const given = typeof input === 'string' ? { description: input } : input

@@ -3,8 +3,7 @@
  * compare-and-set, so any number of processes may see to the same row: only one of them moves it on.
  */
 import { type RawBuilder, sql, type Transaction } from 'kysely'
-import type { DelegationResult } from '../protocol/events.js'
-import type { DelegationRequest } from '../protocol/federation.js'
+import type { DelegationRequest, DelegationResult } from '../protocol/federation.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Database } from './database.js'
 import type { Schema } from './schema.js'

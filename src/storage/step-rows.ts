@@ -2,7 +2,8 @@
  * What the rows of `tasks` and `steps` become through a piece of the log. Pure. Events of one session come in log order,
  * each of them once; only the start of a task names its turn, so what was open before the piece is passed in.
  */
-import type { LoggedEvent, LoggedEventType, NewEvent, TaskExecuting, TaskUsage } from '../protocol/events.js'
+import type { LoggedEvent, LoggedEventType, NewEvent, TaskExecuting } from '../protocol/events.js'
+import type { TaskUsage } from '../protocol/session.js'
 import { storableText } from './text.js'
 
 export interface ProjectedEvent {

@@ -2,7 +2,7 @@
  * Figures over all sessions and tasks of the cluster, for status pages.
  */
 import { sql } from 'kysely'
-import type { DaemonStatus } from '../protocol/events.js'
+import type { DaemonStatus } from '../protocol/replies.js'
 import type { Database } from './database.js'
 
 /** Reads every task row: meant for a person's question, not for a loop. */

@@ -11,11 +11,10 @@ import type {
   SessionTakeover,
   StreamEnd,
   StreamStart,
-  TaskUsage,
   ToolCallResult,
   ToolCallStart,
 } from '../protocol/events.js'
-import type { Task } from '../protocol/session.js'
+import type { Task, TaskUsage } from '../protocol/session.js'
 import { compactedItems } from '../runtimes/compacted.js'
 import { recalledTask, summaryOf, taskPrompt, toolMessage } from '../runtimes/prompt.js'
 import type { EffectClass, Progress, ToolOutcome } from '../runtimes/runtime.js'

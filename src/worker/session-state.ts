@@ -3,8 +3,8 @@
  */
 import type { SmallState } from '../bus/bus.js'
 import type { SpawnCommand } from '../bus/command.js'
-import type { ApprovalRequest, LoggedEvent, NewEvent, TaskUsage } from '../protocol/events.js'
-import type { Session, SessionStatus, Task, TaskStatus } from '../protocol/session.js'
+import type { ApprovalRequest, LoggedEvent, NewEvent } from '../protocol/events.js'
+import type { Session, SessionStatus, Task, TaskStatus, TaskUsage } from '../protocol/session.js'
 
 export type SessionTrigger = 'spawn' | 'pause' | 'resume' | 'complete' | 'stop' | 'fail'
 export type TaskTrigger = 'start' | 'complete' | 'fail' | 'cancel'

@@ -6,7 +6,7 @@
  *                                    └─ commit ─▶ fan out (edges)
  */
 import type { Command, ExecuteCommand, SpawnCommand, Submission } from '../bus/command.js'
-import type { TaskUsage } from '../protocol/events.js'
+import type { TaskUsage } from '../protocol/session.js'
 import { isSampled } from '../protocol/traceparent.js'
 import { shardOf } from '../shards/shard.js'
 import type { Span, SpanEnd, Tracing } from '../telemetry/tracing.js'

@@ -11,7 +11,7 @@ import { connect } from '../../src/client/client.js'
 import { loadConfig } from '../../src/config/load.js'
 import { Daemon } from '../../src/daemon.js'
 import { signToken } from '../../src/edge/token.js'
-import type { DaemonStatus } from '../../src/protocol/events.js'
+import type { DaemonStatus } from '../../src/protocol/replies.js'
 import { silentLog } from '../../src/telemetry/log.js'
 import { createServerDatabase } from '../support/databases.js'
 

@@ -2,8 +2,8 @@
  * A session's log as somebody reads it: events and text go in, one after the other, and out comes what was said and done,
  * in order. Replay is the same thing, stopped earlier. Items are replaced, never changed, so that only what is new is drawn.
  */
-import type { LoggedEvent, StreamChunk, TaskUsage } from '../../src/protocol/events.js'
-import type { Session, SessionStatus } from '../../src/protocol/session.js'
+import type { LoggedEvent, StreamChunk } from '../../src/protocol/events.js'
+import type { Session, SessionStatus, TaskUsage } from '../../src/protocol/session.js'
 
 interface Common {
   readonly key: string

@@ -4,7 +4,8 @@
  */
 import { ReconnectingLink } from '../../client/reconnect.js'
 import type { WebSocketConstructor } from '../../client/web-socket.js'
-import type { ErrorReply, LoggedEvent, ServerMessage, Subscribed } from '../../protocol/events.js'
+import type { LoggedEvent, ServerMessage } from '../../protocol/events.js'
+import type { ErrorReply, Subscribed } from '../../protocol/replies.js'
 import type { ClientRecorder } from '../client-recorder.js'
 import type { LoadCommand } from './command.js'
 import type { LoadSession, OpenCommand } from './load-session.js'

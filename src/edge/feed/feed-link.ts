@@ -13,9 +13,9 @@ import {
   feedEventsOf,
   feedMessageSchema,
 } from '../../protocol/event-feed.js'
-import type { ErrorReply, LoggedEvent, ServerMessage } from '../../protocol/events.js'
-import { LOGGED_EVENT_TYPES } from '../../protocol/events.js'
+import { LOGGED_EVENT_TYPES, type LoggedEvent, type ServerMessage } from '../../protocol/events.js'
 import { maySend } from '../../protocol/permissions.js'
+import type { ErrorReply } from '../../protocol/replies.js'
 import { Caller, type Dispatcher, Refusal } from '../caller.js'
 import type { Connection, Dialect, Spoken } from '../connection.js'
 import type { EdgeLog } from '../dependencies.js'

@@ -3,7 +3,7 @@
  * behind it as behind every WebSocket, with the same buffer, heartbeat and end; this is only how its frames are written.
  */
 import type { Position } from '../../protocol/commands.js'
-import type { ErrorReply } from '../../protocol/events.js'
+import type { ErrorReply } from '../../protocol/replies.js'
 import type { Connection, Socket } from '../connection.js'
 import type { Header } from './answer.js'
 import type { Exchange } from './exchange.js'

@@ -3,7 +3,7 @@
  */
 import { STATUS_CODES } from 'node:http'
 import { ERRORS, type ErrorCode, ServiceError } from '../../protocol/errors.js'
-import type { ErrorReply } from '../../protocol/events.js'
+import type { ErrorReply } from '../../protocol/replies.js'
 import type { Answer, Header } from './answer.js'
 
 const PROBLEM_TYPE = 'application/problem+json'

@@ -9,15 +9,10 @@ import { randomUUID } from 'node:crypto'
 import { errorReply } from '../../protocol/codec.js'
 import type { RequestId } from '../../protocol/commands.js'
 import { ServiceError } from '../../protocol/errors.js'
-import {
-  type ErrorReply,
-  LOGGED_EVENT_TYPES,
-  type LoggedEvent,
-  type ServerMessage,
-  type StreamChunk,
-} from '../../protocol/events.js'
+import { LOGGED_EVENT_TYPES, type LoggedEvent, type ServerMessage, type StreamChunk } from '../../protocol/events.js'
 import type { SessionId } from '../../protocol/ids.js'
 import { seesTenant } from '../../protocol/permissions.js'
+import type { ErrorReply } from '../../protocol/replies.js'
 import { BINARY_VERSION, idOf } from '../../protocol/v2/binary.js'
 import { type Encoding, errorShape, NATIVE, type Request } from '../../protocol/v2/frames.js'
 import type { V2Scope } from '../../protocol/v2/scopes.js'

@@ -2,7 +2,7 @@
  * The service itself: its settings, its health, and this protocol's description.
  */
 import { ServiceError } from '../../protocol/errors.js'
-import type { DaemonStatus } from '../../protocol/events.js'
+import type { DaemonStatus } from '../../protocol/replies.js'
 import { describeMethod, discovery } from '../../protocol/v2/discovery.js'
 import { isMethod } from '../../protocol/v2/methods.js'
 import type { Asked, Handlers, Outcome } from './asked.js'

@@ -4,8 +4,9 @@
  */
 import { randomUUID } from 'node:crypto'
 import { ServiceError } from '../../protocol/errors.js'
-import type { LoggedEvent, StreamChunk, Subscribed } from '../../protocol/events.js'
+import type { LoggedEvent, StreamChunk } from '../../protocol/events.js'
 import type { SessionId } from '../../protocol/ids.js'
+import type { Subscribed } from '../../protocol/replies.js'
 import type { V2Event } from '../../protocol/v2/events.js'
 import type { EventFrame } from '../../protocol/v2/frames.js'
 import { type Filter, matchesFilter, matchesPattern } from '../../protocol/v2/patterns.js'

@@ -8,7 +8,7 @@
 import { z } from 'zod'
 import { MAX_ID_CHARS, type RequestId, traceparentSchema } from '../commands.js'
 import { ERRORS, type ErrorCode } from '../errors.js'
-import type { ErrorReply } from '../events.js'
+import type { ErrorReply } from '../replies.js'
 
 /** The version that is spoken here. */
 export const PROTOCOL = 2

@@ -4,7 +4,7 @@
 import { expect, test, vi } from 'vitest'
 import type { TaskFederation } from '../../../src/edge/dependencies.js'
 import { ServiceError } from '../../../src/protocol/errors.js'
-import type { DelegationResult } from '../../../src/protocol/events.js'
+import type { DelegationResult } from '../../../src/protocol/federation.js'
 import { AUTH, startEdge, token } from './edge-fixture.js'
 
 const RESULT: DelegationResult = {

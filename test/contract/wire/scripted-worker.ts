@@ -4,9 +4,9 @@
 import type { AcceptedCommand, Bus, Change, Claim, CommandBell, SmallState } from '../../../src/bus/bus.js'
 import type { Command, ExecuteCommand, SpawnCommand } from '../../../src/bus/command.js'
 import type { DormantSession, Whereabouts } from '../../../src/bus/dormant.js'
-import type { LoggedEvent, TaskUsage } from '../../../src/protocol/events.js'
+import type { LoggedEvent } from '../../../src/protocol/events.js'
 import { newMessageId, newNodeId, parseEventId, type SessionId, shardOfSession } from '../../../src/protocol/ids.js'
-import type { Session, SessionStatus } from '../../../src/protocol/session.js'
+import type { Session, SessionStatus, TaskUsage } from '../../../src/protocol/session.js'
 
 const USAGE: TaskUsage = { promptTokens: 1, completionTokens: 2, cost: 0, duration: 3 }
 

@@ -2,11 +2,9 @@
  * One delegation on its way: which outcomes end it, which are tried again, and with whom.
  */
 import { expect, test, vi } from 'vitest'
-import type { Assigned, AttemptOutcome } from '../../../src/federation/attempt.js'
-import { attemptId } from '../../../src/federation/attempt.js'
+import { type Assigned, type AttemptOutcome, attemptId } from '../../../src/federation/attempt.js'
 import { DelegationRun } from '../../../src/federation/delegation-run.js'
-import type { DelegationResult } from '../../../src/protocol/events.js'
-import { delegationSchema, type Orchestrator } from '../../../src/protocol/federation.js'
+import { type DelegationResult, delegationSchema, type Orchestrator } from '../../../src/protocol/federation.js'
 import type { DelegationRow } from '../../../src/storage/delegations.js'
 
 const usage = { promptTokens: 1, completionTokens: 2, cost: 0, duration: 3 }

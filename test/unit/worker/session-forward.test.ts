@@ -4,9 +4,9 @@
 import { expect, test } from 'vitest'
 import type { StoredEvent } from '../../../src/bus/bus.js'
 import { createMemoryBus } from '../../../src/bus/memory-bus.js'
-import type { NewEvent, TaskUsage } from '../../../src/protocol/events.js'
+import type { NewEvent } from '../../../src/protocol/events.js'
 import { LOG_START, newSessionId, parseEventId } from '../../../src/protocol/ids.js'
-import { newTask, type Session } from '../../../src/protocol/session.js'
+import { newTask, type Session, type TaskUsage } from '../../../src/protocol/session.js'
 import { type ForwardStorage, forwardSession } from '../../../src/worker/session-forward.js'
 import { idsOf, logOf, submission, TestEdge, TestOwner } from '../../support/bus-actors.js'
 
