@@ -3,32 +3,13 @@
  * log stays the truth until then: what is not projected is found again by the next owner (claim's `unprojected`).
  */
 import type { Claim, SessionLog, SmallState } from '../bus/bus.js'
-import type { LoggedEvent, NewEvent } from '../protocol/events.js'
-import { type EventId, formatEventId, LOG_START, parseEventId } from '../protocol/ids.js'
-import type { Session, SessionStatus } from '../protocol/session.js'
+import type { LoggedEvent } from '../protocol/events.js'
+import { formatEventId, LOG_START, parseEventId } from '../protocol/ids.js'
+import type { Session } from '../protocol/session.js'
 import type { WrittenEvents } from './change-builder.js'
+import { batchesOf, type Project, type ProjectedRow, projectedRow } from './projection-batch.js'
 import type { Logger } from './session-services.js'
 import { Watermarks } from './watermarks.js'
-
-export interface ProjectedRow {
-  readonly sessionId: string
-  readonly epoch: number
-  readonly seq: number
-  readonly type: string
-  readonly at: string
-  readonly body: string
-  readonly event: NewEvent | LoggedEvent
-}
-
-export interface ProjectionBatch {
-  readonly shard: number
-  readonly epoch: number
-  readonly events: readonly ProjectedRow[]
-  readonly sessions: readonly { readonly id: string; readonly status: SessionStatus; readonly snapshot: Session }[]
-}
-
-/** One transaction; shards whose stored epoch is higher are left out and named. Repeating a batch is allowed. */
-export type Project = (batches: readonly ProjectionBatch[]) => Promise<{ readonly fenced: readonly number[] }>
 
 /** How soon Postgres has what happens on an idle worker. */
 const INTERVAL_MS = 50
@@ -109,7 +90,7 @@ export class Projector {
     if (backlog.fromLog === undefined) {
       const { epoch, firstSeq, bodies } = written
       written.events.forEach((event, index) => {
-        backlog.rows.push(row({ epoch, seq: firstSeq + index }, event, bodies[index] ?? ''))
+        backlog.rows.push(projectedRow({ epoch, seq: firstSeq + index }, event, bodies[index] ?? ''))
       })
       this.#buffered += written.events.length
     }
@@ -215,7 +196,7 @@ export class Projector {
   async #projectOnce(): Promise<void> {
     const taken = await this.#take()
     if (taken.length === 0) return
-    const { fenced } = await this.options.project(byShard(taken))
+    const { fenced } = await this.options.project(batchesOf(taken))
     for (const { id, backlog, rows } of taken) {
       // Dropped or replaced while Postgres was busy: the new entry starts over.
       if (this.#backlog.get(id) !== backlog) continue
@@ -247,7 +228,7 @@ export class Projector {
     const events = await this.options.log.events(id, after, MAX_ROWS)
     const backlog = this.#backlog.get(id)
     if (backlog && events.length > 0) backlog.snapshot ??= await this.#snapshot(id)
-    return events.map(({ eventId, body }) => row(parseEventId(eventId), JSON.parse(body) as LoggedEvent, body))
+    return events.map(({ eventId, body }) => projectedRow(parseEventId(eventId), JSON.parse(body) as LoggedEvent, body))
   }
 
   async #snapshot(id: string): Promise<Session | undefined> {
@@ -307,24 +288,5 @@ interface Taken {
   readonly backlog: SessionBacklog
   readonly rows: readonly ProjectedRow[]
 }
-
-function row(id: EventId | undefined, event: NewEvent | LoggedEvent, body: string): ProjectedRow {
-  const { epoch, seq } = id ?? { epoch: 0, seq: 0 }
-  return { sessionId: event.sessionId, epoch, seq, type: event.type, at: event.timestamp, body, event }
-}
-
-function byShard(taken: readonly Taken[]): ProjectionBatch[] {
-  const batches = new Map<number, { shard: number; epoch: number; events: ProjectedRow[]; sessions: SessionRow[] }>()
-  for (const { id, backlog, rows } of taken) {
-    const { shard, epoch } = backlog.claim
-    const batch = batches.get(shard) ?? { shard, epoch, events: [], sessions: [] }
-    batch.events.push(...rows)
-    if (backlog.snapshot) batch.sessions.push({ id, status: backlog.snapshot.status, snapshot: backlog.snapshot })
-    batches.set(shard, batch)
-  }
-  return [...batches.values()]
-}
-
-type SessionRow = ProjectionBatch['sessions'][number]
 
 const charsOf = (bodies: readonly string[]): number => bodies.reduce((chars, body) => chars + body.length, 0)

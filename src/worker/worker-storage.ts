@@ -6,7 +6,7 @@ import type { Whereabouts } from '../bus/dormant.js'
 import type { EventId, NodeId } from '../protocol/ids.js'
 import type { Reservation } from './forgotten-spawns.js'
 import type { DormantStorage } from './hibernation.js'
-import type { Project } from './projector.js'
+import type { Project } from './projection-batch.js'
 import type { Approval, ApprovalAsked, Audited, DeadLetter, Decided, OnceCall } from './session-services.js'
 import type { OwnedShard } from './shard-owner.js'
 
