@@ -32,6 +32,9 @@ export interface ExecuteCommand extends Identified {
   readonly ended?: UnbegunEnd
 }
 
+/** A command that is a task. */
+export type TaskCommand = SpawnCommand | ExecuteCommand
+
 /** The session is over when everything that was accepted before is done. */
 export interface CompleteCommand extends Identified {
   readonly type: 'complete'

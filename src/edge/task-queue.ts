@@ -2,7 +2,7 @@
  * Tasks that wait: takes those in that are not to run at once, shows what waits for what, and cancels.
  */
 import type { SessionLog, SessionRecord, SmallState } from '../bus/bus.js'
-import type { Command, ExecuteCommand, SpawnCommand } from '../bus/command.js'
+import type { Command, TaskCommand } from '../bus/command.js'
 import type { ClientMessage } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import { type Holder, seesTenant } from '../protocol/permissions.js'
@@ -139,7 +139,7 @@ function entriesOf({ sessionId, inbox, state }: SessionRecord): SessionTaskEntry
   })
 }
 
-const isTask = (command: Command): command is SpawnCommand | ExecuteCommand => 'task' in command
+const isTask = (command: Command): command is TaskCommand => 'task' in command
 
 function push(client: Client, frame: Reply): void {
   if (client.isOpen) client.push(JSON.stringify(frame))

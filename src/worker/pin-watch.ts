@@ -7,7 +7,7 @@ import { isControl } from '../bus/command.js'
 import type { ControlMessage } from '../cluster/cluster.js'
 import type { NodeId, SessionId } from '../protocol/ids.js'
 import type { Logger } from './session-services.js'
-import type { Takeover } from './turn.js'
+import type { Takeover } from './turn-host.js'
 
 export interface PinWatchOptions {
   readonly handover: Handover | undefined

@@ -11,7 +11,7 @@ import type { ShardWork } from './load-meter.js'
 import { LiveSession } from './session.js'
 import type { LoadedSession, SessionServices } from './session-services.js'
 import { tellAccepted } from './session-trace.js'
-import type { Takeover } from './turn.js'
+import type { Takeover } from './turn-host.js'
 import { WriterLost } from './writer-lost.js'
 
 /** An idle session leaves the heap after this time; its log is then read back when it is needed. */

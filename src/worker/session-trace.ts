@@ -5,7 +5,7 @@
  *                   └─ invoke_agent ─┬─ chat <model>, execute_tool <tool>
  *                                    └─ commit ─▶ fan out (edges)
  */
-import type { Command, ExecuteCommand, SpawnCommand, Submission } from '../bus/command.js'
+import type { Command, Submission, TaskCommand } from '../bus/command.js'
 import type { TaskUsage } from '../protocol/session.js'
 import { isSampled } from '../protocol/traceparent.js'
 import { shardOf } from '../shards/shard.js'
@@ -45,7 +45,7 @@ export interface TracedHost {
  */
 export function turnSpan(
   { id, tenant, claim, services, writer }: TracedHost,
-  command: SpawnCommand | ExecuteCommand,
+  command: TaskCommand,
   isResumed: boolean,
 ): Span | undefined {
   const { session, turn } = writer.state

@@ -4,20 +4,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Claim, LIMITS, type SessionRecord } from '../bus/bus.js'
-import type {
-  Command,
-  CompleteCommand,
-  ControlCommand,
-  ExecuteCommand,
-  SpawnCommand,
-  UnbegunEnd,
-} from '../bus/command.js'
+import type { Command, CompleteCommand, ControlCommand, TaskCommand, UnbegunEnd } from '../bus/command.js'
 import type { NewEvent } from '../protocol/events.js'
 import { isTerminal } from '../protocol/session.js'
 import type { Stopping } from '../runtimes/runtime.js'
 import type { SessionServices } from './session-services.js'
 import { type Along, SessionWriter, type SessionWriterOptions } from './session-writer.js'
-import { runTask, type Takeover, type TurnHost } from './turn.js'
+import { runTask } from './turn.js'
+import type { Takeover, TurnHost } from './turn-host.js'
 import { WriterLost } from './writer-lost.js'
 
 /** A turn that is told to end has this long: twice what killing a process group takes. */
@@ -30,7 +24,6 @@ export interface LiveSessionOptions extends SessionWriterOptions {
   readonly takeover: Takeover | undefined
 }
 
-type TaskCommand = SpawnCommand | ExecuteCommand
 type Queued = TaskCommand | CompleteCommand
 
 export class LiveSession implements TurnHost {

@@ -12,7 +12,7 @@ import type { PinWatch } from './pin-watch.js'
 import type { Projector } from './projector.js'
 import type { SessionHost } from './session-host.js'
 import type { Logger } from './session-services.js'
-import type { Takeover } from './turn.js'
+import type { Takeover } from './turn-host.js'
 
 /** A row of the authority, as far as its owner needs it. */
 export interface OwnedShard extends GrantedShard {

@@ -3,56 +3,27 @@
  * former owner left goes on from its last recorded step.
  */
 import { randomUUID } from 'node:crypto'
-import type { ExecuteCommand, SpawnCommand } from '../bus/command.js'
-import { type ErrorCode, ServiceError } from '../protocol/errors.js'
+import type { TaskCommand } from '../bus/command.js'
+import { ServiceError } from '../protocol/errors.js'
 import type { NewEvent } from '../protocol/events.js'
-import type { SessionType, TaskUsage } from '../protocol/session.js'
-import type { Progress, Stopping, Turn } from '../runtimes/runtime.js'
+import type { SessionType } from '../protocol/session.js'
+import type { Progress, Turn } from '../runtimes/runtime.js'
 import { throughOutage } from '../storage/outage.js'
 import type { Trace } from '../telemetry/tracing.js'
 import { pastOf } from './past.js'
 import { Permission, type PermissionOptions } from './permission.js'
-import type { SessionServices } from './session-services.js'
 import { codeOf, turnEnd, turnSpan } from './session-trace.js'
-import type { SessionWriter } from './session-writer.js'
 import { type CallPlace, StepJournal } from './step-journal.js'
 import { TurnBudget } from './turn-budget.js'
+import { cancelledBy, endOf, failedBy, failure, recordEnd, type TurnEnd } from './turn-end.js'
 import { TurnHooks } from './turn-hooks.js'
+import type { TurnHost } from './turn-host.js'
 import { WriterLost } from './writer-lost.js'
-
-/** Who had the session before, when a turn was left unfinished. */
-export interface Takeover {
-  readonly fromWorker: string
-  /** Time since the former owner's last sign of life, in ms. */
-  readonly afterMs: number
-  /** The former owner left in an orderly way: this is no crash. */
-  readonly planned: boolean
-}
 
 /** A step that this many owners did not survive is not tried again. */
 const MAX_ATTEMPTS = 3
 /** A step that was counted so often, and is about to be counted once more, may be what brings its owners down. */
 const SUSPECT_ATTEMPTS = MAX_ATTEMPTS - 2
-
-/** The session as its turn sees it. */
-export interface TurnHost {
-  readonly id: string
-  readonly tenant: string
-  readonly claim: { readonly owner: string; readonly epoch: number }
-  readonly services: SessionServices
-  readonly writer: SessionWriter
-  takeTakeover(): Takeover | undefined
-  /** A person is waited for: the turn may move to another worker meanwhile. */
-  pausedForApproval(): void
-  resumedAfterApproval(): void
-}
-
-type TaskCommand = SpawnCommand | ExecuteCommand
-
-type TurnEnd =
-  | { readonly kind: 'completed'; readonly output: string }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly error: string; readonly resetsAt?: string }
-  | { readonly kind: 'cancelled'; readonly reason: string }
 
 /**
  * Runs the task of a command to its end. The end is on its way to the log when this resolves, not yet in it: what the
@@ -130,6 +101,12 @@ async function announceTakeover(host: TurnHost, command: TaskCommand): Promise<n
     { type: 'session_takeover', ...host.writer.base(command), taskId: command.task.id, ...who, attempt },
   ])
   return attempt
+}
+
+async function quarantined(host: TurnHost, command: TaskCommand, attempts: number): Promise<TurnEnd> {
+  const reason = `interrupted ${attempts} times at the same step`
+  const id = await host.services.quarantine({ sessionId: host.id, tenant: host.tenant, command, attempts, reason })
+  return failure(new ServiceError('quarantined', { attempts, id }))
 }
 
 interface Course {
@@ -273,62 +250,4 @@ function openJournal(
     ...{ hooks, progress },
     part: progress.openMessage,
   })
-}
-
-/** What an exception of the runtime means for the task. Loss of ownership means nothing: it is thrown on. */
-async function endOf(error: unknown, host: TurnHost, journal: StepJournal, signal: AbortSignal): Promise<TurnEnd> {
-  if (error instanceof WriterLost) throw error
-  const cancelled = cancelledBy(signal)
-  await journal.messageCut()
-  return cancelled ?? failedBy(error, host.services, host.id)
-}
-
-/** Undefined for a turn that nobody stopped. @throws WriterLost when we did: the next owner goes on */
-function cancelledBy(signal: AbortSignal): TurnEnd | undefined {
-  if (!signal.aborted) return undefined
-  const { kind } = signal.reason as Stopping
-  if (kind !== 'cancelled' && kind !== 'stopped') throw new WriterLost('closed')
-  return { kind: 'cancelled', reason: kind === 'stopped' ? 'the session was stopped' : 'cancelled' }
-}
-
-function failedBy(error: unknown, { logger }: SessionServices, sessionId: string): TurnEnd {
-  if (error instanceof ServiceError) return failure(error)
-  const incident = randomUUID()
-  logger.error({ err: error, incident, sessionId }, 'a turn failed')
-  return failure(new ServiceError('internal', { incident }))
-}
-
-function failure({ code, message: error, details: { resetsAt } }: ServiceError): TurnEnd {
-  return { kind: 'failed', code, error, ...(typeof resetsAt === 'string' && { resetsAt }) }
-}
-
-async function quarantined(host: TurnHost, command: TaskCommand, attempts: number): Promise<TurnEnd> {
-  const reason = `interrupted ${attempts} times at the same step`
-  const id = await host.services.quarantine({ sessionId: host.id, tenant: host.tenant, command, attempts, reason })
-  return failure(new ServiceError('quarantined', { attempts, id }))
-}
-
-function failedEvent<Base extends object>(
-  base: Base,
-  { error, code, resetsAt }: Extract<TurnEnd, { kind: 'failed' }>,
-  usage: TaskUsage,
-) {
-  return { type: 'task_failed', ...base, error, code, ...(resetsAt !== undefined && { resetsAt }), usage } as const
-}
-
-/** Returns what the task has used. */
-function recordEnd(host: TurnHost, command: TaskCommand, end: TurnEnd): TaskUsage {
-  const base = { ...host.writer.base(command), commandId: command.id, taskId: command.task.id }
-  const usage = host.writer.conversation.usage(host.services.now().getTime())
-  const event: NewEvent =
-    end.kind === 'completed'
-      ? { type: 'task_completed', ...base, result: { success: true, output: end.output }, usage }
-      : end.kind === 'failed'
-        ? failedEvent(base, end, usage)
-        : { type: 'task_cancelled', ...base, reason: end.reason, usage }
-  if (host.writer.conversation.open?.approvals.size) void host.services.approvals.cancel(host.id, command.id)
-  host.services.onTurnEnded(end.kind, usage.duration / 1_000)
-  // Losing the writer is told to the session, which is then loaded anew.
-  host.writer.record([event], { popInbox: 1, ended: [command.id], clearPart: true }).catch(() => undefined)
-  return usage
 }

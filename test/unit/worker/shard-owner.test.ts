@@ -4,7 +4,7 @@ import { newSessionId } from '../../../src/protocol/ids.js'
 import type { Projector } from '../../../src/worker/projector.js'
 import type { SessionHost } from '../../../src/worker/session-host.js'
 import { type OwnedShard, ShardOwner, type ShardOwnerOptions } from '../../../src/worker/shard-owner.js'
-import type { Takeover } from '../../../src/worker/turn.js'
+import type { Takeover } from '../../../src/worker/turn-host.js'
 
 const row = (shard: number): OwnedShard => ({ shard, epoch: 1, state: 'assigned', previousOwner: undefined })
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
