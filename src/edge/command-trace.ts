@@ -7,6 +7,7 @@ import type { ClientMessage, ClientMessageType } from '../protocol/commands.js'
 import { contextOf, isSampled, isTraceparent } from '../protocol/traceparent.js'
 import { shardOf } from '../shards/shard.js'
 import type { Span, Tracing } from '../telemetry/tracing.js'
+import { sessionIdOf } from './message.js'
 
 /** Questions are answered by the edge itself: their time stands in its metrics. */
 const COMMANDS: ReadonlySet<ClientMessageType> = new Set<ClientMessageType>([
@@ -24,9 +25,7 @@ const COMMANDS: ReadonlySet<ClientMessageType> = new Set<ClientMessageType>([
 /** From a command's arrival until it is handed to its shard; undefined for a message that is none. */
 export function receivedSpan(tracing: Tracing, tenant: string, message: ClientMessage): Span | undefined {
   if (!COMMANDS.has(message.type) || isQuestion(message)) return undefined
-  const payload = 'payload' in message ? message.payload : undefined
-  const sessionId = payload && 'sessionId' in payload ? payload.sessionId : undefined
-  const attributes = { 'gen_ai.conversation.id': sessionId, 'orchestrator.tenant': tenant }
+  const attributes = { 'gen_ai.conversation.id': sessionIdOf(message), 'orchestrator.tenant': tenant }
   return tracing.start(message.type, { kind: 'server', parent: contextOf(message), attributes })
 }
 

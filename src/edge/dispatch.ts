@@ -2,29 +2,34 @@
  * What each message of a client leads to: one function per verb. Whoever is not allowed, or asks about a session that is
  * not theirs, hears so before anything happens.
  */
-
 import { randomUUID } from 'node:crypto'
 import type { Command } from '../bus/command.js'
 import { errorReply } from '../protocol/codec.js'
-import type { ClientMessage, ClientMessageType, RequestId } from '../protocol/commands.js'
+import type { ClientMessage, ClientMessageType } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
-import { newCommandId, parseEventId, type SessionId } from '../protocol/ids.js'
+import type { SessionId } from '../protocol/ids.js'
 import { maySend } from '../protocol/permissions.js'
 import type { Reply } from '../protocol/replies.js'
 import { timingOf } from '../protocol/schedule.js'
-import { newTask } from '../protocol/session.js'
-import { contextOf } from '../protocol/traceparent.js'
 import type { Span, Tracing } from '../telemetry/tracing.js'
 import type { Authenticator, Principal } from './auth.js'
 import type { Client } from './client.js'
 import { receivedSpan } from './command-trace.js'
 import type { ApprovalDecisions, EdgeAudit, EdgeLog } from './dependencies.js'
+import {
+  type CommandMessage,
+  commandOf,
+  identified,
+  type Message,
+  placeOf,
+  requestIdOf,
+  sessionIdOf,
+} from './message.js'
 import { echo, type Queries } from './queries.js'
 import type { Routing } from './routing.js'
 import type { SessionDirectory } from './session-directory.js'
 import type { Spawn } from './spawn.js'
 import type { Submissions } from './submissions.js'
-import { type Place, START } from './subscription.js'
 import type { Subscriptions } from './subscriptions.js'
 import type { TaskQueue } from './task-queue.js'
 
@@ -46,11 +51,6 @@ export interface DispatchDependencies {
   /** The principal of a client has changed: its right ends at another time. */
   readonly onRenewed: (client: Client) => void
 }
-
-type Message<T extends ClientMessageType> = Extract<ClientMessage, { type: T }>
-type CommandMessage = Message<
-  'execute_task' | 'stop_session' | 'complete_session' | 'pause_session' | 'resume_session' | 'cancel_task'
->
 
 /** A spawn takes some ms. One that waits for the database no longer holds up what its client sent after it. */
 const SPAWN_IN_ORDER_MS = 1_000
@@ -274,54 +274,4 @@ export function inOrderFor(ms: number, work: Promise<void>): Promise<void> {
       resolve()
     })
   })
-}
-
-const requestIdOf = (message: ClientMessage): RequestId | undefined => message.requestId ?? message.id
-
-function sessionIdOf(message: ClientMessage): SessionId | undefined {
-  const payload = 'payload' in message ? message.payload : undefined
-  return payload && 'sessionId' in payload ? payload.sessionId : undefined
-}
-
-function placeOf(from: NonNullable<Message<'subscribe'>['payload']['from']>): Place {
-  const id = parseEventId(from.eventId)
-  // The schema has checked it; without an id the story starts at the beginning.
-  return id
-    ? { ...id, messageId: from.messageId, offset: from.messageId === undefined ? 0 : (from.offset ?? 0) }
-    : START
-}
-
-/** The client's own id, or one of ours. */
-function identified(message: ClientMessage): Pick<Command, 'id' | 'requestId' | 'traceparent'> {
-  const requestId = requestIdOf(message)
-  const traceparent = contextOf(message)
-  return {
-    id: message.commandId ?? newCommandId(),
-    ...(requestId !== undefined && { requestId }),
-    ...(traceparent !== undefined && { traceparent }),
-  }
-}
-
-function commandOf(message: CommandMessage): Command {
-  const about = identified(message)
-  switch (message.type) {
-    case 'execute_task': {
-      const { task, context } = message.payload
-      return { ...about, type: 'execute', task: newTask(task, new Date()), ...(context && { context }) }
-    }
-    case 'cancel_task': {
-      const { taskId } = message.payload
-      return { ...about, type: 'cancel', ...(taskId !== undefined && { taskId }) }
-    }
-    case 'stop_session': {
-      const { failure } = message.payload
-      return { ...about, type: 'stop', ...(failure !== undefined && { failure }) }
-    }
-    case 'complete_session':
-      return { ...about, type: 'complete' }
-    case 'pause_session':
-      return { ...about, type: 'pause' }
-    case 'resume_session':
-      return { ...about, type: 'resume' }
-  }
 }

@@ -3,13 +3,14 @@
  */
 import type { ClusterView } from '../cluster/cluster.js'
 import type { ListedApproval } from '../protocol/approvals.js'
-import type { ClientMessage, RequestId } from '../protocol/commands.js'
+import type { RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import { seesTenant } from '../protocol/permissions.js'
 import type { DaemonStatus, Reply } from '../protocol/replies.js'
 import { CpuMeter } from '../telemetry/cpu-meter.js'
 import type { Principal } from './auth.js'
 import type { ApprovalDecisions, ApprovalRow, EdgeSettings, SessionRows, StatusSource } from './dependencies.js'
+import type { Message } from './message.js'
 import { type SessionDirectory, sessionOfSummary } from './session-directory.js'
 import { isWorker } from './session-placement.js'
 
@@ -24,9 +25,6 @@ export interface QueryDependencies {
   readonly view: ClusterView
   readonly status: StatusSource
 }
-
-type ListMessage = Extract<ClientMessage, { type: 'list_sessions' }>
-type ApprovalsMessage = Extract<ClientMessage, { type: 'list_approvals' }>
 
 export class Queries {
   readonly #deps: QueryDependencies
@@ -45,7 +43,11 @@ export class Queries {
     return { type: 'session_status_update', sessionId, session, ...echo(requestId) }
   }
 
-  async listSessions(message: ListMessage, principal: Principal, requestId: RequestId | undefined): Promise<Reply> {
+  async listSessions(
+    message: Message<'list_sessions'>,
+    principal: Principal,
+    requestId: RequestId | undefined,
+  ): Promise<Reply> {
     const { limit = DEFAULT_PAGE, sessionType: type, ...filter } = message.payload ?? {}
     const owner = seesTenant(principal.role) ? undefined : principal.subject
     const page = await this.#deps.sessions.listByTenant(principal.tenant, { ...filter, type, limit, owner })
@@ -60,7 +62,7 @@ export class Queries {
 
   /** @throws ServiceError `session_not_found` when one is named that is not there for this principal */
   async listApprovals(
-    message: ApprovalsMessage,
+    message: Message<'list_approvals'>,
     principal: Principal,
     requestId: RequestId | undefined,
   ): Promise<Reply> {

@@ -4,7 +4,6 @@
  */
 import type { ClusterView } from '../cluster/cluster.js'
 import { errorReply } from '../protocol/codec.js'
-import type { ClientMessage } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { DelegationRequest, DelegationResult } from '../protocol/federation.js'
 import type { Reply, RouteDecision } from '../protocol/replies.js'
@@ -12,10 +11,9 @@ import { newTask } from '../protocol/session.js'
 import { contextOf } from '../protocol/traceparent.js'
 import type { Client } from './client.js'
 import type { TaskFederation } from './dependencies.js'
+import { type Message, requestIdOf } from './message.js'
 import { echo } from './queries.js'
 import type { SessionPlacement } from './session-placement.js'
-
-type RouteMessage = Extract<ClientMessage, { type: 'route_task' }>
 
 /** Results that clients of this edge wait for; each is looked for in the database twice a second. */
 const MAX_WAITING = 1_000
@@ -40,11 +38,11 @@ export class Routing {
   }
 
   /** @throws ServiceError as a delegation does, and `unavailable` where nothing can be delegated. */
-  async carryOut(client: Client, message: RouteMessage): Promise<void> {
+  async carryOut(client: Client, message: Message<'route_task'>): Promise<void> {
     const { task, execute = false, delegationId, ...rest } = message.payload
     const request: DelegationRequest = { ...rest, task, ...(delegationId !== undefined && { id: delegationId }) }
     const taskId = newTask(task, new Date()).id
-    const answer = echo(message.requestId ?? message.id)
+    const answer = echo(requestIdOf(message))
     const decision = await this.#decide(client.principal.tenant, taskId, request)
     if (!execute) {
       push(client, { type: 'task_routed', taskId, decision, ...answer })

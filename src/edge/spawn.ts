@@ -4,21 +4,22 @@
  */
 import { createHash } from 'node:crypto'
 import type { SpawnCommand } from '../bus/command.js'
-import type { ClientMessage } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import { newSessionId, type SessionId } from '../protocol/ids.js'
 import type { Holder } from '../protocol/permissions.js'
 import { isTerminal, newTask, type SessionType } from '../protocol/session.js'
 import { contextOf } from '../protocol/traceparent.js'
+import { commandAccepted } from './acceptance-reply.js'
 import type { Client } from './client.js'
 import type { NewSessionRow, SessionRow, SessionRows } from './dependencies.js'
+import { type Message, requestIdOf } from './message.js'
 import type { SessionDirectory } from './session-directory.js'
 import type { SessionPlacement } from './session-placement.js'
-import { type Asker, commandAccepted, type Submissions } from './submissions.js'
+import type { Asker, Submissions } from './submissions.js'
 import { START } from './subscription.js'
 import type { Subscriptions } from './subscriptions.js'
 
-type SpawnMessage = Extract<ClientMessage, { type: 'spawn_session' }>
+type SpawnMessage = Message<'spawn_session'>
 
 /** Needs no other program on the worker's machine. */
 const DEFAULT_TYPE: SessionType = 'llm'
@@ -59,7 +60,7 @@ export class Spawn {
     if (this.#deps.placement.isFull()) throw new ServiceError('max_sessions')
     const asker: Asker = {
       client,
-      requestId: message.requestId ?? message.id,
+      requestId: requestIdOf(message),
       commandId: message.commandId,
       traceparent: contextOf(message),
     }

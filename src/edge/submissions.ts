@@ -10,10 +10,10 @@ import { type Acceptance, type CommandStream, LIMITS } from '../bus/bus.js'
 import type { Outbox, Submission } from '../bus/command.js'
 import { errorReply } from '../protocol/codec.js'
 import type { RequestId } from '../protocol/commands.js'
-import { type ErrorCode, ServiceError } from '../protocol/errors.js'
-import type { CommandAccepted } from '../protocol/replies.js'
+import { ServiceError } from '../protocol/errors.js'
 import { SeldomLog } from '../telemetry/seldom-log.js'
 import type { Span, Tracing } from '../telemetry/tracing.js'
+import { acceptedFrame, refusal } from './acceptance-reply.js'
 import { acceptedAs, submittedSpan } from './command-trace.js'
 import type { ChannelMeter, EdgeLog, EdgeMetrics } from './dependencies.js'
 
@@ -291,40 +291,3 @@ export class Submissions {
 }
 
 const keyOf = (sessionId: string, commandId: string): string => `${sessionId}/${commandId}`
-
-function acceptedFrame({ sessionId, status, detail }: Acceptance, asker: Asker): string | undefined {
-  const { commandId, requestId } = asker
-  if (commandId === undefined) return undefined
-  return JSON.stringify(
-    commandAccepted({ commandId, sessionId, requestId, duplicate: status === 'dup', result: detail }),
-  )
-}
-
-/** The reply to a client that named its command; `result` is '' before the command has ended. */
-export function commandAccepted(about: {
-  readonly commandId: string
-  readonly sessionId: string
-  readonly requestId: RequestId | undefined
-  readonly duplicate: boolean
-  readonly result: string
-}): CommandAccepted {
-  const { commandId, sessionId, requestId, duplicate, result } = about
-  return {
-    type: 'command_accepted',
-    commandId,
-    sessionId,
-    duplicate,
-    ...(result !== '' && { result }),
-    ...(requestId !== undefined && { requestId }),
-  }
-}
-
-function refusal({ sessionId, status, detail }: Acceptance): ServiceError {
-  if (status === 'final') return new ServiceError('session_not_running', { sessionId, status: detail })
-  if (status === 'busy') return new ServiceError('busy', { retryAfterMs: LIMITS.busyRetryMs })
-  if (status === 'unavailable') {
-    return new ServiceError('unavailable', { reason: 'the session rests in the database, which does not answer' })
-  }
-  const code: ErrorCode = 'session_not_found'
-  return new ServiceError(code, { sessionId })
-}

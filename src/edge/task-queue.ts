@@ -3,21 +3,19 @@
  */
 import type { SessionLog, SessionRecord, SmallState } from '../bus/bus.js'
 import type { Command, TaskCommand } from '../bus/command.js'
-import type { ClientMessage } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import { type Holder, seesTenant } from '../protocol/permissions.js'
 import type { Reply } from '../protocol/replies.js'
 import type { SessionTaskEntry, Timing } from '../protocol/schedule.js'
 import { isTerminal, untimed } from '../protocol/session.js'
 import { contextOf } from '../protocol/traceparent.js'
+import { commandAccepted } from './acceptance-reply.js'
 import type { Principal } from './auth.js'
 import type { Client } from './client.js'
 import type { EdgeLog, SessionRows, TaskScheduling } from './dependencies.js'
+import { type Message, requestIdOf } from './message.js'
 import { echo } from './queries.js'
 import type { SessionDirectory } from './session-directory.js'
-import { commandAccepted } from './submissions.js'
-
-type Message<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>
 
 const DEFAULT_PAGE = 100
 /** Sessions whose inboxes one question without a session looks into: the newest that have not ended. */
@@ -64,13 +62,13 @@ export class TaskQueue {
     const key = idempotencyKey ?? message.commandId
     const order = { request, timing, key, traceparent: contextOf(message) }
     const scheduled = await this.#deps.scheduling.schedule(holderOf(client.principal), order)
-    push(client, { type: 'task_scheduled', ...scheduled, ...echo(message.requestId ?? message.id) })
+    push(client, { type: 'task_scheduled', ...scheduled, ...echo(requestIdOf(message)) })
   }
 
   async cancel(client: Client, message: Message<'cancel_scheduled'>): Promise<void> {
     const { scheduleId } = message.payload
     const cancelled = await this.#deps.scheduling.cancel(holderOf(client.principal), scheduleId)
-    push(client, { type: 'task_scheduled', ...cancelled, ...echo(message.requestId ?? message.id) })
+    push(client, { type: 'task_scheduled', ...cancelled, ...echo(requestIdOf(message)) })
   }
 
   /** What would become this task must not begin either. Not waited for: the session is told at once, database or not. */
@@ -94,7 +92,7 @@ export class TaskQueue {
       type: 'tasks_list',
       tasks: [...inboxes, ...page],
       ...(last !== undefined && { cursor: last }),
-      ...echo(message.requestId ?? message.id),
+      ...echo(requestIdOf(message)),
     }
   }
 
