@@ -6,13 +6,9 @@ import type { ClusterView } from '../cluster/cluster.js'
 import { certificateOf, corsOriginsOf } from '../config/derived.js'
 import type { Config } from '../config/load.js'
 import { MAX_CONNECTIONS_PER_EDGE } from '../edge/connection-limit.js'
-import type {
-  AuthSettings,
-  EdgeDependencies,
-  SessionRows,
-  TaskFederation,
-  TaskScheduling,
-} from '../edge/dependencies.js'
+import type { EdgeDependencies, TaskFederation, TaskScheduling } from '../edge/dependencies.js'
+import type { SessionRows } from '../edge/rows.js'
+import type { AuthSettings } from '../edge/settings.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { NodeId } from '../protocol/ids.js'
 import { Approvals } from '../storage/approvals.js'

@@ -1,7 +1,7 @@
 /**
  * Where all edges of a cluster count messages and connections of their clients together.
  */
-import type { SharedLimits } from '../edge/dependencies.js'
+import type { SharedLimits } from '../edge/shared-counts.js'
 import { connectCommands, disconnect } from '../redis/connect.js'
 import { ConnectionCounts } from '../redis/connection-counts.js'
 import { MessageCounts } from '../redis/message-counts.js'

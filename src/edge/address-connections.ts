@@ -4,7 +4,7 @@
  * no other edge goes by a count that nobody keeps any more.
  */
 import type { ConnectionLimit, Counted } from './connection-limit.js'
-import type { ConnectionLimitSettings } from './dependencies.js'
+import type { ConnectionLimitSettings } from './settings.js'
 
 /** A connection that is there, and what it is counted under. */
 export type Present = readonly [connection: Counted, origin: string | undefined]

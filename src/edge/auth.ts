@@ -8,9 +8,10 @@ import { ServiceError } from '../protocol/errors.js'
 import type { ClientRole } from '../protocol/permissions.js'
 import { ApiKeys, type KeyHolder } from './api-keys.js'
 import type { NetworkPath } from './client-address.js'
-import type { AuthSettings, EdgeLog } from './dependencies.js'
+import type { EdgeLog } from './dependencies.js'
 import { isLocalRequest, type RequestOrigin } from './loopback.js'
 import { RemoteKeys } from './remote-keys.js'
+import type { AuthSettings } from './settings.js'
 import { FOREIGN, readToken, type Secret, signToken, type TokenFault, type TokenSources } from './token.js'
 
 export interface Principal {

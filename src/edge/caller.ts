@@ -6,9 +6,9 @@ import type { ClientMessage } from '../protocol/commands.js'
 import { newCommandId } from '../protocol/ids.js'
 import type { ErrorReply, Reply } from '../protocol/replies.js'
 import type { Session } from '../protocol/session.js'
+import type { ChannelMeter } from '../telemetry/metrics.js'
 import type { Principal } from './auth.js'
 import type { Client } from './client.js'
-import type { ChannelMeter } from './dependencies.js'
 
 /** The error that a client of the raw WebSocket would get, as an exception. */
 export class Refusal extends Error {

@@ -6,7 +6,9 @@
  * reads the others'; a connection that was one too many is closed again. See docs/decisions/0013-connections-are-counted-twice.md.
  */
 import type { NodeId } from '../protocol/ids.js'
-import type { ConnectionCounts, ConnectionLimitSettings, EdgeLog } from './dependencies.js'
+import type { EdgeLog } from './dependencies.js'
+import type { ConnectionLimitSettings } from './settings.js'
+import type { ConnectionCounts } from './shared-counts.js'
 
 /** An idle connection costs about 6 KB here and a file descriptor; beyond this the kernel's limits come first. */
 export const MAX_CONNECTIONS_PER_EDGE = 100_000

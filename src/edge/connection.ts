@@ -6,9 +6,9 @@ import { LIMITS } from '../bus/bus.js'
 import { type Decoded, decode, errorReply } from '../protocol/codec.js'
 import type { ClientMessage, RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
+import type { ChannelMeter } from '../telemetry/metrics.js'
 import type { Principal } from './auth.js'
 import type { Client } from './client.js'
-import type { ChannelMeter } from './dependencies.js'
 import type { Admission, Allowance } from './rate-limit.js'
 
 /** Above this, events stay in the log until the client has read: what one slow client may cost. */

@@ -3,9 +3,9 @@
  */
 import { errorReply } from '../protocol/codec.js'
 import { ServiceError } from '../protocol/errors.js'
+import type { EdgeMetrics } from '../telemetry/metrics.js'
 import type { Principal } from './auth.js'
 import type { Connection } from './connection.js'
-import type { EdgeMetrics } from './dependencies.js'
 
 const SWEEP_MS = 1_000
 /** The longest that a timer can wait; a later end is looked at again then. */

@@ -15,7 +15,7 @@ import type { Span, Tracing } from '../telemetry/tracing.js'
 import type { Authenticator, Principal } from './auth.js'
 import type { Client } from './client.js'
 import { receivedSpan } from './command-trace.js'
-import type { ApprovalDecisions, EdgeAudit, EdgeLog } from './dependencies.js'
+import type { EdgeAudit, EdgeLog } from './dependencies.js'
 import {
   type CommandMessage,
   commandOf,
@@ -27,6 +27,7 @@ import {
 } from './message.js'
 import { echo, type Queries } from './queries.js'
 import type { Routing } from './routing.js'
+import type { ApprovalDecisions } from './rows.js'
 import type { SessionDirectory } from './session-directory.js'
 import type { Spawn } from './spawn.js'
 import type { Submissions } from './submissions.js'

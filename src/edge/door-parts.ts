@@ -5,9 +5,10 @@ import { AddressConnections } from './address-connections.js'
 import type { Authenticator } from './auth.js'
 import { ClientAddresses } from './client-address.js'
 import { ConnectionLimit } from './connection-limit.js'
-import type { ConnectionLimitSettings, EdgeDependencies, RateLimitSettings } from './dependencies.js'
+import type { EdgeDependencies } from './dependencies.js'
 import { Door } from './door.js'
 import { RateLimit } from './rate-limit.js'
+import type { ConnectionLimitSettings, RateLimitSettings } from './settings.js'
 
 export function doorOf(deps: EdgeDependencies, authenticator: Authenticator): Door {
   const { connections, messages, perAddress = {} } = deps.settings.limits

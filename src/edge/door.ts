@@ -11,8 +11,8 @@ import type { Authenticator, Credentials, Principal } from './auth.js'
 import { type ClientAddresses, networkOf } from './client-address.js'
 import type { Connection } from './connection.js'
 import type { ConnectionLimit } from './connection-limit.js'
-import type { LimitSettings } from './dependencies.js'
 import type { Admission, Allowance, RateLimit } from './rate-limit.js'
+import type { LimitSettings } from './settings.js'
 
 export type DoorVerdict =
   | { readonly ok: true; readonly principal: Principal }

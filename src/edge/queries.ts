@@ -7,12 +7,15 @@ import type { RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
 import { seesTenant } from '../protocol/permissions.js'
 import type { DaemonStatus, Reply } from '../protocol/replies.js'
+import type { ApprovalRow } from '../storage/approvals.js'
 import { CpuMeter } from '../telemetry/cpu-meter.js'
 import type { Principal } from './auth.js'
-import type { ApprovalDecisions, ApprovalRow, EdgeSettings, SessionRows, StatusSource } from './dependencies.js'
+import type { StatusSource } from './dependencies.js'
 import type { Message } from './message.js'
+import type { ApprovalDecisions, SessionRows } from './rows.js'
 import { type SessionDirectory, sessionOfSummary } from './session-directory.js'
 import { isWorker } from './session-placement.js'
+import type { EdgeSettings } from './settings.js'
 
 /** Sessions or approvals in one answer; the rest comes with `cursor`. */
 const DEFAULT_PAGE = 100

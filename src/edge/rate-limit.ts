@@ -8,7 +8,9 @@
  *                                └──none left──▶ refused until some no longer count, without asking again
  */
 import type { SlidingLimit, Taken } from '../redis/message-counts.js'
-import type { EdgeLog, MessageCounts, RateLimitSettings } from './dependencies.js'
+import type { EdgeLog } from './dependencies.js'
+import type { RateLimitSettings } from './settings.js'
+import type { MessageCounts } from './shared-counts.js'
 import { SlidingWindow } from './sliding-window.js'
 
 /** Undefined: the message may pass. Otherwise it is refused, and this many ms later it may not be. */

@@ -5,7 +5,8 @@
  */
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { createRemoteJWKSet, customFetch, type JWK, type RemoteJWKSet } from 'jose'
-import type { EdgeLog, RemoteKeySettings } from './dependencies.js'
+import type { EdgeLog } from './dependencies.js'
+import type { RemoteKeySettings } from './settings.js'
 import { PUBLIC_KEY_ALGORITHMS, type PublicKeyAlgorithm } from './signature.js'
 
 /** Issuers publish a key well before they sign with it. */

@@ -7,7 +7,7 @@ import type { Outbox } from '../bus/command.js'
 import { type EventId, parseEventId, type SessionId } from '../protocol/ids.js'
 import type { Subscribed } from '../protocol/replies.js'
 import type { Session } from '../protocol/session.js'
-import type { EventRows } from './dependencies.js'
+import type { EventRows } from './rows.js'
 import { type Delivery, numbered, START, type Subscription } from './subscription.js'
 
 /** Events read at once: a few KB to a few hundred KB, about what a connection takes before it must drain. */

@@ -9,7 +9,7 @@ import { formatEventId, LOG_START, type SessionId, shardOfSession } from '../pro
 import { type Holder, maySee } from '../protocol/permissions.js'
 import type { Session, SessionType } from '../protocol/session.js'
 import type { Principal } from './auth.js'
-import type { EventRows, SessionRow, SessionRows, SessionSummary } from './dependencies.js'
+import type { EventRows, SessionRow, SessionRows, SessionSummary } from './rows.js'
 
 /** Holders remembered: they never change, and each entry is about 200 bytes. */
 const MAX_REMEMBERED = 50_000

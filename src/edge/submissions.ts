@@ -11,11 +11,12 @@ import type { Outbox, Submission } from '../bus/command.js'
 import { errorReply } from '../protocol/codec.js'
 import type { RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
+import type { ChannelMeter, EdgeMetrics } from '../telemetry/metrics.js'
 import { SeldomLog } from '../telemetry/seldom-log.js'
 import type { Span, Tracing } from '../telemetry/tracing.js'
 import { acceptedFrame, refusal } from './acceptance-reply.js'
 import { acceptedAs, submittedSpan } from './command-trace.js'
-import type { ChannelMeter, EdgeLog, EdgeMetrics } from './dependencies.js'
+import type { EdgeLog } from './dependencies.js'
 
 const RESEND_AFTER_MS = 2_000
 const GIVE_UP_AFTER_MS = 30_000

@@ -12,9 +12,10 @@ import { contextOf } from '../protocol/traceparent.js'
 import { commandAccepted } from './acceptance-reply.js'
 import type { Principal } from './auth.js'
 import type { Client } from './client.js'
-import type { EdgeLog, SessionRows, TaskScheduling } from './dependencies.js'
+import type { EdgeLog, TaskScheduling } from './dependencies.js'
 import { type Message, requestIdOf } from './message.js'
 import { echo } from './queries.js'
+import type { SessionRows } from './rows.js'
 import type { SessionDirectory } from './session-directory.js'
 
 const DEFAULT_PAGE = 100

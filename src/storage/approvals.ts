@@ -176,7 +176,10 @@ export class Approvals {
   }
 
   /** The newest first: their ids rise with time. */
-  async list(tenant: string, { state, sessionId, id, owner, limit, before }: ApprovalQuery): Promise<ApprovalRow[]> {
+  async list(
+    tenant: string,
+    { state, sessionId, id, owner, limit, before }: ApprovalQuery,
+  ): Promise<readonly ApprovalRow[]> {
     const isOpen = sql<boolean>`(state = 'pending' and expires_at > now())`
     const conditions = [
       sql`tenant = ${tenant}`,

@@ -4,8 +4,8 @@
 import { expect, test, vi } from 'vitest'
 import { loadConfig } from '../../src/config/load.js'
 import { Connection, UNCOUNTED } from '../../src/edge/connection.js'
-import type { MessageCounts } from '../../src/edge/dependencies.js'
 import { type Admission, Allowance, RateLimit } from '../../src/edge/rate-limit.js'
+import type { MessageCounts } from '../../src/edge/shared-counts.js'
 import type { SlidingLimit, Taken } from '../../src/redis/message-counts.js'
 
 const WINDOW = { windowMs: 60_000 }

@@ -3,7 +3,7 @@
  */
 import type { SessionLog, StoredEvent } from '../../bus/bus.js'
 import { type EventId, LOG_START, parseEventId, type SessionId } from '../../protocol/ids.js'
-import type { EventRows } from '../dependencies.js'
+import type { EventRows } from '../rows.js'
 
 export interface EventPage {
   readonly events: readonly StoredEvent[]

@@ -1,7 +1,7 @@
 /**
  * How much went through this edge in the last minute: listens in on what the edge counts anyway.
  */
-import type { ChannelMeter, EdgeMetrics } from '../dependencies.js'
+import type { ChannelMeter, EdgeMetrics } from '../../telemetry/metrics.js'
 
 const SLOTS = 60
 const SLOT_MS = 1_000

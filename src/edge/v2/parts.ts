@@ -2,9 +2,10 @@
  * What stands behind every connection of the second protocol, fitted by the edge.
  */
 import type { Dispatcher } from '../caller.js'
-import type { EdgeAudit, EdgeLog, EventRows, SessionRows } from '../dependencies.js'
+import type { EdgeAudit, EdgeLog } from '../dependencies.js'
 import type { TrafficMeter } from '../http/traffic-meter.js'
 import type { Introductions } from '../introduction.js'
+import type { EventRows, SessionRows } from '../rows.js'
 import type { SessionDirectory } from '../session-directory.js'
 import type { V2Sources } from './sources.js'
 import type { TenantActivity } from './tenant-activity.js'

@@ -2,7 +2,7 @@
  * Row V2: sessions, prompts and approvals, as the session manager of the SDK asks for them.
  */
 import { expect, test, vi } from 'vitest'
-import type { ApprovalDecisions } from '../../../src/edge/dependencies.js'
+import type { ApprovalDecisions } from '../../../src/edge/rows.js'
 import { startEdge } from '../wire/edge-fixture.js'
 import { connectV2, type V2Client } from './v2-fixture.js'
 

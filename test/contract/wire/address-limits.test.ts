@@ -6,8 +6,8 @@ import { connect, type Socket } from 'node:net'
 import { io } from 'socket.io-client'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Allowances } from '../../../src/edge/allowances.js'
-import type { EdgeSettings, LimitSettings } from '../../../src/edge/dependencies.js'
 import { RateLimit } from '../../../src/edge/rate-limit.js'
+import type { EdgeSettings, LimitSettings } from '../../../src/edge/settings.js'
 import { AUTH, type Fixture, startEdge, token, WIDE_LIMITS } from './edge-fixture.js'
 
 const PATIENCE = { timeout: 10_000, interval: 20 } as const

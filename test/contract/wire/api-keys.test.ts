@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { Authenticator } from '../../../src/edge/auth.js'
-import type { AuthSettings } from '../../../src/edge/dependencies.js'
+import type { AuthSettings } from '../../../src/edge/settings.js'
 import { AUTH, startEdge, token } from './edge-fixture.js'
 
 const CI_KEY = 'ci-key-of-at-least-thirty-two-characters'

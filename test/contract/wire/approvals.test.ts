@@ -2,7 +2,8 @@
  * `approval_decision`: who may answer, what is decided, and what the worker is told. `list_approvals`: what waits.
  */
 import { expect, test, vi } from 'vitest'
-import type { ApprovalDecisions, ApprovalRow } from '../../../src/edge/dependencies.js'
+import type { ApprovalDecisions } from '../../../src/edge/rows.js'
+import type { ApprovalRow } from '../../../src/storage/approvals.js'
 import { AUTH, startEdge, token } from './edge-fixture.js'
 
 type Result = Awaited<ReturnType<ApprovalDecisions['decide']>>

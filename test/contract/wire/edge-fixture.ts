@@ -9,28 +9,23 @@ import type { Bus, StoredEvent } from '../../../src/bus/bus.js'
 import { createMemoryBus } from '../../../src/bus/memory-bus.js'
 import type { LiveNode } from '../../../src/cluster/cluster.js'
 import { UNCOUNTED } from '../../../src/edge/connection.js'
+import type { AuditNote, EdgeLog, TaskFederation, TaskScheduling } from '../../../src/edge/dependencies.js'
+import { Edge } from '../../../src/edge/edge.js'
+import type { HttpSources } from '../../../src/edge/http/sources.js'
 import type {
   ApprovalDecisions,
-  AuditNote,
-  AuthSettings,
-  EdgeLog,
-  EdgeMetrics,
-  EdgeSettings,
   EventRows,
-  LimitSettings,
   NewSessionRow,
   Reserved,
   SessionRow,
   SessionRows,
-  SharedLimits,
-  TaskFederation,
-  TaskScheduling,
-} from '../../../src/edge/dependencies.js'
-import { Edge } from '../../../src/edge/edge.js'
-import type { HttpSources } from '../../../src/edge/http/sources.js'
+} from '../../../src/edge/rows.js'
+import type { AuthSettings, EdgeSettings, LimitSettings } from '../../../src/edge/settings.js'
+import type { SharedLimits } from '../../../src/edge/shared-counts.js'
 import type { V2Sources } from '../../../src/edge/v2/sources.js'
 import { ServiceError } from '../../../src/protocol/errors.js'
 import { type EventId, type NodeId, newNodeId, parseEventId, type SessionId } from '../../../src/protocol/ids.js'
+import type { EdgeMetrics } from '../../../src/telemetry/metrics.js'
 import { ScriptedWorker } from './scripted-worker.js'
 
 export const SECRET = 'a-secret-of-at-least-thirty-two-characters'
