@@ -6,37 +6,27 @@
  *   http ───────→ caller ───────┘
  *   edge's outbox ⇒ event-reader → subscriptions → connection → websocket
  */
-import { HYDRATE, type Outbox, type Submission } from '../bus/command.js'
 import type { ClientMessage } from '../protocol/commands.js'
 import { ERRORS } from '../protocol/errors.js'
-import type { SessionId } from '../protocol/ids.js'
 import type { ConnectedChannel } from '../telemetry/channel-metrics.js'
 import type { ChannelMeter } from '../telemetry/metrics.js'
 import { Authenticator, type Credentials, type Principal } from './auth.js'
-import { CertificateWatch } from './certificate-watch.js'
+import { CommandPath } from './command-path.js'
 import { Connection, type ConnectionHandlers, type Dialect, type Socket } from './connection.js'
 import { Connections } from './connections.js'
 import { Denials } from './denials.js'
 import type { EdgeDependencies } from './dependencies.js'
-import { Dispatch } from './dispatch.js'
 import type { Door, DoorVerdict } from './door.js'
 import { doorOf } from './door-parts.js'
-import { EventReader } from './event-reader.js'
 import { FeedLink } from './feed/feed-link.js'
 import { handlersOf } from './http/answers.js'
 import { HttpDoor } from './http/http.js'
 import { TrafficMeter } from './http/traffic-meter.js'
-import { Queries } from './queries.js'
-import { Routing } from './routing.js'
+import { Renewal } from './renewal.js'
 import { Server } from './server.js'
-import { SessionDirectory } from './session-directory.js'
-import { SessionPlacement } from './session-placement.js'
 import type { AuthSettings, LimitSettings } from './settings.js'
-import { Spawn } from './spawn.js'
-import { type SubmissionRequest, Submissions } from './submissions.js'
+import type { SubmissionRequest } from './submissions.js'
 import type { Receiver } from './subscription.js'
-import { Subscriptions } from './subscriptions.js'
-import { TaskQueue } from './task-queue.js'
 import type { V2Parts } from './v2/parts.js'
 import { TenantActivity } from './v2/tenant-activity.js'
 import { MAX_FOLLOWED, QUIET_MS } from './v2/tenant-feed.js'
@@ -51,27 +41,22 @@ export class Edge {
   readonly #connections: Connections
   readonly #door: Door
   readonly #denials: Denials
-  readonly #routing: Routing
-  readonly #subscriptions: Subscriptions
-  readonly #submissions: Submissions
-  readonly #reader: EventReader
-  readonly #dispatch: Dispatch
+  readonly #path: CommandPath
   readonly #server: Server
+  readonly #renewal: Renewal
   /** Clients inside this process: neither counted nor drained, they stop with it. */
   readonly #inside = new Set<Receiver>()
   /** One object for all connections that come by a channel: an idle one must cost little. */
   readonly #handlers: Readonly<Record<ConnectedChannel, ConnectionHandlers>>
-  readonly #certificateWatch: CertificateWatch | undefined
-  #reloading: Promise<void> = Promise.resolve()
-  /** Whether what clients send is limited at all. */
-  #isLimited: boolean
   readonly #v2: V2
   /** For those who may say later who they are. */
   readonly #lateParts: V2Parts
+  /** Whether what clients send is limited at all. */
+  #isLimited: boolean
   #state: 'new' | 'running' | 'draining' | 'stopped' = 'new'
 
   constructor(deps: EdgeDependencies) {
-    const { settings, bus, sessions, events, view, log: trace, tracing } = deps
+    const { settings, log: trace } = deps
     const traffic = new TrafficMeter(deps.metrics)
     const { metrics } = traffic
     this.#deps = deps
@@ -80,60 +65,14 @@ export class Edge {
     this.#connections = new Connections(settings.heartbeatIntervalMs, metrics)
     this.#door = doorOf(deps, this.#authenticator)
     this.#denials = new Denials(deps.audit)
-    const directory = new SessionDirectory(bus.log, sessions)
-    const placement = new SessionPlacement(view, settings.placement)
-    const snapshot = directory.snapshot.bind(directory)
-    const wake = (sessionId: SessionId, outbox: Outbox) => bus.commands.submit(wakeUp(sessionId, outbox))
-    const subscriptions = new Subscriptions({ log: bus.log, events, snapshot, wake, trace })
-    const submissions = new Submissions({
-      commands: bus.commands,
-      intactAt: () => this.#reader.intactAt,
-      trace,
-      tracing,
-      metrics,
-      onAccepted: (submission, status) => {
-        if (submission.type === 'spawn') this.#spawned(submission, status)
-      },
-    })
-    const spawn = new Spawn({ sessions, directory, placement, subscriptions, submissions })
-    const queries = new Queries({ settings, sessions, approvals: deps.approvals, directory, view, status: deps.status })
-    const tasks = new TaskQueue({ scheduling: deps.scheduling, directory, sessions, log: bus.log, trace })
-    const routing = new Routing({ placement, view, federation: deps.federation })
-    this.#routing = routing
-    this.#subscriptions = subscriptions
-    this.#submissions = submissions
-    metrics.watch({
-      ...{ subscriptions: () => subscriptions.size, waiting: () => submissions.waiting },
-      requests: () => http.open,
-    })
-    this.#reader = new EventReader(bus.outboxes, submissions, subscriptions, tracing)
-    this.#dispatch = new Dispatch({
-      authenticator: this.#authenticator,
-      directory,
-      subscriptions,
-      submissions,
-      spawn,
-      queries,
-      approvals: deps.approvals,
-      audit: deps.audit,
+    this.#path = new CommandPath({
+      ...{ deps, metrics, authenticator: this.#authenticator },
       onDenied: (principal, what) => this.#denials.access(principal, what),
-      routing,
-      tasks,
-      trace,
-      tracing,
       onRenewed: (client) => {
         if (client instanceof Connection) this.#connections.watchExpiry(client)
       },
     })
-    this.#lateParts = {
-      ...{ dispatcher: this.#dispatch, authenticator: this.#authenticator, directory, events, rows: sessions, traffic },
-      introduce: (connection, principal) => this.#introduced(connection, principal),
-      renewed: (connection) => this.#connections.watchExpiry(connection),
-      isLimited: () => this.#isLimited,
-      settings,
-      ...{ connections: () => this.connections, sources: deps.v2, audit: deps.audit, trace },
-      activity: new TenantActivity((tenant) => deps.v2.activity.recent(tenant, QUIET_MS, MAX_FOLLOWED + 1), trace),
-    }
+    this.#lateParts = this.#openLateParts(traffic)
     this.#v2 = new V2(this.#lateParts)
     this.#handlers = this.#handlersBy((name) => metrics.channel(name))
     const handlers: WebSocketHandlers = {
@@ -142,27 +81,18 @@ export class Edge {
       onClose: (connection) => this.#closed(connection),
       trace,
     }
-    const http = new HttpDoor({
-      handlers: handlersOf({ deps, directory, traffic, connections: () => this.connections }),
-      dispatcher: this.#dispatch,
-      identify: (credentials) => this.#noted(this.#door.identify(credentials)),
-      onForbidden: (principal, action) => this.#denials.access(principal, action),
-      enter: (principal) => this.#door.enter(principal),
-      admit: (credentials) => this.#admit(credentials, 'events'),
-      onOpen: (socket, principal) => this.#opened(socket, principal, 'events'),
-      ...{ onClose: handlers.onClose, trace },
-      maxBodyBytes: settings.maxPayloadBytes,
-      corsOrigins: settings.corsOrigins,
-      onServed: (method, path, status, seconds) => metrics.served(method, path, status, seconds),
+    const http = this.#openHttp(traffic)
+    metrics.watch({
+      subscriptions: () => this.#path.subscriptions.size,
+      waiting: () => this.#path.waiting,
+      requests: () => http.open,
     })
-    const renew = () => this.#inTurn(() => this.#server.renewCertificate())
-    if (settings.certificate) {
-      this.#certificateWatch = new CertificateWatch(renew, trace, settings.certificate.lookMs)
-    }
     this.#server = new Server(settings, handlers, {
       takeRequest: (res, req) => http.handle(res, req),
       pages: deps.pages,
     })
+    const [authenticator, connections, server] = [this.#authenticator, this.#connections, this.#server]
+    this.#renewal = new Renewal({ authenticator, connections, server, certificate: settings.certificate, trace })
   }
 
   /** The port it listens on. */
@@ -181,9 +111,7 @@ export class Edge {
       const advice = 'set DAEMON_JWT_SECRET, DAEMON_JWKS_URL or DAEMON_AUTH_API_KEYS to let others in'
       this.#deps.log.warn({}, `no secret is set: only clients on this machine may connect; ${advice}`)
     }
-    const outbox = await this.#reader.start(this.#deps.id)
-    this.#subscriptions.start(outbox)
-    this.#submissions.start(outbox)
+    await this.#path.start(this.#deps.id)
     this.#connections.start()
     this.#door.start()
     await this.#authenticator.start()
@@ -194,7 +122,7 @@ export class Edge {
       await this.stop()
       throw error
     }
-    this.#certificateWatch?.start()
+    this.#renewal.start()
     this.#state = 'running'
     this.#deps.log.info({ host: this.#deps.settings.host, port: this.port }, 'the edge takes connections')
   }
@@ -212,12 +140,12 @@ export class Edge {
 
   /** Sessions that somebody watches here. */
   watchedSessions(): readonly string[] {
-    return this.#subscriptions.sessions().filter((sessionId) => this.watchersOf(sessionId) > 0)
+    return this.#path.subscriptions.sessions().filter((sessionId) => this.watchersOf(sessionId) > 0)
   }
 
   /** Clients that watch the session here. */
   watchersOf(sessionId: string): number {
-    return this.#subscriptions.watchersOf(sessionId).filter((watcher) => !this.#inside.has(watcher)).length
+    return this.#path.subscriptions.watchersOf(sessionId).filter((watcher) => !this.#inside.has(watcher)).length
   }
 
   /** Lets a client of this same process in, past the lock; from then on it is served like any other. */
@@ -236,13 +164,7 @@ export class Edge {
 
   /** Brings a command of this process to its worker. Resolves with the frame that a client would get. Never rejects. */
   bring(command: Omit<SubmissionRequest, 'fresh'>, traceparent?: string): Promise<string> {
-    return new Promise((resolve) => {
-      const client = { pendingCommands: 0, push: resolve }
-      this.#submissions.submit(
-        { ...command, fresh: false },
-        { client, requestId: undefined, commandId: command.commandId, traceparent },
-      )
-    })
+    return this.#path.bring(command, traceparent)
   }
 
   /**
@@ -251,18 +173,7 @@ export class Edge {
    * @throws Error with one sentence when there is something wrong with either; the other may have been taken up
    */
   reload(auth: AuthSettings): Promise<void> {
-    return this.#inTurn(async () => {
-      await this.#authenticator.renew(auth)
-      this.#connections.endUnless((principal) => this.#authenticator.stillHolds(principal))
-      await this.#server.renewCertificate()
-    })
-  }
-
-  /** One after the other. What went wrong with one is told to its caller, and keeps none behind it. */
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.#reloading.then(() => (this.#state === 'stopped' ? undefined : work()))
-    this.#reloading = done.catch(() => undefined)
-    return done
+    return this.#renewal.reload(auth)
   }
 
   /** Takes no new clients and sends the present ones to other edges, within the shutdown timeout. May be repeated. */
@@ -278,16 +189,45 @@ export class Edge {
     await this.drain()
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
+    this.#renewal.stop()
     this.#server.close()
     this.#connections.stop()
     this.#door.stop()
     this.#authenticator.stop()
-    this.#certificateWatch?.stop()
     this.#denials.stop()
-    this.#routing.stop()
-    this.#submissions.stop()
-    this.#subscriptions.stop()
-    await this.#reader.stop()
+    await this.#path.stop()
+  }
+
+  #openLateParts(traffic: TrafficMeter): V2Parts {
+    const { settings, events, sessions, v2, audit, log: trace } = this.#deps
+    const { dispatch, directory } = this.#path
+    return {
+      ...{ dispatcher: dispatch, authenticator: this.#authenticator, directory, events, rows: sessions, traffic },
+      introduce: (connection, principal) => this.#introduced(connection, principal),
+      renewed: (connection) => this.#connections.watchExpiry(connection),
+      isLimited: () => this.#isLimited,
+      settings,
+      ...{ connections: () => this.connections, sources: v2, audit, trace },
+      activity: new TenantActivity((tenant) => v2.activity.recent(tenant, QUIET_MS, MAX_FOLLOWED + 1), trace),
+    }
+  }
+
+  #openHttp(traffic: TrafficMeter): HttpDoor {
+    const { settings, log: trace } = this.#deps
+    const { dispatch, directory } = this.#path
+    return new HttpDoor({
+      handlers: handlersOf({ deps: this.#deps, directory, traffic, connections: () => this.connections }),
+      dispatcher: dispatch,
+      identify: (credentials) => this.#noted(this.#door.identify(credentials)),
+      onForbidden: (principal, action) => this.#denials.access(principal, action),
+      enter: (principal) => this.#door.enter(principal),
+      admit: (credentials) => this.#admit(credentials, 'events'),
+      onOpen: (socket, principal) => this.#opened(socket, principal, 'events'),
+      ...{ onClose: (connection: Connection) => this.#closed(connection), trace },
+      maxBodyBytes: settings.maxPayloadBytes,
+      corsOrigins: settings.corsOrigins,
+      onServed: (method, path, status, seconds) => traffic.metrics.served(method, path, status, seconds),
+    })
   }
 
   /** Where a credential may come later, having none is no reason to stay outside. */
@@ -319,9 +259,10 @@ export class Edge {
   #handlersBy(
     meterOf: (channel: ConnectedChannel) => ChannelMeter,
   ): Readonly<Record<ConnectedChannel, ConnectionHandlers>> {
+    const { dispatch, subscriptions } = this.#path
     const shared = {
-      onMessage: (sender: Connection, message: ClientMessage) => this.#dispatch.handle(sender, message),
-      onRoom: (reader: Connection) => this.#subscriptions.roomAgain(reader),
+      onMessage: (sender: Connection, message: ClientMessage) => dispatch.handle(sender, message),
+      onRoom: (reader: Connection) => subscriptions.roomAgain(reader),
     }
     // Raw WebSockets may come to speak another protocol.
     const raw = { ...shared, dialectOf: (connection: Connection, frame: string) => this.#begin(connection, frame) }
@@ -357,22 +298,6 @@ export class Edge {
   #ended(connection: Connection): void {
     connection.closed()
     connection.meter.opened(-1)
-    this.#subscriptions.forget(connection)
-    this.#submissions.forget(connection)
-    this.#routing.forget(connection)
-  }
-
-  #spawned({ sessionId, tenant }: SubmissionRequest, status: 'new' | 'dup'): void {
-    this.#subscriptions.spawned(sessionId, status)
-    if (status === 'new') this.#deps.onSpawned?.(sessionId, tenant)
-    this.#deps.sessions.markSubmitted(sessionId).catch((error: unknown) => {
-      // The projection marks the row too; until then a worker may find it and meet a duplicate.
-      this.#deps.log.warn({ err: error, sessionId }, 'a spawn could not be marked as submitted')
-    })
+    this.#path.forget(connection)
   }
 }
-
-/** The question for a session, as a command that nobody has to be allowed beyond watching. */
-const wakeUp = (sessionId: SessionId, outbox: Outbox): Submission => ({
-  ...{ sessionId, outbox, commandId: HYDRATE, type: HYDRATE, tenant: '-', fresh: false, body: '{}' },
-})
