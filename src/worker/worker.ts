@@ -11,7 +11,6 @@ import {
   type CommandBell,
   type Handover,
   type Refused,
-  type StoreFailover,
   StoreRefusal,
 } from '../bus/bus.js'
 import type { ControlChannel, ControlMessage } from '../cluster/cluster.js'
@@ -21,35 +20,24 @@ import { tellBudget } from './budget-news.js'
 import { ColdSessions } from './cold-sessions.js'
 import { CommandReader } from './command-reader.js'
 import { FlushInterval } from './flush-interval.js'
-import { ForgottenSpawns } from './forgotten-spawns.js'
-import { FormerClaims, type FormerClaimsOptions } from './former-claims.js'
-import { FormerOwners } from './former-owners.js'
-import { GoneEdges } from './gone-edges.js'
-import { Hibernation } from './hibernation.js'
-import { readHistory } from './history.js'
 import { LoadReport } from './load-report.js'
-import { Reach } from './lookback.js'
 import { PinHolder } from './pin-holder.js'
 import { PinWatch } from './pin-watch.js'
 import { Projector } from './projector.js'
+import { servicesOf } from './session-fitting.js'
 import { SessionHost } from './session-host.js'
-import { SessionLoader } from './session-loader.js'
-import type { SessionApprovals, SessionServices } from './session-services.js'
 import { SessionTimeout } from './session-timeout.js'
 import { ShardOwner } from './shard-owner.js'
 import { ShardRelease } from './shard-release.js'
-import { StoreRecovery } from './store-recovery.js'
-import { Suspects } from './suspects.js'
-import { TailReplay, type TailReplayOptions } from './tail-replay.js'
+import { StoreGuard } from './store-guard.js'
 import type { Takeover } from './turn-host.js'
 import { TurnSlots } from './turn-slots.js'
+import { Upkeep } from './upkeep.js'
 import type { WorkerOptions } from './worker-options.js'
-import { tailedCommands, tailedHandover, tailedLog, WriteTail } from './write-tail.js'
-import { WriterLost } from './writer-lost.js'
+import type { WriterLost } from './writer-lost.js'
 
 /** A session that failed here is loaded anew after a pause, so that a bug does not spin. */
 const RELOAD_MS = 1_000
-const MS_PER_SECOND = 1_000
 
 export class Worker {
   readonly #options: WorkerOptions
@@ -58,23 +46,16 @@ export class Worker {
   readonly #bell: CommandBell
   readonly #reader: CommandReader
   readonly #cold: ColdSessions
-  readonly #hibernation: Hibernation
   readonly #owner: ShardOwner
   readonly #pins: PinWatch
   readonly #holder: PinHolder
   readonly #slots: TurnSlots
   readonly #approvals: ApprovalWatch
-  readonly #loader: SessionLoader
-  /** Undefined on a bus that loses nothing. */
-  #recovery: StoreRecovery | undefined
-  #formerClaims: FormerClaims | undefined
-  readonly #tail: WriteTail | undefined
-  readonly #formerOwners: FormerOwners
+  readonly #guard: StoreGuard
   readonly #timeout: SessionTimeout
   #stopReceiving: (() => Promise<void>) | undefined
   readonly #loadReport: LoadReport
-  readonly #forgotten: ForgottenSpawns
-  readonly #goneEdges: GoneEdges
+  readonly #upkeep: Upkeep
   readonly #flushInterval = new FlushInterval()
   #stopped = false
 
@@ -88,48 +69,18 @@ export class Worker {
       onFull: (full) => bus.commands.admitWork(!full),
       ...(options.maxUnprojected && { most: options.maxUnprojected }),
     })
-    const tail = bus.failover && new WriteTail()
     const send: ControlChannel['send'] = async (to, message) => control?.send(to, message)
-    const handover = bus.handover && tail ? tailedHandover(bus.handover, tail) : bus.handover
-    this.#tail = tail
-    this.#formerOwners = new FormerOwners({
-      ...{ node: member.id, send },
-      putBack: async (shard, epoch) => (await this.#formerClaims?.putBack(shard, epoch)) ?? true,
-      hasEnded: async (node) => (await storage.ending(node)) !== undefined,
-    })
-    if (bus.failover && tail) this.#openRecovery(bus.failover, tail)
-    this.#loader = new SessionLoader({
-      ...{ log: bus.log, storage, tail, recovery: this.#recovery, logger },
-      restore: (claim, id) => this.#restoreStore(claim, id),
-    })
-    this.#host = new SessionHost({
-      services: this.#services(tail ? tailedLog(bus.log, tail) : bus.log),
-      onLost: (claim, id, error) => this.#sessionLost(claim, id, error),
-      onAwake: (claim, id) => this.#timeout.awake(claim, id),
-      onIdle: (claim, id, idle) => {
-        this.#projector.forget(claim, id)
-        this.#timeout.idle(claim, id, idle)
-      },
-    })
-    this.#goneEdges = new GoneEdges(bus.log, this.#host)
+    this.#guard = this.#openGuard(send)
+    this.#host = this.#openHost()
     this.#loadReport = new LoadReport({
       ...{ member, host: this.#host, slots: this.#slots, reportShards: options.reportShards },
       owned: () => new Set(this.#owner.owned.keys()),
     })
-    this.#forgotten = new ForgottenSpawns({
-      ...{ commands: bus.commands, logger },
-      owned: () => [...this.#owner.owned.keys()],
-      unsubmitted: (...about) => storage.unsubmitted(...about),
-    })
     this.#timeout = this.#openTimeout()
+    const { handover, commands } = this.#guard
     this.#pins = this.#openPins(send, handover)
     this.#holder = new PinHolder({
-      node: member.id,
-      handover,
-      host: this.#host,
-      logger,
-      send,
-      ownerOf: storage.ownerOf,
+      ...{ node: member.id, handover, host: this.#host, logger, send, ownerOf: storage.ownerOf },
     })
     const release = new ShardRelease({
       ...{ log: bus.log, handover, logger, send, host: this.#host, projector: this.#projector, holder: this.#holder },
@@ -142,17 +93,18 @@ export class Worker {
       this.#loadReport.accepted(claim.shard, commands.length)
       this.#host.deliver(claim, this.#pins.withhold(commands))
     }
-    const commands = tail ? tailedCommands(bus.commands, tail) : bus.commands
     this.#cold = new ColdSessions({
       commands,
       find: (id) => storage.whereabouts(id),
       ...{ claimOf, deliver, onRefused, logger },
     })
-    this.#hibernation = this.#openHibernation()
+    this.#upkeep = new Upkeep({
+      ...{ options, host: this.#host, projector: this.#projector, owned: () => this.#owner.owned, onRefused },
+    })
     this.#reader = new CommandReader({
       commands,
       deliver,
-      isRestoring: (shard) => this.#recovery?.isRestoring(shard) ?? false,
+      isRestoring: (shard) => this.#guard.isRestoring(shard),
       onSkipped: (shard) => this.#owner.reinstall(shard),
       onFailed: (shard, error) => this.#acceptFailed(shard, error),
       onCold: (claim, id) => void this.#cold.wake(claim, id),
@@ -185,9 +137,7 @@ export class Worker {
     this.#stopReceiving = await this.#options.control?.receive((message) => this.#obey(message))
     await this.#owner.start()
     this.#loadReport.start()
-    this.#forgotten.start()
-    this.#hibernation.start()
-    this.#goneEdges.start()
+    this.#upkeep.start()
   }
 
   /** From now on so many turns may run here at once; those that run are not cut. */
@@ -202,7 +152,7 @@ export class Worker {
 
   /** Lets sessions at rest leave the bus now, as it happens from time to time anyway. Never rejects. */
   hibernateIdle(): Promise<void> {
-    return this.#hibernation.sweep()
+    return this.#upkeep.hibernateIdle()
   }
 
   /**
@@ -212,9 +162,7 @@ export class Worker {
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
-    this.#forgotten.stop()
-    this.#goneEdges.stop()
-    await this.#hibernation.stop()
+    await this.#upkeep.stop()
     this.#options.member.setStatus('draining')
     const { hasSuccessor, migrationTimeoutMs, drainTimeoutMs, logger } = this.#options
     await this.#timeout.stop()
@@ -227,7 +175,7 @@ export class Worker {
     await this.#cold.stop()
     await this.#holder.drain(hasSuccessor() ? drainTimeoutMs : 0)
     this.#loadReport.stop()
-    this.#recovery?.stop()
+    this.#guard.stop()
     await this.#stopReceiving?.()
     await this.#pins.stop()
     this.#host.stop()
@@ -238,108 +186,45 @@ export class Worker {
   #obey(message: ControlMessage): void {
     if (message.type === 'pinned') this.#holder.obey(message.sessions)
     else if (message.type === 'budget') this.tellBudget(message.tenant, message.alert)
-    else if (message.type === 'replay') void this.#putBackFor(message)
-    else if (message.type === 'replayed') this.#formerOwners.answered(message)
+    else if (message.type === 'replay') void this.#guard.answer(message)
+    else if (message.type === 'replayed') this.#guard.answered(message)
     else if (message.type === 'unpinned' || message.type === 'buried') this.#pins.look()
     else this.#owner.obey(message)
-  }
-
-  /** The owner of a shard that was ours asks for what its store lacks. */
-  async #putBackFor({ shard, epoch, asker }: Extract<ControlMessage, { type: 'replay' }>): Promise<void> {
-    const whole = (await this.#formerClaims?.putBack(shard, epoch)) ?? true
-    const answer: ControlMessage = { type: 'replayed', shard, epoch, node: this.#options.member.id, whole }
-    // Lost, it is asked for again.
-    await this.#options.control?.send(asker, answer).catch(() => undefined)
-  }
-
-  /** See `SessionServices.restoreStore`. A turn that stayed here while its shard went looks after its session alone. */
-  async #restoreStore(claim: Claim, sessionId: string): Promise<boolean> {
-    if (this.#owner.claimOf(claim.shard)?.epoch === claim.epoch) return (await this.#recovery?.restore(claim)) ?? false
-    return (await this.#formerClaims?.restore(claim, sessionId)) ?? false
   }
 
   /** A session whose former owner has let go of it. What that one wrote last may not be in Postgres yet. */
   #takeUpPinned(claim: Claim, sessionId: string, takeover: Takeover): void {
     if (this.#owner.claimOf(claim.shard) !== claim) return
-    this.#tail?.pinned(claim, 'unpin', sessionId)
-    this.#tail?.follows(claim, takeover.fromWorker)
+    this.#guard.unpinned(claim, sessionId, takeover.fromWorker)
     this.#projector.adopt(claim, [sessionId])
     this.#host.recover(claim, [sessionId], takeover)
   }
 
-  #services(log: SessionServices['log']): SessionServices {
-    const { bus, storage, member, metrics, workspaces, logger, now, gate, hooks, budgets, runtimeOf } = this.#options
-    const { tracing } = this.#options
-    return {
-      log,
-      tracing,
-      flushInterval: this.#countedFlushes(),
-      loadSession: (claim, id) => this.#loader.load(claim, id),
-      restoreStore: (claim, id) => this.#restoreStore(claim, id),
-      slots: this.#slots,
-      suspects: new Suspects(),
-      workspaces,
-      logger,
-      now,
-      gate,
-      hooks,
-      approvals: this.#sessionApprovals(),
-      audit: (entry) => this.#options.storage.audit(entry),
-      onVerdict: (decision) => metrics.verdict(decision),
-      onApproval: (outcome, waitedSeconds) => metrics.approval(outcome, waitedSeconds),
-      budgets,
-      runtimeOf,
-      beforeEffect: () => {
-        // Not a failure of the task: the session waits until this worker, or the next owner, may go on.
-        if (!member.mayStartEffects()) throw new WriterLost('unreachable')
-      },
-      onWritten: (claim, id, written) => {
-        metrics.commit('ok')
-        this.#projector.add(claim, id, written)
-      },
-      readHistory: (id, lookback, signal) => {
-        const { pageEventsBack } = storage
-        const reach = new Reach(lookback, this.#options.maxContextTokens)
-        return readHistory({ log: bus.log, pageEventsBack }, id, reach, signal)
-      },
-      beginOnce: (call, aborted) => storage.beginOnce(call, aborted),
-      quarantine: (letter) => storage.recordDeadLetter(letter),
-      openMeter: () => metrics.openMeter(),
-      onTurnBegan: (waitedSeconds) => metrics.turnBegan(waitedSeconds),
-      onTurnEnded: (outcome, seconds) => metrics.turnEnded(outcome, seconds),
-      onTakeover: (seconds) => metrics.takeover(seconds),
-    }
+  #openGuard(send: ControlChannel['send']): StoreGuard {
+    const { bus, storage, member, logger } = this.#options
+    return new StoreGuard({
+      ...{ bus, storage, node: member.id, send, logger },
+      owned: () => this.#owner.owned,
+      settle: () => this.#projector.settle(),
+      onRestored: ({ shard }) => this.#owner.reinstall(shard, true),
+      onCleared: (shard) => this.#reader.read(shard),
+      onLost: (claim, refused) => this.#owner.refused(claim, refused),
+    })
   }
 
-  #countedFlushes(): SessionServices['flushInterval'] {
-    const { metrics } = this.#options
-    const interval = this.#flushInterval
-    return {
-      get ms() {
-        return interval.ms
+  #openHost(): SessionHost {
+    return new SessionHost({
+      services: servicesOf({
+        ...{ options: this.#options, guard: this.#guard, slots: this.#slots, projector: this.#projector },
+        ...{ approvals: this.#approvals, flushInterval: this.#flushInterval },
+      }),
+      onLost: (claim, id, error) => this.#sessionLost(claim, id, error),
+      onAwake: (claim, id) => this.#timeout.awake(claim, id),
+      onIdle: (claim, id, idle) => {
+        this.#projector.forget(claim, id)
+        this.#timeout.idle(claim, id, idle)
       },
-      kept: (lateMs) => {
-        interval.kept(lateMs)
-        metrics.flushed(lateMs / MS_PER_SECOND)
-      },
-    }
-  }
-
-  #sessionApprovals(): SessionApprovals {
-    const { storage, logger } = this.#options
-    return {
-      request: (asked, signal) => {
-        const { approvalTimeoutMs: timeoutMs } = this.#options
-        return storage.requestApproval({ ...asked, timeoutMs }, signal)
-      },
-      decided: (approval, signal) => this.#approvals.decided(approval, signal),
-      look: (ids) => this.#approvals.look(ids),
-      cancel: async (sessionId, commandId) => {
-        await storage.cancelApprovals(sessionId, commandId).catch((error: unknown) => {
-          logger.warn({ err: error, sessionId }, 'what a task asked for could not be withdrawn; it expires')
-        })
-      },
-    }
+    })
   }
 
   #openTimeout(): SessionTimeout {
@@ -380,52 +265,15 @@ export class Worker {
       giveBack: (claims, leader) => release.giveBack(claims, leader),
       onCold: (claim, { sessionId, waitedMs }) => void this.#cold.wake(claim, sessionId, waitedMs),
       formerOwner: (node) => this.#formerOwner(node),
-      remembers: (claim) => this.#tail?.remembers(claim) ?? false,
-      claimNew: async (claim, former) => (await this.#recovery?.claim(claim, former)) ?? bus.log.claim(claim),
-      claimAgain: (claim) => (bus.failover ? bus.failover.claimSame(claim) : bus.log.claim(claim)),
+      remembers: (claim) => this.#guard.remembers(claim),
+      claimNew: (claim, former) => this.#guard.claimNew(claim, former),
+      claimAgain: (claim) => this.#guard.claimAgain(claim),
       onInstalled: (claim, claimed, isNew) => {
         this.#reader.placed(claim.shard, claimed.cursor)
-        if (isNew && claimed.storeChanged) this.#recovery?.doubt(claim.shard)
-        if (claimed.pins.length > 0) this.#recovery?.share(claim.shard)
+        this.#guard.installed(claim, claimed, isNew)
       },
-      onStoreLost: (claim) => void this.#recovery?.restore(claim),
-      onDropped: (shard) => this.#recovery?.forget(shard),
-    })
-  }
-
-  #openHibernation(): Hibernation {
-    const { bus, storage, hibernateAfterMs, logger } = this.#options
-    return new Hibernation({
-      log: bus.log,
-      storage: storage.dormant,
-      idleMs: hibernateAfterMs,
-      owned: () => this.#owner.owned,
-      letGo: (id) => this.#host.letGo(id),
-      onUnprojected: (claim, id) => this.#projector.adopt(claim, [id]),
-      onRefused: (claim, refused) => this.#owner.refused(claim, refused),
-      logger,
-    })
-  }
-
-  #openRecovery(store: StoreFailover, tail: WriteTail): void {
-    const { bus, storage, logger } = this.#options
-    const forward: TailReplayOptions['forward'] = (claim, id, upTo) => this.#loader.forward(claim, id, upTo)
-    const replay = new TailReplay({ store, log: bus.log, handover: bus.handover, tail, forward })
-    const ask: FormerClaimsOptions['ask'] = (claim, formers) => this.#formerOwners.ask(claim, formers)
-    this.#formerClaims = new FormerClaims({ log: bus.log, tail, replay, ask, logger })
-    this.#recovery = new StoreRecovery({
-      ...{ store, log: bus.log, tail, replay, askFormers: ask },
-      owned: () => this.#owner.owned,
-      assigned: () => storage.assigned(),
-      raise: async (claim) => {
-        // What Postgres gets of the old epoch it must have before anybody works under the new one.
-        await this.#projector.settle()
-        await storage.raise(claim, claim.epoch + 1)
-      },
-      onRestored: ({ shard }) => this.#owner.reinstall(shard, true),
-      onCleared: (shard) => this.#reader.read(shard),
-      onLost: (claim, refused) => this.#owner.refused(claim, refused),
-      logger,
+      onStoreLost: (claim) => void this.#guard.restore(claim),
+      onDropped: (shard) => this.#guard.forget(shard),
     })
   }
 
@@ -443,7 +291,7 @@ export class Worker {
     }
     // It has been restored as far as we remember, and still lacks something: Postgres may have it.
     if (error.reason === 'head' || error.reason === 'gap' || error.reason === 'corrupt') {
-      this.#recovery?.doubt(claim.shard)
+      this.#guard.doubt(claim.shard)
     }
     this.#options.logger.warn({ sessionId, reason: error.reason }, 'a session is loaded anew')
     const takeover = { fromWorker: claim.owner, afterMs: RELOAD_MS, planned: false }

@@ -208,10 +208,10 @@ export const tailedLog = (log: WriterLog, tail: WriteTail): WriterLog => ({
   },
 })
 
-type Commands = Pick<CommandStream, 'accept' | 'hydrate'>
+export type TailedCommands = Pick<CommandStream, 'accept' | 'hydrate'>
 
 /** The commands of shards, with everything that is accepted noted in the tail. */
-export function tailedCommands(commands: Commands, tail: WriteTail): Commands {
+export function tailedCommands(commands: TailedCommands, tail: WriteTail): TailedCommands {
   const note = (claim: Claim, accepted: readonly AcceptedCommand[]): void => {
     for (const { submission, acceptance } of accepted) {
       if (acceptance.status === 'new') tail.accepted(claim, submission)
