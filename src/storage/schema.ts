@@ -6,8 +6,10 @@ import type { ColumnType, Generated } from 'kysely'
 import type { SessionStatus } from '../protocol/session.js'
 
 type JsonText = ColumnType<unknown, string, string>
+type NullableJsonText = ColumnType<unknown, string | null | undefined, string | null>
 type Timestamp = ColumnType<Date, Date | string, Date | string>
 type FilledTimestamp = ColumnType<Date, Date | string | undefined, Date | string>
+type NullableTimestamp = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
 
 export type NodeStatus = 'live' | 'draining' | 'left' | 'dead'
 export type NodeRole = 'edge' | 'worker' | 'coordinator' | 'all'
@@ -70,7 +72,7 @@ interface NodesTable {
   capacity: number
   status: Generated<NodeStatus>
   started_at: FilledTimestamp
-  ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  ended_at: NullableTimestamp
 }
 
 interface ShardAssignmentsTable {
@@ -102,8 +104,8 @@ interface ClusterRequestsTable {
   state: Generated<'waiting' | 'done' | 'refused'>
   outcome: string | null
   requested_at: FilledTimestamp
-  ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
-  held_until: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  ended_at: NullableTimestamp
+  held_until: NullableTimestamp
 }
 
 interface SessionsTable {
@@ -121,7 +123,7 @@ interface SessionsTable {
   submitted: Generated<boolean>
   purged: Generated<boolean>
   awake: Generated<boolean>
-  snapshot: ColumnType<unknown, string | null | undefined, string | null>
+  snapshot: NullableJsonText
   derived_epoch: Generated<number>
   derived_seq: Generated<number>
   created_at: FilledTimestamp
@@ -139,7 +141,7 @@ interface TasksTable {
   completion_tokens: Generated<number>
   cost: Generated<number>
   started_at: Timestamp
-  ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  ended_at: NullableTimestamp
 }
 
 interface StepsTable {
@@ -155,7 +157,7 @@ interface StepsTable {
   tokens: Generated<number>
   cost: Generated<number>
   started_at: Timestamp
-  ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  ended_at: NullableTimestamp
 }
 
 interface ToolIntentsTable {
@@ -168,8 +170,6 @@ interface ToolIntentsTable {
   token: string
   at: FilledTimestamp
 }
-
-type NullableTimestamp = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
 
 interface ScheduledTasksTable {
   tenant: string
@@ -190,7 +190,7 @@ interface ScheduledTasksTable {
   unmet: Generated<number>
   runs: Generated<number>
   missed: Generated<number>
-  run: ColumnType<unknown, string | null | undefined, string | null>
+  run: NullableJsonText
   status: Generated<'waiting' | 'released' | 'finished' | 'failed' | 'cancelled'>
   cancel_requested: Generated<boolean>
   end_status: 'failed' | 'cancelled' | null
@@ -253,7 +253,7 @@ interface BudgetOverridesTable {
   created_at: FilledTimestamp
   expires_at: Timestamp
   revoked_by: string | null
-  revoked_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  revoked_at: NullableTimestamp
 }
 
 export type MemoryTier = 'scratchpad' | 'episodic' | 'semantic'
@@ -278,8 +278,8 @@ interface MemoryItemsTable {
   word_count: number
   bytes: number
   valid_from: Timestamp
-  valid_to: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
-  expires_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  valid_to: NullableTimestamp
+  expires_at: NullableTimestamp
   created_at: FilledTimestamp
 }
 
@@ -320,10 +320,10 @@ interface FederationDelegationsTable {
   deadline: Timestamp
   cancel_requested: Generated<boolean>
   watcher: string | null
-  watched_until: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
-  result: ColumnType<unknown, string | null | undefined, string | null>
+  watched_until: NullableTimestamp
+  result: NullableJsonText
   created_at: FilledTimestamp
-  ended_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  ended_at: NullableTimestamp
   traceparent: string | null
 }
 
@@ -345,5 +345,5 @@ interface FederationInboxTable {
   body: JsonText
   sent_at: FilledTimestamp
   expires_at: Timestamp
-  acknowledged_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+  acknowledged_at: NullableTimestamp
 }
