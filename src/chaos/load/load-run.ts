@@ -4,9 +4,6 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WebSocketConstructor } from '../../client/web-socket.js'
-import { ClientRecorder } from '../client-recorder.js'
-import type { ClientLine } from '../journal.js'
-import { JournalWriter, journalFiles } from '../journal-file.js'
 import { type RandomInteger, seededRandom } from '../seeded-random.js'
 import type { ScriptStep } from '../tool-script.js'
 import { acceptedOf, Books } from './books.js'
@@ -19,14 +16,14 @@ import {
   spawnCommand,
   streamingCommand,
 } from './command.js'
-import { Crowd, type CrowdMember } from './crowd.js'
-import { LoadClient } from './load-client.js'
+import type { Crowd } from './crowd.js'
+import { Fleet } from './fleet.js'
+import type { LoadClient } from './load-client.js'
 import { LoadSession } from './load-session.js'
 import { Pace } from './pace.js'
 import type { CrowdStep, EdgeAddress, Hit, InFlight, LoadPlan, LoadReport, LoadStatus, SpecialCommand } from './plan.js'
 import { Roaming } from './roaming.js'
 
-const CLIENTS_PER_EDGE = 8
 /** Of one session without an end: some seconds of its share. */
 const MAX_OPEN = 64
 /** A spawn waits for Postgres, and some hundred of them for each other. */
@@ -39,16 +36,10 @@ const BIG_STREAM = { chunks: 1_500, delayMs: 2 }
 
 export class LoadRun {
   readonly #plan: LoadPlan
-  readonly #webSocket: WebSocketConstructor
   readonly #random: RandomInteger
   readonly #books = new Books()
-  /** Nodes by their addresses. */
-  readonly #edges = new Map<string, string>()
-  readonly #journals: JournalWriter<ClientLine>[] = []
-  readonly #clients: LoadClient[] = []
-  readonly #roaming = new Roaming(this.#clients)
-  /** One for each edge, which sends what others send. */
-  readonly #doubles: LoadClient[] = []
+  readonly #fleet: Fleet
+  readonly #roaming: Roaming
   readonly #quick: { readonly session: LoadSession; readonly client: LoadClient }[] = []
   readonly #pace: Pace
   #turn = 0
@@ -58,18 +49,17 @@ export class LoadRun {
 
   constructor(plan: LoadPlan, webSocket: WebSocketConstructor) {
     this.#plan = plan
-    this.#webSocket = webSocket
     this.#random = seededRandom(plan.seed)
+    const [id, number] = [() => this.#id(), () => ++this.#ids]
+    this.#fleet = new Fleet({ plan, webSocket, books: this.#books, id, number })
+    this.#roaming = new Roaming(this.#fleet.clients)
     this.#pace = new Pace(plan.rate, () => this.#sendQuick())
   }
 
   /** Connects, creates the sessions, and begins. */
   async start(): Promise<void> {
-    const { edges, mix } = this.#plan
-    this.setEdges(edges)
-    for (let n = 0; n < edges.length * CLIENTS_PER_EDGE; n++) this.#clients.push(this.#client(`c${n + 1}`, edges))
-    for (const [n, edge] of edges.entries()) this.#doubles.push(this.#client(`d${n + 1}`, [edge], false))
-    await Promise.all([...this.#clients, ...this.#doubles].map((client) => client.start()))
+    const { mix } = this.#plan
+    await this.#fleet.start()
     this.#loading = true
     const started = [
       ...this.#times(mix.quick, (client) => this.#startQuick(client)),
@@ -83,17 +73,18 @@ export class LoadRun {
   }
 
   setEdges(edges: readonly EdgeAddress[]): void {
-    for (const { url, node } of edges) this.#edges.set(url, node)
+    this.#fleet.setEdges(edges)
   }
 
   faultBegan(hit: Hit): InFlight {
     if (hit.who === 'shards') {
       const wanted = new Set(hit.shards)
-      return this.#books.faultBegan(this.#sessions.filter(({ shard }) => wanted.has(shard)))
+      return this.#books.faultBegan(this.#fleet.sessions.filter(({ shard }) => wanted.has(shard)))
     }
     // Sessions stay where they are: what counts is who waits for an answer.
-    const clients = hit.who === 'edge' ? this.#clients.filter(({ url }) => url === hit.url) : this.#clients
-    const busy = clients.flatMap(({ sessions }) => [...sessions].filter((session) => acceptedOf(session) > 0))
+    const { clients } = this.#fleet
+    const concerned = hit.who === 'edge' ? clients.filter(({ url }) => url === hit.url) : clients
+    const busy = concerned.flatMap(({ sessions }) => [...sessions].filter((session) => acceptedOf(session) > 0))
     return { sessions: busy.length, commands: busy.reduce((sum, session) => sum + acceptedOf(session), 0) }
   }
 
@@ -102,25 +93,13 @@ export class LoadRun {
   }
 
   status(): LoadStatus {
-    const inFlightShards: Record<number, number> = {}
-    const inFlightEdges: Record<string, number> = {}
-    for (const { sessions, url } of this.#clients) {
-      for (const session of sessions) {
-        const accepted = acceptedOf(session)
-        if (accepted === 0) continue
-        inFlightShards[session.shard] = (inFlightShards[session.shard] ?? 0) + accepted
-        inFlightEdges[url] = (inFlightEdges[url] ?? 0) + accepted
-      }
-    }
     const { counts, waiting } = this.#books
-    return { counts, open: this.#open.length, waiting, inFlightShards, inFlightEdges }
+    return { counts, open: this.#fleet.open.length, waiting, ...this.#fleet.inFlight() }
   }
 
   async special(what: SpecialCommand): Promise<void> {
     if (what.kind === 'roam') return this.#roaming.move(what.clients)
-    const client = this.#client(`s${++this.#ids}`, this.#plan.edges)
-    this.#clients.push(client)
-    await client.start()
+    const client = await this.#fleet.join(`s${++this.#ids}`)
     if (what.kind === 'poison') await this.#poison(client)
     else if (what.kind === 'flood') await this.#flood(client, what.commands)
     else await this.#readSlowly(client, what.pauseMs)
@@ -129,7 +108,7 @@ export class LoadRun {
   async crowd(order: CrowdStep): Promise<void> {
     if (order.step === 'gather') {
       this.#crowd?.abandon()
-      this.#crowd = await this.#newCrowd(order.sockets, order.url)
+      this.#crowd = await this.#fleet.crowd(order.sockets, order.url)
       await this.#crowd.gather()
     } else if (order.step === 'stir') await this.#crowd?.stir()
     else {
@@ -143,66 +122,19 @@ export class LoadRun {
     this.#loading = false
     this.#pace.stop()
     const deadline = performance.now() + timeoutMs
-    while (this.#open.length > 0 && performance.now() < deadline) await sleep(POLL_MS)
-    const open = this.#open.length
+    while (this.#fleet.open.length > 0 && performance.now() < deadline) await sleep(POLL_MS)
+    const open = this.#fleet.open.length
     await sleep(SETTLE_MS)
-    // Whoever still misses an end has waited for the longest time: the log says whether it should have come.
-    for (const client of this.#clients) client.close(true)
-    for (const client of this.#doubles) client.close(false)
+    this.#fleet.close()
     this.#crowd?.abandon()
-    for (const journal of this.#journals) journal.close()
+    this.#fleet.closeJournals()
     const { counts, refusals } = this.#books
     return { counts, open, refusals }
   }
 
-  get #sessions(): LoadSession[] {
-    return this.#clients.flatMap(({ sessions }) => [...sessions])
-  }
-
-  get #open() {
-    return this.#clients.flatMap(({ open }) => open)
-  }
-
-  #client(name: string, edges: readonly EdgeAddress[], watches = true): LoadClient {
-    const urls = edges.map(({ url }) => url)
-    return this.#clientAt(name, urls, this.#journal(name), watches)
-  }
-
-  #journal(name: string): JournalWriter<ClientLine> {
-    const journal = new JournalWriter<ClientLine>(journalFiles.clients(this.#plan.folder, name))
-    this.#journals.push(journal)
-    return journal
-  }
-
-  #clientAt(name: string, urls: readonly string[], journal: JournalWriter<ClientLine>, watches: boolean): LoadClient {
-    const recorder = new ClientRecorder(name, (line) => journal.append(line))
-    return new LoadClient({
-      urls,
-      nodeAt: (url) => this.#edges.get(url) ?? url,
-      webSocket: this.#webSocket,
-      ...{ recorder, watches, token: this.#plan.token },
-      listener: this.#books,
-    })
-  }
-
-  async #newCrowd(sockets: number, url: string): Promise<Crowd> {
-    const name = `w${++this.#ids}`
-    const speaker = this.#client(name, this.#plan.edges)
-    this.#clients.push(speaker)
-    await speaker.start()
-    const journal = this.#journal(`${name}-crowd`)
-    const others = this.#plan.edges.map((edge) => edge.url).filter((edge) => edge !== url)
-    const member = (number: number): CrowdMember => {
-      // Its link looks at this list anew for each connection.
-      const urls = [url]
-      const next = others.map((_, n) => others[(number + n) % others.length] as string)
-      return { client: this.#clientAt(`${name}-${number}`, urls, journal, true), release: () => urls.push(...next) }
-    }
-    return new Crowd({ sockets, speaker, member, id: () => this.#id() })
-  }
-
   #times(count: number, start: (client: LoadClient) => Promise<unknown>): Promise<unknown>[] {
-    return Array.from({ length: count }, (_, n) => start(this.#clients[n % this.#clients.length] as LoadClient))
+    const { clients } = this.#fleet
+    return Array.from({ length: count }, (_, n) => start(clients[n % clients.length] as LoadClient))
   }
 
   #id(): string {
@@ -235,7 +167,7 @@ export class LoadRun {
   }
 
   #double(session: LoadSession, command: LoadCommand): void {
-    for (const client of this.#doubles) {
+    for (const client of this.#fleet.doubles) {
       this.#books.counts.duplicates++
       client.sendOnce(session, command)
     }
