@@ -8,39 +8,25 @@ import { chatEnd, chatSpan } from '../../models/chat-span.js'
 import type { ToolRequest, Usage } from '../../models/model.js'
 import { ServiceError } from '../../protocol/errors.js'
 import { hookNote } from '../prompt.js'
-import type { EffectClass, ToolOutcome, Turn } from '../runtime.js'
-import { toolEnd, toolSpan } from '../tool-span.js'
+import type { Turn } from '../runtime.js'
 import type { Listener, ToolEnd, ToolUse } from './claude-process.js'
 import { failureOf } from './failure.js'
+import { type CallOptions, NOT_RECORDED, RecordedCalls } from './recorded-calls.js'
 import { SpokenMessage, type StreamEvent, usageOf } from './spoken-message.js'
-import { outcomeOf, textOf } from './tool-outcome.js'
+import { outcomeOf } from './tool-outcome.js'
 
 /** Model calls of one turn, its agents' included: what takes more has usually lost its way. */
 export const MAX_STEPS = 200
 const MAX_REASON_CHARS = 500
 
-export interface RecorderOptions {
+export interface RecorderOptions extends CallOptions {
   readonly costOf: (model: string, usage: Usage) => number
-  readonly effectOf: (tool: string, input: ToolRequest['input']) => EffectClass
-  /** Why a call must not run; see Turn.permit. */
-  readonly refusalOf: (call: ToolRequest, effect: EffectClass) => Promise<ToolOutcome | undefined>
   /** Told of every answer of the model; `seconds` from its first word, 0 for an agent's, which come whole. */
   readonly onAnswer: (model: string, seconds: number, usage: Usage, cost: number) => void
-  /** Told of every tool call that ended. */
-  readonly onToolEnded: (name: string, seconds: number, outcome: ToolOutcome) => void
 }
 
-/** A call that the model has asked for. */
-interface OpenCall {
-  readonly call: ToolRequest
-  readonly agent: string | undefined
-  startedAt: number | undefined
-}
-
-const NO_RESULT: ToolOutcome = { status: 'failed', error: 'Interrupted: this call has no result.' }
 const MS_PER_SECOND = 1_000
 const CUT = 'The answer that made this call broke off; make the call again.'
-const NOT_RECORDED = 'This call could not be recorded, so it was not made.'
 
 export class TurnRecorder implements Listener {
   readonly #turn: Turn
@@ -53,9 +39,7 @@ export class TurnRecorder implements Listener {
   /** What agents said while a message of the session was open. */
   #later: SDKAssistantMessage[] = []
   #steps: number
-  readonly #calls = new Map<string, OpenCall>()
-  /** Tools that wait for their message to be on record, by call id. */
-  readonly #held = new Map<string, (refusal: string | undefined) => void>()
+  readonly #calls: RecordedCalls
   readonly #countedMessages = new Set<string>()
   /** The text of the last message. Rejects with what ended the turn otherwise. */
   readonly done: Promise<string>
@@ -70,6 +54,7 @@ export class TurnRecorder implements Listener {
   constructor(turn: Turn, options: RecorderOptions) {
     this.#turn = turn
     this.#options = options
+    this.#calls = new RecordedCalls(turn, options)
     this.#steps = turn.progress.steps
     this.#continued = turn.progress.openMessage !== undefined && turn.progress.openMessage.agent === undefined
     this.done = new Promise((resolve, reject) => {
@@ -97,8 +82,7 @@ export class TurnRecorder implements Listener {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#rejectDone(reason)
-    for (const release of this.#held.values()) release(NOT_RECORDED)
-    this.#held.clear()
+    this.#calls.close()
   }
 
   async take(message: SDKMessage): Promise<void> {
@@ -114,7 +98,7 @@ export class TurnRecorder implements Listener {
 
   async beforeTool(use: ToolUse): Promise<string | undefined> {
     try {
-      return await this.#begin(use)
+      return await this.#calls.begin(use)
     } catch (error) {
       this.close(error)
       return NOT_RECORDED
@@ -124,7 +108,7 @@ export class TurnRecorder implements Listener {
   async afterTool(use: ToolUse, end: ToolEnd): Promise<string | undefined> {
     if (this.#isClosed) return undefined
     try {
-      const note = (await this.#end(use.callId, outcomeOf(end)))?.note
+      const note = (await this.#calls.end(use.callId, outcomeOf(end)))?.note
       return note === undefined ? undefined : hookNote(note)
     } catch (error) {
       this.close(error)
@@ -139,7 +123,7 @@ export class TurnRecorder implements Listener {
       case 'assistant':
         return message.parent_tool_use_id === null ? undefined : await this.#takeFromAgent(message)
       case 'user':
-        return await this.#takeResults(message.message.content)
+        return await this.#calls.takeResults(message.message.content)
       case 'system':
         return message.subtype === 'mirror_error' ? this.#loseWrites(message.error) : undefined
       case 'result':
@@ -181,7 +165,7 @@ export class TurnRecorder implements Listener {
   async #cutMessage(): Promise<void> {
     const message = this.#message
     if (!message) return
-    for (const { callId } of message.toolCalls) this.#release(callId, CUT)
+    this.#calls.refuse(message.toolCalls, CUT)
     await this.#endMessage(message, 'cancelled', [])
   }
 
@@ -196,7 +180,7 @@ export class TurnRecorder implements Listener {
     this.#options.onAnswer(model, seconds, usage, cost)
     this.#traceAnswer(model, seconds, usage, finishReason)
     await this.#turn.journal.messageEnded({ toolCalls, finishReason, usage, cost })
-    this.#ask(toolCalls, undefined)
+    this.#calls.asked(toolCalls, undefined)
     const later = this.#later
     this.#later = []
     for (const each of later) await this.#takeFromAgent(each)
@@ -218,7 +202,7 @@ export class TurnRecorder implements Listener {
       return
     }
     const { message } = said
-    const agent = said.subagent_type ?? this.#agentOf(said.parent_tool_use_id)
+    const agent = said.subagent_type ?? this.#calls.agentOf(said.parent_tool_use_id)
     const toolCalls = message.content.flatMap((block) =>
       block.type === 'tool_use'
         ? [{ callId: block.id, name: block.name, input: block.input as ToolRequest['input'] }]
@@ -237,7 +221,7 @@ export class TurnRecorder implements Listener {
       this.#traceAnswer(message.model, 0, usage, finishReason)
     }
     await this.#turn.journal.messageEnded({ toolCalls, finishReason, usage, cost })
-    this.#ask(toolCalls, agent)
+    this.#calls.asked(toolCalls, agent)
   }
 
   /** The blocks of one message all carry the usage of the whole. */
@@ -247,79 +231,13 @@ export class TurnRecorder implements Listener {
     return usage
   }
 
-  #agentOf(callId: string | null): string {
-    const input = callId === null ? undefined : this.#calls.get(callId)?.call.input
-    return typeof input?.subagent_type === 'string' ? input.subagent_type : 'agent'
-  }
-
-  #ask(calls: readonly ToolRequest[], agent: string | undefined): void {
-    for (const call of calls) {
-      this.#calls.set(call.callId, { call, agent, startedAt: undefined })
-      this.#release(call.callId, undefined)
-    }
-  }
-
-  #release(callId: string, refusal: string | undefined): void {
-    this.#held.get(callId)?.(refusal)
-    this.#held.delete(callId)
-  }
-
-  /** Resolves when the message with this call is on record, with a refusal when it will not be. */
-  #onRecord(callId: string): Promise<string | undefined> {
-    if (this.#isClosed) return Promise.resolve(NOT_RECORDED)
-    if (this.#calls.has(callId)) return Promise.resolve(undefined)
-    return new Promise((resolve) => this.#held.set(callId, resolve))
-  }
-
-  async #begin(use: ToolUse): Promise<string | undefined> {
-    const unrecorded = await this.#onRecord(use.callId)
-    const open = this.#calls.get(use.callId)
-    if (unrecorded !== undefined || !open) return unrecorded ?? NOT_RECORDED
-    this.#turn.signal.throwIfAborted()
-    // What Claude Code is about to do, which may be more exact than what the model wrote.
-    const call: ToolRequest = { ...open.call, input: use.input }
-    const effect = this.#options.effectOf(call.name, call.input)
-    const refused = await this.#options.refusalOf(call, effect)
-    open.startedAt = performance.now()
-    // A call that is refused does nothing: that is what `read` says to whoever reads the journal.
-    const begun = await this.#turn.journal.toolStarted(call, refused ? 'read' : effect, open.agent)
-    const refusal = refused ?? begun
-    if (refusal) {
-      await this.#end(call.callId, refusal)
-      return refusal.status === 'failed' ? refusal.error : JSON.stringify(refusal.result)
-    }
-    this.#turn.beforeEffect()
-    return undefined
-  }
-
-  async #end(callId: string, outcome: ToolOutcome): Promise<ToolOutcome | undefined> {
-    const open = this.#calls.get(callId)
-    if (!open) return undefined
-    this.#calls.delete(callId)
-    const { call, startedAt } = open
-    // Claude Code itself refused it: the arguments were not what the tool takes.
-    if (startedAt === undefined) await this.#turn.journal.toolStarted(call, 'read', open.agent)
-    if (this.#turn.trace) toolSpan(this.#turn.trace, call, startedAt).end(toolEnd(outcome))
-    const final = await this.#turn.journal.toolEnded(call, outcome)
-    this.#options.onToolEnded(call.name, (performance.now() - (startedAt ?? performance.now())) / 1_000, outcome)
-    return final
-  }
-
-  /** Results of calls that ended without a word of the hooks. */
-  async #takeResults(content: unknown): Promise<void> {
-    if (!Array.isArray(content)) return
-    for (const block of content as readonly { type?: string; tool_use_id?: string; content?: unknown }[]) {
-      if (block.type !== 'tool_result' || block.tool_use_id === undefined) continue
-      await this.#end(block.tool_use_id, { status: 'failed', error: textOf(block.content) || 'failed' })
-    }
-  }
-
   async #takeEnd(result: SDKResultMessage): Promise<void> {
     await this.#cutMessage()
-    for (const callId of [...this.#calls.keys()]) await this.#end(callId, NO_RESULT)
+    await this.#calls.endAll()
     const failure = failureOf(result)
     if (failure) return this.close(failure)
     this.#isClosed = true
+    this.#calls.close()
     this.#resolveDone(this.#saidBefore + (result.subtype === 'success' ? result.result : ''))
   }
 }
