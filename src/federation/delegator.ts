@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DelegationRow, Delegations } from '../storage/delegations.js'
+import { LeaseRounds } from '../storage/lease-rounds.js'
 import { DelegationRun, type RunDependencies } from './delegation-run.js'
 
 /** Between looks at what is due: the longest that a retry, a cancellation or a stranger's delegation waits here. */
@@ -36,12 +37,18 @@ export class Delegator {
   readonly #deps: DelegatorDependencies
   readonly #runs = new Map<string, Running>()
   readonly #stopping = new AbortController()
-  #wake = new AbortController()
+  readonly #rounds: LeaseRounds
   #loop: Promise<void> | undefined
-  #failing = false
 
   constructor(deps: DelegatorDependencies) {
     this.#deps = deps
+    this.#rounds = new LeaseRounds({
+      round: () => this.#round(),
+      pauseMs: ROUND_MS,
+      onFailed: (err, isFirst) => {
+        if (isFirst) deps.log.warn({ err }, 'delegations cannot be looked after until the database answers')
+      },
+    })
   }
 
   /** Delegations that this process sees to now. */
@@ -50,14 +57,13 @@ export class Delegator {
   }
 
   start(): void {
-    this.#loop ??= this.#run()
+    this.#loop ??= this.#rounds.run(this.#stopping.signal)
   }
 
   /** Lets go of everything, so that others go on at once. */
   async stop(): Promise<void> {
     if (this.#stopping.signal.aborted) return
     this.#stopping.abort()
-    this.nudge()
     for (const { abandon } of this.#runs.values()) abandon.abort()
     const ended = Promise.all([this.#loop, ...[...this.#runs.values()].map((it) => it.ended)])
     await Promise.race([ended, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })])
@@ -68,27 +74,7 @@ export class Delegator {
 
   /** There may be something to do at once. */
   nudge(): void {
-    this.#wake.abort()
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      // Before the look: what comes while it looks must wake the next one.
-      this.#wake = new AbortController()
-      await this.#attempt()
-      await sleep(ROUND_MS, undefined, { signal: this.#wake.signal, ref: false }).catch(() => undefined)
-    }
-  }
-
-  async #attempt(): Promise<void> {
-    try {
-      await this.#round()
-      this.#failing = false
-    } catch (err) {
-      // Said once: a database that is away for minutes fails every round.
-      if (!this.#failing) this.#deps.log.warn({ err }, 'delegations cannot be looked after until the database answers')
-      this.#failing = true
-    }
+    this.#rounds.nudge()
   }
 
   async #round(): Promise<void> {

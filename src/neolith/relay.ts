@@ -3,6 +3,7 @@
  * leases up. Rows of a node that died come here when their leases have run out.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LeaseRounds } from '../storage/lease-rounds.js'
 import type { NeolithTaskRow, NeolithTasks } from '../storage/neolith-tasks.js'
 import { TaskRun, type TaskRunDependencies } from './task-run.js'
 
@@ -36,7 +37,8 @@ interface Running {
 export class Relay {
   readonly #deps: RelayDependencies
   readonly #runs = new Map<string, Running>()
-  #wake = new AbortController()
+  /** Undefined before the first run. */
+  #rounds: LeaseRounds | undefined
   #forgotAt = 0
 
   constructor(deps: RelayDependencies) {
@@ -50,23 +52,17 @@ export class Relay {
 
   /** There may be something to do at once. */
   nudge(): void {
-    this.#wake.abort()
+    this.#rounds?.nudge()
   }
 
   /** Until `signal` ends it; then lets go of everything, so that others go on at once. */
   async run(orchestrator: string, signal: AbortSignal): Promise<void> {
-    const nudge = (): void => this.nudge()
-    signal.addEventListener('abort', nudge)
-    while (!signal.aborted) {
-      // Before the look: what comes while it looks must wake the next one.
-      this.#wake = new AbortController()
-      await this.#round(orchestrator).catch((error: unknown) => {
-        this.#deps.warn(error, 'tasks of Neolith wait until the database answers')
-      })
-      if (!signal.aborted)
-        await sleep(ROUND_MS, undefined, { signal: this.#wake.signal, ref: false }).catch(() => undefined)
-    }
-    signal.removeEventListener('abort', nudge)
+    this.#rounds = new LeaseRounds({
+      round: () => this.#round(orchestrator),
+      pauseMs: ROUND_MS,
+      onFailed: (error) => this.#deps.warn(error, 'tasks of Neolith wait until the database answers'),
+    })
+    await this.#rounds.run(signal)
     await this.#letGo()
   }
 

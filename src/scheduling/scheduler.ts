@@ -5,6 +5,7 @@
  *   waiting ─ dependencies settled ─▶ due ─ claimed ─▶ run written down ─ handed over ─▶ released, or waiting for the next run
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LeaseRounds } from '../storage/lease-rounds.js'
 import type { ScheduledRow, ScheduledTasks } from '../storage/scheduled-tasks.js'
 import type { Settled, TaskDependencies } from '../storage/task-dependencies.js'
 import { DueTask, type DueTaskDependencies, type SchedulerLog } from './due-task.js'
@@ -31,25 +32,30 @@ export class Scheduler {
   readonly #due: DueTask
   readonly #running = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
-  #wake = new AbortController()
+  readonly #rounds: LeaseRounds
   #loop: Promise<void> | undefined
-  #failing = false
   #forgotAt = 0
 
   constructor(deps: SchedulerDependencies) {
     this.#deps = deps
     this.#due = new DueTask({ ...deps, watcher: deps.id })
+    this.#rounds = new LeaseRounds({
+      round: () => this.#round(),
+      pauseMs: ROUND_MS,
+      onFailed: (err, isFirst) => {
+        if (isFirst) deps.log.warn({ err }, 'scheduled tasks wait until the database answers')
+      },
+    })
   }
 
   start(): void {
-    this.#loop ??= this.#run()
+    this.#loop ??= this.#rounds.run(this.#stopping.signal)
   }
 
   /** In bounded time; may be called twice. */
   async stop(): Promise<void> {
     if (this.#stopping.signal.aborted) return
     this.#stopping.abort()
-    this.nudge()
     const ended = Promise.all([this.#loop, ...this.#running])
     await Promise.race([ended, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })])
     await this.#deps.tasks.letGo(this.#deps.id).catch((err: unknown) => {
@@ -59,27 +65,7 @@ export class Scheduler {
 
   /** There may be something to do at once. */
   nudge(): void {
-    this.#wake.abort()
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      // Before the look: what comes while it looks must wake the next one.
-      this.#wake = new AbortController()
-      await this.#attempt()
-      await sleep(ROUND_MS, undefined, { signal: this.#wake.signal, ref: false }).catch(() => undefined)
-    }
-  }
-
-  async #attempt(): Promise<void> {
-    try {
-      await this.#round()
-      this.#failing = false
-    } catch (err) {
-      // Said once: a database that is away for minutes fails every round.
-      if (!this.#failing) this.#deps.log.warn({ err }, 'scheduled tasks wait until the database answers')
-      this.#failing = true
-    }
+    this.#rounds.nudge()
   }
 
   async #round(): Promise<void> {
