@@ -7,7 +7,8 @@ import { connect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import WebSocket from 'ws'
 import { type Authority, testAuthority } from '../support/certificates.js'
-import { freePort, Shell } from '../support/command-line.js'
+import { Shell } from '../support/command-line.js'
+import { freePort } from '../support/free-port.js'
 
 const PATIENCE = { timeout: 20_000, interval: 50 } as const
 const KEY = 'a-key-of-at-least-thirty-two-characters'

@@ -5,7 +5,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
-import { freePort, Shell } from '../support/command-line.js'
+import { Shell } from '../support/command-line.js'
+import { freePort } from '../support/free-port.js'
 
 const SECRET = 'a secret of the command line test, long enough'
 const PATIENCE = { timeout: 30_000, interval: 200 }

@@ -7,7 +7,8 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { freePort, Shell } from '../support/command-line.js'
+import { Shell } from '../support/command-line.js'
+import { freePort } from '../support/free-port.js'
 
 const PATIENCE = { timeout: 60_000, interval: 50 } as const
 const MANY = { timeout: 180_000 } as const

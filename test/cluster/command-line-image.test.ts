@@ -3,8 +3,9 @@
  * Row C-25 of docs/compatibility.md.
  */
 import { expect, onTestFinished, test } from 'vitest'
-import { freePort, Shell } from '../support/command-line.js'
+import { Shell } from '../support/command-line.js'
 import { imageEnvironment } from '../support/container-settings.js'
+import { freePort } from '../support/free-port.js'
 
 test('migrate, health, stop and logs do their work without a secret, and start says that it needs one', async () => {
   const { DAEMON_HOST = '', METRICS_HOST = '' } = imageEnvironment()

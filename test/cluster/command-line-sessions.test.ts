@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connect } from '../../src/client/client.js'
-import { freePort, Shell } from '../support/command-line.js'
+import { Shell } from '../support/command-line.js'
+import { freePort } from '../support/free-port.js'
 
 const SECRET = 'a secret of the command line test, long enough'
 const SLOW = JSON.stringify({ count: 2_000, bytes: 8, delayMs: 50 })

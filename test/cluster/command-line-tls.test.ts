@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { type Authority, testAuthority } from '../support/certificates.js'
-import { freePort, Shell } from '../support/command-line.js'
+import { Shell } from '../support/command-line.js'
+import { freePort } from '../support/free-port.js'
 
 let authority: Authority
 let shell: Shell

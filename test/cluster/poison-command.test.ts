@@ -11,7 +11,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { connect } from '../../src/client/client.js'
 import type { TaskEnd } from '../../src/client/session.js'
 import { ClusterProcess } from '../support/cluster-process.js'
-import { freePort } from '../support/settings-fixture.js'
+import { freePort } from '../support/free-port.js'
 
 /** The first try, and the two that follow a crash. */
 const TRIES = 3

@@ -6,7 +6,8 @@ import { appendFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { cleanEnvironment, PROGRAM } from '../support/cluster-process.js'
-import { freePort, Shell } from '../support/command-line.js'
+import { Shell } from '../support/command-line.js'
+import { freePort } from '../support/free-port.js'
 
 const PATIENCE = { timeout: 30_000, interval: 50 } as const
 const START_MS = 90_000

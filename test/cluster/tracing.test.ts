@@ -6,7 +6,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { connect, type ServerMessage, type SessionHandle } from '../../src/client/client.js'
 import { ClusterProcess } from '../support/cluster-process.js'
 import { createServerDatabase } from '../support/databases.js'
-import { freePort } from '../support/settings-fixture.js'
+import { freePort } from '../support/free-port.js'
 import { startTraceCollector, strays } from '../support/trace-collector.js'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'

@@ -4,7 +4,8 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { freePort, Shell } from '../support/command-line.js'
+import { Shell } from '../support/command-line.js'
+import { freePort } from '../support/free-port.js'
 
 const PATIENCE = { timeout: 15_000, interval: 50 } as const
 

@@ -2,13 +2,14 @@
  * The Socket.IO door: packets of Engine.IO and Socket.IO around messages, whole and broken, over real connections. A packet
  * that the protocol forbids ends its connection; as long as that stands, an acknowledgement comes.
  */
-import WebSocket from 'ws'
+import type WebSocket from 'ws'
 import type { SeededRandom } from '../support/random.js'
 import type { EdgeUnderFire } from './edge-under-fire.js'
-import { type Finding, shown, type Target } from './finding.js'
+import type { Finding, Target } from './finding.js'
 import { Inputs, nested } from './inputs.js'
-import { inLanes, type Lane, suspects } from './lanes.js'
-import { faultOf } from './refusals.js'
+import { inLanes } from './lanes.js'
+import type { faultOf } from './refusals.js'
+import { SocketLane } from './socket-lane.js'
 
 const LANES = 8
 const BATCH = 50
@@ -79,48 +80,33 @@ class Packets {
   }
 }
 
-class SocketIoLane implements Lane {
-  #socket: WebSocket | undefined
+class SocketIoLane extends SocketLane {
   #acks = 1e7
-  #faults: Finding[] = []
-  #sent: string[] = []
-  #settle: (() => void) | undefined
 
   constructor(
-    private readonly url: string,
+    url: string,
     private readonly token: string,
     private readonly packets: Packets,
-  ) {}
+  ) {
+    super(url)
+  }
 
-  async throwBatch(count: number): Promise<readonly Finding[]> {
-    this.#faults = []
-    this.#sent = []
+  protected async throwAll(count: number): Promise<void> {
     for (let n = 0; n < count; n++) {
-      const socket = await this.#open()
-      const input = this.packets.next()
-      this.#sent.push(shown(input))
-      socket.send(input)
+      const socket = await this.open()
+      this.send(socket, this.packets.next())
       // A connection that a packet has ended must not swallow the rest of the batch unseen.
-      if (n % 10 === 9) await this.#answered(socket)
+      if (n % 10 !== 9) continue
+      this.#acks += 1
+      await this.ask(socket, `42${this.#acks}["ping"]`)
     }
-    return this.#faults
   }
 
-  close(): void {
-    this.#socket?.terminate()
-  }
-
-  async #open(): Promise<WebSocket> {
-    if (this.#socket?.readyState === WebSocket.OPEN) return this.#socket
-    const socket = new WebSocket(this.url, { perMessageDeflate: false })
-    this.#socket = socket
+  protected async welcomed(socket: WebSocket): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error('a Socket.IO handshake without an answer')), ANSWER_MS)
       socket.on('error', reject)
-      socket.on('close', () => {
-        this.#settle?.()
-        reject(new Error('a Socket.IO handshake was refused'))
-      })
+      socket.on('close', () => reject(new Error('a Socket.IO handshake was refused')))
       socket.on('message', (data) => {
         const text = String(data)
         if (text.startsWith('0')) socket.send(`40${JSON.stringify({ token: this.token })}`)
@@ -131,32 +117,14 @@ class SocketIoLane implements Lane {
         } else this.#heard(text)
       })
     })
-    return socket
-  }
-
-  async #answered(socket: WebSocket): Promise<void> {
-    this.#acks += 1
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), ANSWER_MS)
-    })
-    const settled = new Promise<void>((resolve) => (this.#settle = resolve))
-    socket.send(`42${this.#acks}["ping"]`)
-    const isLate = socket.readyState === WebSocket.OPEN && (await Promise.race([settled, late])) === 'late'
-    clearTimeout(timer)
-    this.#settle = undefined
-    if (!isLate) return
-    this.#faults.push({ what: 'a ping without an acknowledgement', input: suspects(this.#sent) })
-    socket.terminate()
   }
 
   #heard(text: string): void {
-    if (text.startsWith(`43${this.#acks}[`)) this.#settle?.()
+    if (text.startsWith(`43${this.#acks}[`)) this.settle()
     // By the server's own word the connection, or the client's place on it, is over.
-    if (text === '41' || text.startsWith('44')) this.#socket?.terminate()
+    if (text === '41' || text.startsWith('44')) this.close()
     if (!text.startsWith('42["error",')) return
     const [, message] = JSON.parse(text.slice(2)) as [string, Parameters<typeof faultOf>[0]]
-    const what = faultOf(message)
-    if (what !== undefined) this.#faults.push({ what: `${what}: ${text.slice(0, 200)}`, input: suspects(this.#sent) })
+    this.refused(message, text)
   }
 }

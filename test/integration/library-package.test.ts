@@ -2,10 +2,10 @@
  * The package as a program finds it: packed, installed beside its dependencies, compiled against strictly, and run. The
  * programs are those of the README, letter by letter.
  */
+
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,6 +14,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
 import { connect } from '../../src/client/client.js'
 import { API_KEY, API_SECRET, FakeNeolith } from '../support/fake-neolith.js'
+import { freePort } from '../support/free-port.js'
 import { compile, installPackage, PACKAGE, ROOT } from '../support/packed-package.js'
 
 const run = promisify(execFile)
@@ -218,12 +219,3 @@ const environment = (): NodeJS.ProcessEnv => ({
   OPENAI_API_KEY: 'none',
   OPENAI_MODEL: 'scripted',
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}

@@ -1,9 +1,9 @@
 /**
  * Where operators ask: every role has its pages, equal ports are one port, and none when they are switched off.
  */
+
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -14,6 +14,7 @@ import { signToken } from '../../src/edge/token.js'
 import type { DaemonStatus } from '../../src/protocol/replies.js'
 import { silentLog } from '../../src/telemetry/log.js'
 import { createServerDatabase } from '../support/databases.js'
+import { freePort } from '../support/free-port.js'
 
 const SECRET = 'a-secret-of-at-least-thirty-two-characters'
 const PATIENCE = { timeout: 15_000, interval: 50 }
@@ -35,14 +36,6 @@ async function startDaemon(env: Readonly<Record<string, string>>): Promise<Daemo
   await daemon.start()
   onTestFinished(() => daemon.stop())
   return daemon
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 const get = (port: number | undefined, path: string, init?: RequestInit) =>

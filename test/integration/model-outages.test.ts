@@ -8,7 +8,7 @@ import { DEFAULT_RETRY } from '../../src/models/retry.js'
 import { type ModelSettings, selectModel } from '../../src/models/select.js'
 import { LlmLoop } from '../../src/runtimes/llm-loop.js'
 import { standardTools } from '../../src/runtimes/tools/toolbox.js'
-import { freePort } from '../support/settings-fixture.js'
+import { freePort } from '../support/free-port.js'
 import { WorkerCluster } from '../support/worker-cluster.js'
 
 /** Sent at most for one call. */

@@ -5,9 +5,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeJwt, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, vi } from 'vitest'
+import { freePort } from '../support/free-port.js'
 import {
   effect,
-  freePort,
   type ModelRequest,
   PATIENCE,
   RawClient,

@@ -3,7 +3,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { forget, watch } from '../../src/chaos/servers/watchdog.js'
@@ -136,14 +135,4 @@ export class RunningCommand {
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
     }
   }
-}
-
-/** A port that is free now, for a daemon that must come back to the same one. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  await new Promise((resolve) => server.close(resolve))
-  return address.port
 }

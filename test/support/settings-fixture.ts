@@ -69,16 +69,6 @@ export async function startWith(folder: string, env: Readonly<Record<string, str
   return { daemon, config, log, lines, reload: (more) => daemon.reload(read(more)), stop: () => daemon.stop() }
 }
 
-/** A port that nothing listens on at the moment. */
-export async function freePort(host = '127.0.0.1'): Promise<number> {
-  const server = createServer().listen(0, host)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 export type Frame = Readonly<Record<string, unknown>>
 
 /** A client that sends frames as they are and remembers what comes. */
