@@ -2,33 +2,12 @@
  * The ledger as the budgets use it: what calls have used goes to the database behind their back, in batches, and what was
  * used in a window is asked when the meter does not know.
  */
+import type { LedgerRow, LedgerSpan } from '../storage/budget-ledger.js'
 import type { Window } from './periods.js'
-
-export interface LedgerEntry {
-  readonly stepId: string
-  readonly at: Date
-  readonly tenant: string
-  readonly orchestratorId: string
-  readonly sessionId: string
-  readonly model: string
-  readonly tools: readonly string[]
-  readonly promptTokens: number
-  readonly cachedTokens: number
-  readonly completionTokens: number
-  readonly cost: number
-}
-
-export interface LedgerSpan {
-  readonly tenant: string
-  readonly scope: Window['scope']
-  readonly id: string
-  readonly start: Date
-  readonly end: Date | undefined
-}
 
 export interface LedgerStore {
   /** May be repeated. */
-  add(entries: readonly LedgerEntry[]): Promise<void>
+  add(entries: readonly LedgerRow[]): Promise<void>
   sum(span: LedgerSpan): Promise<number>
 }
 
@@ -56,7 +35,7 @@ const STOP_MS = 5_000
 
 export class Ledger {
   readonly #options: LedgerOptions
-  #waiting: LedgerEntry[] = []
+  #waiting: LedgerRow[] = []
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> | undefined
   #askAgainAt = 0
@@ -66,7 +45,7 @@ export class Ledger {
     this.#options = options
   }
 
-  add(entry: LedgerEntry): void {
+  add(entry: LedgerRow): void {
     this.#waiting.push(entry)
     const tooMany = this.#waiting.length - MAX_WAITING
     if (tooMany > 0) {

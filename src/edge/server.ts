@@ -7,26 +7,17 @@ import uWS, { type HttpRequest, type HttpResponse, type TemplatedApp, type us_li
 import { STATUS_CODES } from 'node:http'
 import { corsHeaders } from '../protocol/cors.js'
 import type { Page } from '../telemetry/pages.js'
-import { type CertificateSettings, readCertificate, unsharedPort } from './certificate.js'
+import { readCertificate, unsharedPort } from './certificate.js'
 import { answerPreflight } from './cors.js'
 import { Dashboard } from './dashboard.js'
 import type { OperatorPages } from './dependencies.js'
+import type { EdgeSettings } from './settings.js'
 import { SocketIoDoor } from './socket-io.js'
 import { type WebSocketHandlers, type WebSocketSettings, webSocketBehavior } from './websocket.js'
 
-export interface ServerSettings extends WebSocketSettings {
-  readonly host: string
-  /** 0 lets the system choose. */
-  readonly port: number
-  /** Undefined: no health check is answered here. */
-  readonly healthPath: string | undefined
-  /** Origins whose pages may read HTTP answers; undefined: none, and preflights are not answered. */
-  readonly corsOrigins?: readonly string[] | undefined
-  /** Whether there is a dashboard at `/ui/`. */
-  readonly dashboard?: boolean | undefined
-  /** With it the port speaks TLS and nothing else. */
-  readonly certificate?: CertificateSettings | undefined
-}
+export interface ServerSettings
+  extends WebSocketSettings,
+    Pick<EdgeSettings, 'host' | 'port' | 'healthPath' | 'corsOrigins' | 'dashboard' | 'certificate'> {}
 
 /** Takes a request whose path it knows; false for any other. */
 export type RequestTaker = (res: HttpResponse, req: HttpRequest) => boolean

@@ -3,8 +3,9 @@
  */
 import Anthropic from '@anthropic-ai/sdk'
 import type { ContentBlockParam, MessageParam, RawMessageStreamEvent } from '@anthropic-ai/sdk/resources/messages'
+import { ANTHROPIC_FINISH } from './anthropic-finish.js'
 import type { RetryPolicy } from './backoff.js'
-import type { FinishReason, Model, ModelChunk, ModelMessage, ModelRequest, ToolRequest, Usage } from './model.js'
+import type { Model, ModelChunk, ModelMessage, ModelRequest, ToolRequest, Usage } from './model.js'
 import { DEFAULT_RETRY, retryUntilFirst } from './retry.js'
 import { guarded, STREAM_IDLE_MS, StreamBroken } from './stream-guard.js'
 import { toolInput } from './tool-input.js'
@@ -101,15 +102,6 @@ function blocksOf(message: ModelMessage): ContentBlockParam[] {
   ]
 }
 
-const FINISH: Readonly<Record<string, FinishReason>> = {
-  end_turn: 'stop',
-  stop_sequence: 'stop',
-  tool_use: 'tool_calls',
-  max_tokens: 'length',
-  model_context_window_exceeded: 'length',
-  refusal: 'refused',
-}
-
 /** Puts one answer together from its events. */
 class MessageAnswer {
   readonly #calls = new Map<number, { callId: string; name: string; json: string }>()
@@ -152,7 +144,7 @@ class MessageAnswer {
 
   end(): ModelChunk {
     if (!this.#complete) throw new StreamBroken('the stream ended before message_stop')
-    const finishReason = FINISH[this.#stopReason ?? 'end_turn'] ?? 'stop'
+    const finishReason = ANTHROPIC_FINISH[this.#stopReason ?? 'end_turn'] ?? 'stop'
     return { type: 'end', toolCalls: this.#toolCalls(), finishReason, usage: this.#usage }
   }
 

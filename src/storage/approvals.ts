@@ -20,7 +20,7 @@ export interface NewApproval {
   readonly commandId: string
   readonly callId: string
   readonly tool: string
-  /** Of tool and input. */
+  /** Of tool and input: an agent that was started anew asks for the same under another call id. */
   readonly requestHash: string
   /** JSON, for people to read. */
   readonly input: string

@@ -2,7 +2,7 @@
  * Turns of this worker that wait for a person. Postgres knows what was decided; it is asked from time to time for all of
  * them at once, and at once for one whose answer was announced by a command.
  */
-import type { Approval, Decided } from './session-services.js'
+import type { Approval, Decided } from '../storage/approvals.js'
 
 /** How late an answer may come whose command was lost, and how late a request expires. */
 const LOOK_MS = 2_000

@@ -3,12 +3,13 @@
  */
 import type { Budgets } from '../budget/budgets.js'
 import type { Claim, SessionRecord } from '../bus/bus.js'
-import type { ApprovalLevel, ApprovalOutcome, ApprovalState } from '../protocol/approvals.js'
+import type { ApprovalOutcome } from '../protocol/approvals.js'
 import type { LoggedEvent } from '../protocol/events.js'
 import type { SessionType } from '../protocol/session.js'
 import type { Gate } from '../runtimes/gate.js'
 import type { ToolHooks } from '../runtimes/hooks/hooks.js'
 import type { Runtime, ToolOutcome } from '../runtimes/runtime.js'
+import type { Approval, Decided, NewApproval } from '../storage/approvals.js'
 import type { SessionMeter } from '../telemetry/metrics.js'
 import type { Tracing } from '../telemetry/tracing.js'
 import type { WrittenEvents } from './change-builder.js'
@@ -56,30 +57,7 @@ export interface LoadedSession extends SessionRecord {
 }
 
 /** A tool call that a person is asked about. */
-export interface ApprovalAsked {
-  readonly id: string
-  readonly tenant: string
-  readonly sessionId: string
-  readonly commandId: string
-  readonly callId: string
-  readonly tool: string
-  /** Of tool and input: an agent that was started anew asks for the same under another call id. */
-  readonly requestHash: string
-  readonly input: string
-  readonly reason: string
-  readonly rule: string
-  readonly level: ApprovalLevel
-}
-
-export interface Approval {
-  readonly id: string
-  readonly state: ApprovalState
-  readonly expiresAt: Date
-  readonly decidedBy: string | null
-  readonly comment: string | null
-}
-
-export type Decided = Approval & { readonly state: ApprovalOutcome }
+export type ApprovalAsked = Omit<NewApproval, 'timeoutMs'>
 
 export interface SessionApprovals {
   /**

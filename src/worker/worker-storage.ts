@@ -4,10 +4,11 @@
 import type { StoredEvent } from '../bus/bus.js'
 import type { Whereabouts } from '../bus/dormant.js'
 import type { EventId, NodeId } from '../protocol/ids.js'
+import type { Approval, Decided } from '../storage/approvals.js'
 import type { Reservation } from './forgotten-spawns.js'
 import type { DormantStorage } from './hibernation.js'
 import type { Project } from './projection-batch.js'
-import type { Approval, ApprovalAsked, Audited, DeadLetter, Decided, OnceCall } from './session-services.js'
+import type { ApprovalAsked, Audited, DeadLetter, OnceCall } from './session-services.js'
 import type { OwnedShard } from './shard-owner.js'
 
 export interface WorkerStorage {

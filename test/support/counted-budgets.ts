@@ -1,23 +1,24 @@
 /**
  * Budgets of one limit over all calls, counted as in one process, whose ledger the test can read.
  */
-import { Ledger, type LedgerEntry } from '../../src/budget/ledger.js'
+import { Ledger } from '../../src/budget/ledger.js'
 import { LimitBook } from '../../src/budget/limits.js'
 import { MemoryMeter } from '../../src/budget/memory-meter.js'
 import { TokenBudgets } from '../../src/budget/token-budgets.js'
+import type { LedgerRow } from '../../src/storage/budget-ledger.js'
 
 export interface CountedBudgets {
   readonly budgets: TokenBudgets
   /** Calls that were settled. */
-  readonly rows: readonly LedgerEntry[]
+  readonly rows: readonly LedgerRow[]
 }
 
 /** `daily` tokens for each orchestrator. */
 export function countedBudgets(daily: number): CountedBudgets {
-  const rows: LedgerEntry[] = []
+  const rows: LedgerRow[] = []
   const ignore = () => undefined
   const store = {
-    add: async (entries: readonly LedgerEntry[]) => {
+    add: async (entries: readonly LedgerRow[]) => {
       rows.push(...entries)
     },
     sum: async () => 0,

@@ -4,19 +4,7 @@
 import type { ShardLoadReport } from '../../cluster/cluster.js'
 import type { BudgetUse, UsageReport, UsageReportInput } from '../../protocol/budgets.js'
 import type { NodeId, SessionId } from '../../protocol/ids.js'
-
-export interface TurnRow {
-  readonly taskId: string
-  readonly turn: number
-  readonly status: 'in_progress' | 'completed' | 'failed' | 'cancelled'
-  readonly description: string
-  readonly error: string | null
-  readonly promptTokens: number
-  readonly completionTokens: number
-  readonly cost: number
-  readonly startedAt: Date
-  readonly endedAt: Date | null
-}
+import type { TurnRecord } from '../../storage/turns.js'
 
 export interface ArtifactRow {
   readonly path: string
@@ -99,7 +87,7 @@ export interface HttpSources {
     sessionId: SessionId,
     limit: number,
     cursor: string | undefined,
-  ): Promise<{ readonly turns: readonly TurnRow[]; readonly cursor?: string }>
+  ): Promise<{ readonly turns: readonly TurnRecord[]; readonly cursor?: string }>
   readonly artifacts: {
     page(
       sessionId: SessionId,

@@ -2,21 +2,13 @@
  * One message of the model, put together from the events of its stream.
  */
 import type { SDKPartialAssistantMessage } from '@anthropic-ai/claude-agent-sdk'
+import { ANTHROPIC_FINISH } from '../../models/anthropic-finish.js'
 import type { FinishReason, ToolRequest, Usage } from '../../models/model.js'
 import { toolInput } from '../../models/tool-input.js'
 
 const MS_PER_SECOND = 1_000
 
 export type StreamEvent = SDKPartialAssistantMessage['event']
-
-const FINISH: Readonly<Record<string, FinishReason>> = {
-  end_turn: 'stop',
-  stop_sequence: 'stop',
-  tool_use: 'tool_calls',
-  max_tokens: 'length',
-  model_context_window_exceeded: 'length',
-  refusal: 'refused',
-}
 
 /** As far as vendors and their proxies fill it in. */
 export interface VendorUsage {
@@ -75,7 +67,7 @@ export class SpokenMessage {
   }
 
   get finishReason(): FinishReason {
-    return FINISH[this.#stopReason] ?? 'stop'
+    return ANTHROPIC_FINISH[this.#stopReason] ?? 'stop'
   }
 
   get toolCalls(): ToolRequest[] {

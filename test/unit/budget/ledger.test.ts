@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
-import { Ledger, type LedgerEntry, type LedgerStore } from '../../../src/budget/ledger.js'
+import { Ledger, type LedgerStore } from '../../../src/budget/ledger.js'
 import { windowOf } from '../../../src/budget/periods.js'
+import type { LedgerRow } from '../../../src/storage/budget-ledger.js'
 
-const entry = (stepId: string): LedgerEntry => ({
+const entry = (stepId: string): LedgerRow => ({
   ...{ stepId, at: new Date(), tenant: 'acme', orchestratorId: 'o', sessionId: 's', model: 'm', tools: [] },
   ...{ promptTokens: 1, cachedTokens: 0, completionTokens: 1, cost: 0 },
 })

@@ -2,18 +2,19 @@
  * What a session may use: reserved before a call, settled after it.
  */
 import { expect, test } from 'vitest'
-import { Ledger, type LedgerEntry } from '../../../src/budget/ledger.js'
+import { Ledger } from '../../../src/budget/ledger.js'
 import { type HoldingOverride, LimitBook } from '../../../src/budget/limits.js'
 import { MemoryMeter } from '../../../src/budget/memory-meter.js'
 import type { Crossing, Meter } from '../../../src/budget/meter.js'
 import { TokenBudgets } from '../../../src/budget/token-budgets.js'
+import type { LedgerRow } from '../../../src/storage/budget-ledger.js'
 
 const SPENDER = { tenant: 'acme', orchestratorId: 'orch', sessionId: 's1' }
 const NEVER = new AbortController().signal
 const used = (tokens: number) => ({ promptTokens: tokens, completionTokens: 0 })
 
 function fixture({ daily = 1_000, meter = new MemoryMeter() as Meter, ledgerSum = async () => 0, waitMs = 200 } = {}) {
-  const rows: LedgerEntry[] = []
+  const rows: LedgerRow[] = []
   const crossings: Crossing[] = []
   const overrides: HoldingOverride[] = []
   const counts = { refused: 0, unsettled: 0 }
