@@ -20,8 +20,6 @@ export interface CharterLimits {
   of(spender: Spender): PeriodLimits
 }
 
-export const noCharterLimits: CharterLimits = { of: () => ({}) }
-
 export interface HoldingOverride {
   readonly scope: Scope
   readonly scopeId: string

@@ -3,7 +3,7 @@
  */
 
 /** `session` is the whole life of a session: it never begins anew. */
-export const PERIODS = ['hourly', 'daily', 'weekly', 'monthly', 'session'] as const
+const PERIODS = ['hourly', 'daily', 'weekly', 'monthly', 'session'] as const
 export type Period = (typeof PERIODS)[number]
 
 export const SCOPES = ['session', 'orchestrator', 'tenant'] as const

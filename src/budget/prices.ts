@@ -1,10 +1,8 @@
 /**
- * What tokens cost: one table, dated, in US dollars per million tokens. A file may stand in its place (TOKEN_PRICES_FILE).
+ * What tokens cost: one table in US dollars per million tokens. A file may stand in its place (TOKEN_PRICES_FILE). It holds
+ * list prices as of 2026-11-22; discounts for batches are left out.
  */
 import type { Usage } from '../models/model.js'
-
-/** The table holds list prices known at this date; discounts for batches are left out. */
-export const PRICES_AS_OF = '2026-11-22'
 
 export interface Price {
   readonly input: number

@@ -38,7 +38,7 @@ export interface TokenBudgetsOptions {
 }
 
 /** Five minutes until the first word, then the longest answer at twenty tokens a second, and some more. */
-export const CALL_DEADLINE_MS = 900_000
+const CALL_DEADLINE_MS = 900_000
 /** A call waits so long for those that hold the rest; most give back nearly all of it within seconds. */
 const HELD_WAIT_MS = 30_000
 const FIRST_PAUSE_MS = 25

@@ -14,7 +14,7 @@ export interface Marks {
   faint(text: string): string
 }
 
-export const NO_MARKS: Marks = { good: (text) => text, bad: (text) => text, faint: (text) => text }
+const NO_MARKS: Marks = { good: (text) => text, bad: (text) => text, faint: (text) => text }
 
 /** Shown of each guarantee; all that were kept stand in the JSON. */
 const SHOWN_EXAMPLES = 3

@@ -61,7 +61,7 @@ const entriesOf = (charter: Charter, list: RuleList): readonly string[] =>
   list === 'hardConstraints' ? charter.hardConstraints : charter.safetyHeuristics[list]
 
 /** What an entry means; undefined when it means nothing here. */
-export function matchOf(entry: string): Match | undefined {
+function matchOf(entry: string): Match | undefined {
   const text = entry.trim()
   const declared = /^(action|command|path|tool):\s*(.+)$/s.exec(text)
   if (declared) return declaredMatch(declared[1] ?? '', declared[2] ?? '')

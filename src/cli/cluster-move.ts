@@ -81,7 +81,7 @@ function showPlan(plan: Plan, flags: ClusterFlags, output: Output): void {
   else for (const line of planLines(plan, output.colours)) output.line(line)
 }
 
-export function planLines({ takeovers, moves, reason, stranded }: Plan, colours: Colours): string[] {
+function planLines({ takeovers, moves, reason, stranded }: Plan, colours: Colours): string[] {
   const rows = [
     ...takeovers.map(({ shard, owner }) => [String(shard), '-', owner, 'has no owner']),
     ...moves.map(({ shard, from, to }) => [String(shard), from, to, reason === 'load' ? 'load' : 'number of shards']),

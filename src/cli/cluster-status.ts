@@ -52,7 +52,7 @@ export function statusOf({ leader, nodes, assignments, loads, pins }: ClusterSta
   }
 }
 
-export function statusLines({ leader, shards, pins, nodes }: ClusterStatus, colours: Colours): string[] {
+function statusLines({ leader, shards, pins, nodes }: ClusterStatus, colours: Colours): string[] {
   const { total, assigned, releasing, released } = shards
   const [heading = '', ...lines] = table([
     ['NODE', 'ROLE', 'VERSION', 'STATUS', 'BUSY', 'QUEUED', 'SHARDS', 'LOAD', 'LAG', 'LAST BEAT'],
@@ -105,7 +105,7 @@ export function ringOf({ workers, assignments, loads }: ClusterState) {
   }
 }
 
-export function ringLines({ shards, unowned, workers }: ClusterRing, colours: Colours): string[] {
+function ringLines({ shards, unowned, workers }: ClusterRing, colours: Colours): string[] {
   if (workers.length === 0) return [`no worker; ${shards} shards wait for one`]
   const [heading = '', ...lines] = table([
     ['WORKER', 'WEIGHT', 'STATUS', 'SHARDS', 'SHARE', 'BOUNDS', 'BY RING', 'LOAD', 'WHICH'],

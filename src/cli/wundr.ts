@@ -25,7 +25,7 @@ export interface WundrFiles {
   readonly log: string
 }
 
-export function wundrFiles(env: NodeJS.ProcessEnv = process.env): WundrFiles {
+function wundrFiles(env: NodeJS.ProcessEnv = process.env): WundrFiles {
   const folder = join(env.HOME || homedir(), '.wundr', 'orchestrator-daemon')
   return { config: join(folder, 'config.yaml'), pid: join(folder, 'daemon.pid'), log: join(folder, 'daemon.log') }
 }

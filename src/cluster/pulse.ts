@@ -10,9 +10,9 @@ import type { NodeLoad } from './cluster.js'
 /** How often the main loop shows that it runs. */
 export const TICK_MS = 100
 /** Without an acknowledged beat for this long no effect may start: a second before others may declare us dead. */
-export const EFFECT_WINDOW_MS = 2_000
+const EFFECT_WINDOW_MS = 2_000
 /** After this long commands are suspended: half a second before others may run them again. */
-export const COMMAND_WINDOW_MS = 2_500
+const COMMAND_WINDOW_MS = 2_500
 
 const NS_PER_MS = 1_000_000n
 const SLOT = { tickedAt: 0, acknowledgedAt: 1, busy: 2, capacity: 3, queued: 4, draining: 5 } as const

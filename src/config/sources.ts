@@ -9,7 +9,7 @@ import { wundrNames } from './reference-paths.js'
 import type { Setting } from './setting.js'
 
 /** Highest precedence first. */
-export const ORIGINS = ['flag', 'environment', '.env', 'file', 'default'] as const
+const ORIGINS = ['flag', 'environment', '.env', 'file', 'default'] as const
 export type Origin = (typeof ORIGINS)[number]
 
 export interface Given {

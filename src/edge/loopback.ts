@@ -23,7 +23,7 @@ export function isLocalRequest(request: RequestOrigin): boolean {
 const IPV4_MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
 const LAST_OF_IPV6 = 15
 
-export function isLoopbackAddress(bytes: Uint8Array): boolean {
+function isLoopbackAddress(bytes: Uint8Array): boolean {
   if (bytes.length === 4) return bytes[0] === 127
   if (bytes.length !== 16) return false
   if (IPV4_MAPPED.every((byte, index) => bytes[index] === byte)) return bytes[12] === 127
@@ -31,7 +31,7 @@ export function isLoopbackAddress(bytes: Uint8Array): boolean {
 }
 
 /** `name`, `name:port` or `[::1]:port`. */
-export function isLoopbackHost(host: string): boolean {
+function isLoopbackHost(host: string): boolean {
   const name = host.replace(/:\d+$/, '').toLowerCase()
   return name === 'localhost' || name === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)
 }

@@ -5,7 +5,7 @@
 import type { SlidingLimit, Taken } from '../redis/message-counts.js'
 
 /** Each costs some 300 bytes; beyond this the one that was silent longest may begin anew. */
-export const MAX_NAMES = 100_000
+const MAX_NAMES = 100_000
 
 interface Slice {
   readonly number: number

@@ -27,7 +27,7 @@ export const chatEnd = ({
   attributes: { ...usedTokens(usage), 'gen_ai.response.finish_reasons': [finishReason] },
 })
 
-export const usedTokens = ({ promptTokens, completionTokens, cachedTokens }: Usage) => ({
+const usedTokens = ({ promptTokens, completionTokens, cachedTokens }: Usage) => ({
   'gen_ai.usage.input_tokens': promptTokens,
   'gen_ai.usage.output_tokens': completionTokens,
   'gen_ai.usage.cache_read.input_tokens': cachedTokens,

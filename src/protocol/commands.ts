@@ -90,7 +90,7 @@ export const listTasksPayloadSchema = z.object({
   cursor: z.string().max(MAX_ID_CHARS).optional(),
 })
 
-export const listApprovalsPayloadSchema = z.object({
+const listApprovalsPayloadSchema = z.object({
   /** Only of this session. */
   sessionId: sessionId.optional(),
   /** Only this one, whatever its state. */

@@ -47,7 +47,6 @@ export const feedMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ack'), ...head, payload: z.object({ eventIds: z.array(id).min(1).max(MAX_ACKS) }) }),
 ])
 export type FeedMessage = z.output<typeof feedMessageSchema>
-export type FeedMessageType = FeedMessage['type']
 
 export const FEED_CLOSE = {
   AUTH_FAILED: 4001,

@@ -50,7 +50,7 @@ export interface OrchestratorLoad {
 }
 
 /** `busy` has no room for another session · `offline` has been silent for half a minute. */
-export const ORCHESTRATOR_STATUSES = ['online', 'busy', 'offline'] as const
+const ORCHESTRATOR_STATUSES = ['online', 'busy', 'offline'] as const
 export type OrchestratorStatus = (typeof ORCHESTRATOR_STATUSES)[number]
 
 /** How an attempt at an orchestrator ended, and how long ago by the database's clock. */

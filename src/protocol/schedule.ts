@@ -10,7 +10,7 @@ export type Priority = (typeof PRIORITY_ORDER)[number]
 
 const MAX_ID_CHARS = 128
 /** Tasks that one task may wait for. */
-export const MAX_DEPENDENCIES = 32
+const MAX_DEPENDENCIES = 32
 /** A year: what is planned for longer is a matter of a calendar, not of a queue. */
 export const MAX_DELAY_MS = 366 * 86_400_000
 const MAX_CRON_CHARS = 128
@@ -20,7 +20,7 @@ const MAX_RUNS = 1_000_000
 const id = z.string().min(1).max(MAX_ID_CHARS)
 
 /** A task that must be completed first: by its id, in the same session or among the caller's own, or of a session. */
-export const dependencySchema = z.union([id, z.object({ taskId: id, sessionId: id.optional() })])
+const dependencySchema = z.union([id, z.object({ taskId: id, sessionId: id.optional() })])
 export type DependencyInput = z.input<typeof dependencySchema>
 
 const dependencies = z.array(dependencySchema).min(1).max(MAX_DEPENDENCIES)

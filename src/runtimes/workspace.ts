@@ -9,7 +9,7 @@ import { TMP_DIRECTORY } from './tools/bash.js'
 
 /** What one session may carry from worker to worker. */
 export const MAX_WORKSPACE_BYTES = 64 * 1024 * 1024
-export const MAX_WORKSPACE_FILES = 10_000
+const MAX_WORKSPACE_FILES = 10_000
 
 export interface WorkspaceFile {
   /** Relative to the workspace, with `/`. */

@@ -44,7 +44,7 @@ export interface Move {
   readonly to: Owner
 }
 
-export const DEFAULT_LOAD_FACTOR = 1.1
+const DEFAULT_LOAD_FACTOR = 1.1
 /** 1.1 × 10 is a little more than 11 in floating point, and must not become 12. */
 const ROUNDING = 1e-9
 /** A planned round may always move this many shards, so that small clusters settle in one round … */

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { keyHash } from './key-hash.js'
 
 /** More points even out the load and cost memory; 160 keep the fullest of eight nodes within about 1.25 of the mean. */
-export const VIRTUAL_NODES = 160
+const VIRTUAL_NODES = 160
 
 /** One MD5 digest gives four points. MD5 only spreads here, it guards nothing. */
 const POINTS_PER_DIGEST = 4

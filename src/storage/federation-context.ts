@@ -8,8 +8,6 @@ import { queryableJson } from './text.js'
 
 /** Keys of one group. */
 const MAX_KEYS = 1_000
-/** Bytes of one value as JSON. */
-export const MAX_CONTEXT_BYTES = 65_536
 
 export interface ContextEntry {
   readonly key: string

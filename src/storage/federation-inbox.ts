@@ -11,8 +11,6 @@ const MAX_WAITING = 1_000
 const PAGE = 100
 /** Rows that one call forgets at most. */
 const FORGET_BATCH = 1_000
-/** Bytes of one message as JSON. */
-export const MAX_BROADCAST_BYTES = 65_536
 
 export interface Broadcast {
   readonly id: string

@@ -36,7 +36,7 @@ interface Remembered {
 }
 
 /** Pure. `days` is how long what happened is remembered; facts are for good. */
-export function memoriesOf(event: ProjectedEvent, session: RememberedSession, days: number): readonly NewMemory[] {
+function memoriesOf(event: ProjectedEvent, session: RememberedSession, days: number): readonly NewMemory[] {
   const body = event.event ?? (JSON.parse(event.body) as LoggedEvent)
   if (body.type === 'context_compacted') return factsOf(body, event, session)
   const said = days > 0 ? saidBy(body) : undefined

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../protocol/errors.js'
 
 /** A restart or a failover of a database fits; somebody waits for the answer. */
-export const OUTAGE_PATIENCE_MS = 60_000
+const OUTAGE_PATIENCE_MS = 60_000
 /** Between two attempts: soon after a lost connection, and no crowd at the door of a database that starts. */
 const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 2_000

@@ -9,7 +9,7 @@ export const MAX_TOOLS = 64
 /** Models that one process has called. */
 export const MAX_MODELS = 64
 /** What values beyond the limit are counted as. */
-export const OTHER = 'other'
+const OTHER = 'other'
 
 /** The first `limit` values stay as they are, all later ones become `other`. */
 export class LabelLimit {

@@ -175,7 +175,7 @@ const SENTENCES = {
 } as const
 
 /** Input with long texts cut: people read it, and the log carries it. */
-export function shownInput(input: ToolRequest['input']): Record<string, unknown> {
+function shownInput(input: ToolRequest['input']): Record<string, unknown> {
   const cut = (value: unknown): unknown => {
     if (typeof value === 'string' && value.length > SHOWN_CHARS)
       return `${value.slice(0, SHOWN_CHARS)}… (${value.length} characters)`

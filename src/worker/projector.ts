@@ -22,7 +22,7 @@ const MAX_ROWS = 1_500
  * What the log may hold beyond Postgres, for each worker: minutes of an outage at full load, hours of a quiet one. Above
  * either, no more work is taken on; what was taken on goes on.
  */
-export const MAX_UNPROJECTED = { events: 500_000, chars: 256 * 1024 * 1024 } as const
+const MAX_UNPROJECTED = { events: 500_000, chars: 256 * 1024 * 1024 } as const
 /** Rows held in memory while Postgres is slow or away; beyond it they are read again from the log. */
 const MAX_BUFFERED_ROWS = 50_000
 const RETRY_MS = 500

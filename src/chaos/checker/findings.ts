@@ -2,7 +2,7 @@
  * What the rules find: how much each guarantee was checked on, and what broke it, with the lines that show it.
  */
 
-export const PROMISES = {
+const PROMISES = {
   G1: 'an accepted command ends in exactly one visible event',
   G2: 'a command id takes effect at most once',
   G3: 'one writer: event ids rise without gaps, Redis and Postgres agree',
@@ -15,7 +15,7 @@ export const PROMISES = {
 } as const
 
 export type Guarantee = keyof typeof PROMISES
-export const GUARANTEES = Object.keys(PROMISES) as Guarantee[]
+const GUARANTEES = Object.keys(PROMISES) as Guarantee[]
 
 export interface Violation {
   readonly what: string

@@ -12,7 +12,7 @@ const READY_TIMEOUT_MS = 30_000
 const READY_POLL_MS = 15
 const STOP_TIMEOUT_MS = 5_000
 /** Between choosing a free port and listening on it somebody else may take it. */
-export const PORT_ATTEMPTS = 3
+const PORT_ATTEMPTS = 3
 const LOG_TAIL_LINES = 8
 
 export interface ServerCommand {

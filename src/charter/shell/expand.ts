@@ -144,7 +144,7 @@ function parameterFragment(name: string, quoted: boolean, scope: Scope): Fragmen
 }
 
 /** The value of a variable; undefined when it may be anything, or not set. */
-export function parameterOf(name: string, scope: Scope): Field | undefined {
+function parameterOf(name: string, scope: Scope): Field | undefined {
   const known = scope.variables.get(name)
   if (known === 'unknown') return undefined
   if (known) return known.fields[0] ?? []

@@ -41,9 +41,6 @@ export function textOf(field: Field | undefined): string | undefined {
 /** What is certain about the beginning of a field. */
 export const headOf = (field: Field): string => (typeof field[0] === 'string' ? field[0] : '')
 
-export const hasAny = (field: Field): boolean =>
-  field.some((piece) => typeof piece !== 'string' && piece.hole === 'any')
-
 /** For people: holes shown as `…`, globs as `*`. */
 export const shown = (field: Field): string =>
   field.map((piece) => (typeof piece === 'string' ? piece : piece.hole === 'glob' ? '*' : '…')).join('')

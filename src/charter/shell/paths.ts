@@ -84,7 +84,7 @@ export function touch(shell: ShellHost, how: Touch, field: Field, scope: Scope):
   for (const place of shell.places.resolve(field, scope.directories)) touchPlace(shell, how, place)
 }
 
-export function touchPlace(shell: ShellHost, how: Touch, place: Place): void {
+function touchPlace(shell: ShellHost, how: Touch, place: Place): void {
   const action = actionOn(shell, how, place)
   if (action) shell.report(action.class, action.what)
 }

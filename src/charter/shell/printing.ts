@@ -67,7 +67,7 @@ const NAMED: Readonly<Record<string, string>> = {
 }
 
 /** Backslash sequences as `echo -e` and `printf` read them. */
-export function unescaped(text: string): string {
+function unescaped(text: string): string {
   return text.replace(
     /\\(x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|0?([0-7]{1,3})|(.))/g,
     (whole, _all, hex?: string, unicode?: string, octal?: string, named?: string) => {

@@ -25,7 +25,7 @@ export type AuthMode = (typeof AUTH_MODES)[number]
 const MIN_SECRET_CHARACTERS = 32
 /** Each is tried for every token that no later one has signed. */
 const MAX_PREVIOUS_SECRETS = 4
-export const JWKS_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const
+const JWKS_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const
 const MAX_CONNECTIONS = 100_000
 const MAX_RATE = 100_000_000
 

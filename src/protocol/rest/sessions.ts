@@ -35,7 +35,7 @@ const { sessionType, orchestratorId, search } = sessionFilterSchema.shape
 const queueQuery = z.object({ ...page, state: listTasksPayloadSchema.shape.state })
 
 /** `7-42`, or `7-42/<messageId>/<bytes of it>` in the middle of a message. */
-export const streamPosition = z
+const streamPosition = z
   .string()
   .max(256)
   .regex(/^\d{1,15}-\d{1,15}(\/[\w-]{1,128}\/\d{1,15})?$/, 'a position looks like 7-42, or 7-42/<message>/<bytes>')

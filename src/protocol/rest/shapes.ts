@@ -19,7 +19,7 @@ export const pageOf = <N extends string, T extends z.ZodType>(name: N, item: T) 
     cursor: z.ZodOptional<z.ZodString>
   })
 
-export const taskShape = z
+const taskShape = z
   .object({
     id,
     type: z.enum(TASK_TYPES),

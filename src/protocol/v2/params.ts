@@ -25,7 +25,7 @@ const MAX_MESSAGE_CHARS = 100_000
 const MAX_TOKEN_CHARS = 16_384
 const MAX_CAPABILITIES = 64
 /** Beyond it `cursor` is the way to go on: each page before it is read and thrown away. */
-export const MAX_OFFSET = 2_000
+const MAX_OFFSET = 2_000
 const MAX_MEMORIES = 100
 const MAX_KEYS = 256
 

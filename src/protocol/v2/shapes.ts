@@ -7,7 +7,7 @@ import type { Session, SessionStatus, SessionType, Task } from '../session.js'
 export const V2_STATUSES = ['initializing', 'running', 'paused', 'completed', 'failed', 'terminated'] as const
 export type V2Status = (typeof V2_STATUSES)[number]
 
-export const v2StatusOf = (status: SessionStatus): V2Status => (status === 'active' ? 'running' : status)
+const v2StatusOf = (status: SessionStatus): V2Status => (status === 'active' ? 'running' : status)
 export const sessionStatusOf = (status: V2Status): SessionStatus => (status === 'running' ? 'active' : status)
 
 export function sessionInfo(session: Session) {
@@ -20,7 +20,6 @@ export function sessionInfo(session: Session) {
     metrics: { tokensUsed, durationMs, tasksCompleted, errorsEncountered, cost },
   }
 }
-export type SessionInfo = ReturnType<typeof sessionInfo>
 
 /** Sessions of these types are agents and teams; others are sessions only. */
 export const isSwarm = (type: SessionType): boolean => type === 'claude-flow' || type === 'ruflo'

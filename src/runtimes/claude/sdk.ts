@@ -10,7 +10,7 @@ export type Sdk = typeof ClaudeSdk
 export type LoadSdk = () => Promise<Sdk>
 
 /** The one that this package is tested with; the same as in `peerDependencies`. */
-export const SDK_VERSION = '0.3.330'
+const SDK_VERSION = '0.3.330'
 const INSTALL = `npm install @anthropic-ai/claude-agent-sdk@${SDK_VERSION}`
 
 const importSdk: LoadSdk = () => import('@anthropic-ai/claude-agent-sdk')

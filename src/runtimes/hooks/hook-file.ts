@@ -18,7 +18,7 @@ const MAX_TIMEOUT_S = 600
 const DEFAULT_TIMEOUT_S = 10
 const MS = 1_000
 
-export const HOOK_EVENTS = ['PreToolUse', 'PostToolUse'] as const
+const HOOK_EVENTS = ['PreToolUse', 'PostToolUse'] as const
 export type HookEvent = (typeof HOOK_EVENTS)[number]
 
 export interface Hook {

@@ -12,7 +12,7 @@ import type { McpServer } from './servers.js'
 /** What vendors take for a name. */
 const MAX_NAME_CHARS = 64
 const MAX_DESCRIPTION_CHARS = 2_000
-export const MAX_SCHEMA_CHARS = 16_000
+const MAX_SCHEMA_CHARS = 16_000
 const HASH_CHARS = 6
 
 export const prefixOf = (server: string): string => `mcp__${server}__`

@@ -26,7 +26,7 @@ const taskSchema = z.object({
   updatedAt: z.string(),
 })
 
-export const swarmSchema = z.object({
+const swarmSchema = z.object({
   topology: z.enum(TOPOLOGIES),
   maxAgents: z.number().int().min(1).max(MAX_AGENTS),
   agents: z.array(agentSchema),

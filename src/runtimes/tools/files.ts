@@ -9,9 +9,9 @@ import { defineTool, type Tool, ToolFailure } from './tool.js'
 import { locate } from './workspace-path.js'
 
 /** About 64k tokens: more would crowd everything else out of a model's context. */
-export const MAX_READ_BYTES = 256 * 1024
+const MAX_READ_BYTES = 256 * 1024
 /** Larger files come from programs, not from a model's answer; bash_execute can write those. */
-export const MAX_WRITE_BYTES = 5 * 1024 * 1024
+const MAX_WRITE_BYTES = 5 * 1024 * 1024
 const MAX_PATH_CHARS = 4096
 
 export const pathSchema = z.string().min(1).max(MAX_PATH_CHARS)

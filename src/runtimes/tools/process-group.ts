@@ -6,7 +6,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Watch } from './supervisor.js'
 
 /** Time to clean up between SIGTERM and SIGKILL. */
-export const KILL_GRACE_MS = 2_000
+const KILL_GRACE_MS = 2_000
 const POLL_MS = 20
 /** Output that is still in the pipes takes a moment; longer only a process that left the group (setsid) holds them. */
 const DRAIN_MS = 1_000
