@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Claim, SessionLog, SmallState } from '../../../src/bus/bus.js'
 import type { NewEvent } from '../../../src/protocol/events.js'
 import { newSessionId } from '../../../src/protocol/ids.js'
-import { type Project } from '../../../src/worker/projection-batch.js'
+import type { Project } from '../../../src/worker/projection-batch.js'
 import { Projector } from '../../../src/worker/projector.js'
 
 const sessionId = newSessionId(0)
