@@ -2,13 +2,14 @@
  * What somebody who sees a whole tenant hears of it: every session in which something happens, also those that come, while
  * it happens. A session that has been quiet is let go of, so that it may rest, and gone on with exactly where it was left.
  *
- *   look ─▶ at work, and not followed ─▶ follow, from its place
- *        └▶ followed, and quiet       ─▶ keep the place, let go
+ *   look ─▶ at work, and not followed   ─▶ follow, from its place
+ *        └▶ followed, and quiet or over ─▶ keep the place, let go
  */
 import { ServiceError } from '../../protocol/errors.js'
 import type { LoggedEvent, StreamChunk } from '../../protocol/events.js'
 import { formatEventId, LOG_START, type SessionId } from '../../protocol/ids.js'
 import { seesTenant } from '../../protocol/permissions.js'
+import { isTerminal } from '../../protocol/session.js'
 import type { From } from '../../protocol/v2/params.js'
 import type { Peer } from './asked.js'
 import type { V2Parts } from './parts.js'
@@ -28,6 +29,8 @@ interface Known {
   readonly place: From
   readonly heardAt: number
   readonly isFollowed: boolean
+  /** It has ended, and says nothing any more. */
+  readonly isOver: boolean
 }
 
 export class TenantFeed {
@@ -73,7 +76,9 @@ export class TenantFeed {
     if (eventId === undefined) return
     const text = isText && { messageId: message.data.messageId, offset: endOf(message.data) }
     const place = { ...known?.place, eventId, ...text }
-    this.#known.set(id, { isFollowed: known?.isFollowed ?? false, heardAt: performance.now(), place })
+    const ends = message.type === 'session_status_update' && isTerminal(message.session.status)
+    const isOver = ends || known?.isOver === true
+    this.#known.set(id, { isFollowed: known?.isFollowed ?? false, isOver, heardAt: performance.now(), place })
   }
 
   /** It is not followed any more, whoever wanted that. */
@@ -105,8 +110,9 @@ export class TenantFeed {
 
   #rest(atWork: ReadonlySet<SessionId>): void {
     const quietSince = performance.now() - QUIET_MS
-    for (const [id, known] of this.#known) {
-      if (known.isFollowed && !atWork.has(id) && known.heardAt < quietSince) this.#letGo(id)
+    for (const [id, { isFollowed, isOver, heardAt }] of this.#known) {
+      const isQuiet = !atWork.has(id) && heardAt < quietSince
+      if (isFollowed && (isOver || isQuiet)) this.#letGo(id)
     }
     for (const [id, { isFollowed }] of this.#known) {
       if (this.#known.size <= MAX_KEPT) return
@@ -127,11 +133,13 @@ export class TenantFeed {
   async #follow(session: ActiveSession): Promise<void> {
     const { id } = session
     if (this.#followed >= MAX_FOLLOWED || this.#peer.watches.isWatched(id)) return
-    const from = this.#known.get(id)?.place ?? (await this.#placeOf(session))
+    const known = this.#known.get(id)
+    if (known?.isOver) return
+    const from = known?.place ?? (await this.#placeOf(session))
     const standing = await standingOfTenant(this.#parts, this.#peer.connection.principal.tenant, session)
     if (!standing || !this.#stop || this.#peer.watches.isWatched(id)) return
     const place = from ?? { eventId: standing.eventId }
-    this.#known.set(id, { place, heardAt: performance.now(), isFollowed: true })
+    this.#known.set(id, { place, heardAt: performance.now(), isFollowed: true, isOver: false })
     this.#followed += 1
     this.#peer.follow(id, { standing, from: place, whole: false, fed: true })
   }
@@ -147,7 +155,8 @@ export class TenantFeed {
 
   #tellBound(sessions: readonly ActiveSession[]): void {
     const wasOver = this.#isOver
-    this.#isOver = sessions.some(({ id }) => !this.#peer.watches.isWatched(id)) && this.#followed >= MAX_FOLLOWED
+    const isLeftOut = ({ id }: ActiveSession) => !this.#known.get(id)?.isOver && !this.#peer.watches.isWatched(id)
+    this.#isOver = this.#followed >= MAX_FOLLOWED && sessions.some(isLeftOut)
     if (!this.#isOver || wasOver) return
     const reason = `more than ${MAX_FOLLOWED} sessions of the tenant are at work; the others are not told until one is quiet`
     this.#peer.complain(new ServiceError('unavailable', { reason }))

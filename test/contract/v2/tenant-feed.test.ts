@@ -120,6 +120,27 @@ test('a session that has been quiet is let go of, and gone on with where it was 
   expect(ends.map(({ payload }) => payload.metadata.output)).toEqual(['one', 'two'])
 })
 
+test('a session that is over is told to its end, let go of at once, and not followed again', async () => {
+  const house = await tenant()
+  const { as, spawn, atWork, edge } = house
+  const root = await as('root', 'admin')
+  await root.ask('subscribe', { events: ['session.*'] })
+  await looks(house, 1)
+  const alice = await as('alice', 'user')
+  const sessionId = await spawn(alice)
+  atWork.set(sessionId, new Date())
+  await root.event('session.created')
+
+  await alice.ask('session.stop', { sessionId })
+  await root.event('session.stopped')
+  await alice.close()
+
+  await vi.waitFor(() => expect(edge.watchersOf(sessionId)).toBe(0), { timeout: 10_000 })
+  await looks(house, 2)
+  expect(edge.watchersOf(sessionId)).toBe(0)
+  expect(root.names().filter((name) => name === 'session.created')).toHaveLength(1)
+})
+
 test('when nobody subscribes any more nothing is followed, but for what the client named itself', async () => {
   const house = await tenant()
   const { as, spawn, atWork, edge, recent } = house
