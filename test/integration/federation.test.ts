@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
-import { connect } from '../../src/client/client.js'
+import { connect, FROM_START, type ServerMessage } from '../../src/client/client.js'
 import { FederationCoordinator, OrchestratorDaemon, silentLog } from '../../src/index.js'
 import { readMetrics, valueIn } from '../support/metrics-page.js'
 
@@ -41,6 +41,22 @@ async function register(id: string, more: Partial<Parameters<FederationCoordinat
   onTestFinished(async () => void (await federation.unregisterOrchestrator(id)))
   return federation.registerOrchestrator({ id, sessionType: 'echo', ...more })
 }
+
+test('a program says where in its trace a task belongs, and finds it on the events of the task', async () => {
+  await register('traced')
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const { sessionId } = await federation.delegateTask({ from: 'program', to: 'traced', task: 'x' }, { traceparent })
+  const client = await connect({ url: `ws://127.0.0.1:${daemon.port}` })
+  onTestFinished(() => client.close())
+  const story = await client.attach(String(sessionId), FROM_START)
+  let end: ServerMessage | undefined
+  for await (const message of story) {
+    end = message
+    if (message.type === 'task_completed') break
+  }
+
+  expect(end).toMatchObject({ type: 'task_completed', traceparent })
+})
 
 test('D-15, P-06: a task is done in a session of the orchestrator that can do it, and its result comes back', async () => {
   await register('writer', { capabilities: ['writing'] })

@@ -46,6 +46,21 @@ function fixtureOn(database: Database) {
 }
 
 eachDatabase((open) => {
+  test('a delegation keeps where in a trace it was asked for, whoever sees to it', async () => {
+    const { tenant, delegations, create } = fixtureOn(await open())
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const request = delegationSchema.parse({ id: 'traced', task: 'x' })
+    await delegations.create({ tenant, owner: 'alice', id: 'traced', bodyHash: 'h', request, traceparent })
+    await create('plain')
+
+    const claimed = (await delegations.claim('w', LEASE_MS, 1_000)).filter((row) => row.tenant === tenant)
+
+    expect(Object.fromEntries(claimed.map((row) => [row.id, row.traceparent]))).toEqual({
+      traced: traceparent,
+      plain: null,
+    })
+  })
+
   test('D-18: half a minute of silence makes an orchestrator offline, and five minutes make it gone', async () => {
     const { tenant, orchestrators, silentFor } = fixtureOn(await open())
     const statusOf = async () => (await orchestrators.find(tenant, 'o'))?.status

@@ -60,6 +60,19 @@ eachDatabase((open) => {
     await vi.waitFor(async () => expect(Object.values(await states())).toEqual(['cancelled']), PATIENCE)
   })
 
+  test('a run carries where in a trace it was asked for, also when another node hands it over', async () => {
+    const { database, tenant, door, scheduling, sessionId } = await house()
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const request = { kind: 'execute', sessionId, task: { id: 'traced', description: 'x' } } as const
+    await scheduling.schedule(holder(tenant), { request, timing: { delayMs: 0 }, key: undefined, traceparent })
+    const other = schedulingNode(database, door, `other@${tenant}`)
+    onTestFinished(() => other.stop())
+
+    other.start()
+
+    await vi.waitFor(() => expect(door.commands).toMatchObject([{ task: { id: 'traced' }, traceparent }]), PATIENCE)
+  })
+
   describe('a delayed task', () => {
     test('is not handed over before its time, and then once', async () => {
       const { database, tenant, door, scheduling, give } = await house()
