@@ -1,7 +1,6 @@
 /**
  * Fits storage and the node's own door to what scheduling asks for.
  */
-
 import type { ControlCommand, ExecuteCommand } from '../bus/command.js'
 import type { Config } from '../config/load.js'
 import type { Principal } from '../edge/auth.js'

@@ -4,7 +4,6 @@
  * Why no consumer group: XREADGROUP is a write that no epoch can fence. A stopped owner that still blocks in it takes
  * the next command into its pending list, while later ones go to the new owner.
  */
-
 import { type NodeId, parseEventId, type SessionId } from '../protocol/ids.js'
 import type { RedisClient } from '../redis/connect.js'
 import { Script } from '../redis/script.js'

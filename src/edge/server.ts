@@ -2,7 +2,6 @@
  * The listening port of an edge: Socket.IO at its path, WebSocket at any other, the health check, the dashboard, the HTTP
  * door, and 404 for the rest.
  */
-
 import uWS, { type HttpRequest, type HttpResponse, type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
 import { corsHeaders } from '../protocol/cors.js'

@@ -1,7 +1,6 @@
 /**
  * The raw WebSocket door: any path, text or binary frames with JSON. Credentials are judged before the upgrade.
  */
-
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket, WebSocketBehavior } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
 import { ERRORS, type ErrorCode } from '../protocol/errors.js'

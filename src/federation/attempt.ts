@@ -1,7 +1,6 @@
 /**
  * One attempt at a delegated task as the federation sees it; how it reaches a session is somebody else's business.
  */
-
 import type { TaskCancelled, TaskCompleted, TaskFailed } from '../protocol/events.js'
 import type { DelegationFailure } from '../protocol/federation.js'
 import type { DelegationRow } from '../storage/delegations.js'

@@ -6,7 +6,6 @@
  *   episodic     what happened, seven days         written by the projection of events, and by notes
  *   semantic     what is true, for good            facts, each with its sources; a later one ends a former one
  */
-
 import type { Embedder } from '../models/embedder.js'
 import { ServiceError } from '../protocol/errors.js'
 import type { MemoryRow, MemoryScope, MemorySource, NewMemory } from '../storage/memory-item.js'

@@ -1,7 +1,6 @@
 /**
  * What the product asks of a model vendor: one streaming call with tools. Each vendor stays behind this interface.
  */
-
 import type { Trace } from '../telemetry/tracing.js'
 
 /** A tool as the model sees it. `parameters` is a JSON Schema object. */

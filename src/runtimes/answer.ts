@@ -2,7 +2,6 @@
  * One message of the model, written to its end across cut streams and changes of owner: what has been shown is never
  * taken back, the rest is asked for.
  */
-
 import { backoffMs, pause, type RetryPolicy } from '../models/backoff.js'
 import {
   type Model,

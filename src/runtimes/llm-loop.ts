@@ -6,7 +6,6 @@
  *   open calls ────▶ run or given up ───────┼─▶ model ──▶ tools ──▶ model … ──▶ answer
  *   neither ────────────────────────────────┘
  */
-
 import { type Model, ModelError, type ModelMessage, type Usage } from '../models/model.js'
 import { userFailure } from '../models/user-failure.js'
 import { ServiceError } from '../protocol/errors.js'

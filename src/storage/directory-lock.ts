@@ -7,7 +7,6 @@
  *   opener A   read dead holder ── lock takeover ── still the same dead holder? ── replace ── unlock takeover
  *   opener B   read dead holder ── (busy, or too late: the holder is now A) ── refused
  */
-
 import { randomUUID } from 'node:crypto'
 import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'

@@ -2,7 +2,6 @@
  * Spans over the OpenTelemetry SDK, sent to a collector as OTLP over HTTP. Loaded only where tracing is on. No
  * provider is registered: libraries that look for a global one stay silent, and nothing but what we say is sent.
  */
-
 import type { Context, Link, Span as OtelSpan, SpanContext, Tracer } from '@opentelemetry/api'
 import { type Attributes as OtelAttributes, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'

@@ -4,7 +4,6 @@
  * that wrote them. What they say about commands is done again too: those that they end are remembered as ended, also where
  * the store has forgotten that it ever accepted them.
  */
-
 import type { StoredEvent } from '../bus/bus.js'
 import { type Change, type Claim, LIMITS, type SessionLog, type SessionRecord, type SmallState } from '../bus/bus.js'
 import type { Command, SpawnCommand } from '../bus/command.js'

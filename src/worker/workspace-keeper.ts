@@ -2,7 +2,6 @@
  * Carries the files of sessions between workers: what a tool changed is in Postgres before its result is recorded, and
  * a takeover finds exactly that, at the same path below its own root.
  */
-
 import type { ToolOutcome } from '../runtimes/runtime.js'
 import { changedFiles, prepareWorkspace, restoreFiles, type WorkspaceFile } from '../runtimes/workspace.js'
 import type { Workspaces } from './session-services.js'

@@ -2,7 +2,6 @@
  * The stop of a whole process (row X-13): clients are sent away with the words that they know, the turn at work is put down
  * and goes on at the next start, and all of it within the bound.
  */
-
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import WebSocket from 'ws'
 import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'

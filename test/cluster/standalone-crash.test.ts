@@ -1,7 +1,6 @@
 /**
  * One process without Redis and Postgres is killed in the middle of a turn and started again on the same directory.
  */
-
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { numberedWords, type ScriptedModel, startScriptedModel } from '../../scripts/demo/scripted-model.js'
 import { connect } from '../../src/client/client.js'

@@ -2,7 +2,6 @@
  * The package as a program finds it: packed, installed beside its dependencies, compiled against strictly, and run. The
  * programs are those of the README, letter by letter.
  */
-
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,7 +1,6 @@
 /**
  * Where operators ask: every role has its pages, equal ports are one port, and none when they are switched off.
  */
-
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,6 @@
 /**
  * How the files of the dashboard are served: from memory, with their types, a policy, and caching that never shows an old page.
  */
-
 import uWS from 'uWebSockets.js'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type IncomingHttpHeaders, request } from 'node:http'

@@ -1,7 +1,6 @@
 /**
  * Programs that change the machine: disks, power, users, services, processes.
  */
-
 import type { ActionClass } from '../actions.js'
 import { headOf, shownAll, textOf } from './field.js'
 import { type Invocation, named, type Program, type Programs } from './host.js'

@@ -1,7 +1,6 @@
 /**
  * What is left of a session: its events, what was said, its turns, its files.
  */
-
 import { ServiceError } from '../../protocol/errors.js'
 import type { LoggedEvent } from '../../protocol/events.js'
 import { LOG_START } from '../../protocol/ids.js'

@@ -2,7 +2,6 @@
  * The MCP servers of the sessions on this worker: one connection per session and server, made with the first turn and
  * closed when the session rests, ends, or belongs to another owner.
  */
-
 import type { PluginRun } from '../../telemetry/metrics.js'
 import { finishedAnswer, type Runtime, type Stopping, type TaskResult, type Turn } from '../runtime.js'
 import type { Supervisor } from '../tools/supervisor.js'

@@ -1,7 +1,6 @@
 /**
  * The journal of the in-process bus: what is written together, what a restart finds, and what a broken disk stops.
  */
-
 import { sql } from 'kysely'
 import { beforeAll, beforeEach, expect, test } from 'vitest'
 import { LIMITS } from '../../../src/bus/bus.js'

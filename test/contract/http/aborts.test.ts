@@ -2,7 +2,6 @@
  * Clients that leave in the middle, at every point of a request: nothing breaks, nothing is kept, and what was asked for is
  * done all the same.
  */
-
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { expect, test, vi } from 'vitest'
