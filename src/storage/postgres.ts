@@ -34,6 +34,8 @@ export function postgresPool(config: ServerConfig): PostgresPool {
   })
   // An idle connection broke. The pool has already dropped it, and the next query opens another one.
   pool.on('error', () => {})
+  // One may break in the moment in which it is handed out, where neither the pool nor its borrower listens. The next query says so.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return { connect: async () => new PoolClient(await pool.connect()), end: () => pool.end() }
 }
 
