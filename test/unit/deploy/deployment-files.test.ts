@@ -121,10 +121,13 @@ test('each role of the compose cluster gets only the secrets that it needs', () 
   ])
 
   expect(Object.fromEntries(empty)).toEqual({
-    edge: ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY'],
+    edge: ['ANTHROPIC_API_KEY'],
     worker: ['DAEMON_JWT_SECRET', 'DAEMON_AUTH_API_KEYS'],
     coordinator: ['DAEMON_JWT_SECRET', 'DAEMON_AUTH_API_KEYS', 'OPENAI_API_KEY', 'ANTHROPIC_API_KEY'],
   })
+  // An edge has the key of the vendor only where memory is searched by meaning.
+  const [, edge] = daemons().find(([name]) => name === 'edge') ?? []
+  expect(edge?.environment?.OPENAI_API_KEY).toMatch(/^\$\{MEMORY_EMBEDDING_MODEL:\+\$\{OPENAI_API_KEY:-\}\}$/)
 })
 
 test('containers of the compose cluster cannot write to their image or gain rights, and only the balancer is open', () => {
