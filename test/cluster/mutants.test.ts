@@ -65,7 +65,8 @@ test.each([
        return outcome
      }
      const journal = { toolStarted: async () => undefined, toolEnded }
-     const tools = { effectOf: () => 'once', run: async () => ({ status: 'completed', result: {} }) }
+     const queue = () => ({ begins: () => undefined, leave: () => undefined })
+     const tools = { queue, effectOf: () => 'once', run: async () => ({ status: 'completed', result: {} }) }
      const turn = { journal, signal: new AbortController().signal, beforeEffect: () => undefined, permit: async () => undefined }
      await runCalls(turn, tools, [{ callId: 'x', name: 'bash', input: {}, started: true }])`,
     )
