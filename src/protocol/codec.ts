@@ -4,6 +4,7 @@
  */
 import { type ClientMessage, clientMessageSchema, type RequestId } from './commands.js'
 import { ServiceError } from './errors.js'
+import { parseJson } from './json.js'
 import type { ErrorReply } from './replies.js'
 
 export type Decoded =
@@ -18,9 +19,9 @@ const KNOWN_TYPES: ReadonlySet<string> = new Set(
 export function decode(frame: string): Decoded {
   let raw: unknown
   try {
-    raw = JSON.parse(frame)
-  } catch (cause) {
-    return { ok: false, error: new ServiceError('invalid_message', {}, { cause }), requestId: undefined }
+    raw = parseJson(frame)
+  } catch (error) {
+    return { ok: false, error: error as ServiceError, requestId: undefined }
   }
   if (typeof raw !== 'object' || raw === null) {
     return { ok: false, error: new ServiceError('invalid_message'), requestId: undefined }

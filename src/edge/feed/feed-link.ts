@@ -14,6 +14,7 @@ import {
   feedMessageSchema,
 } from '../../protocol/event-feed.js'
 import { LOGGED_EVENT_TYPES, type LoggedEvent, type ServerMessage } from '../../protocol/events.js'
+import { parseJson } from '../../protocol/json.js'
 import { maySend } from '../../protocol/permissions.js'
 import type { ErrorReply } from '../../protocol/replies.js'
 import { Caller, type Dispatcher, Refusal } from '../caller.js'
@@ -225,7 +226,7 @@ const frameOf = (type: string, payload: object): string =>
 
 function jsonIn(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch {
     // Said by the schema: what is no JSON is no message either.
     return undefined

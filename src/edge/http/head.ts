@@ -2,7 +2,7 @@
  * What stands in a request before its body, and how what it says is checked.
  */
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
-import { ServiceError } from '../../protocol/errors.js'
+import { parseJson } from '../../protocol/json.js'
 import type { Credentials } from '../auth.js'
 import { credentialsOf } from '../credentials.js'
 import { invalid } from './problems.js'
@@ -51,11 +51,7 @@ export function keyOf({ idempotencyKey }: Head): string | undefined {
 
 export function parsed(body: Buffer | undefined): unknown {
   if (body === undefined || body.byteLength === 0) return {}
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch (cause) {
-    throw new ServiceError('invalid_message', {}, { cause })
-  }
+  return parseJson(body.toString('utf8'))
 }
 
 export function checked<T>(

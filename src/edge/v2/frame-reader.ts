@@ -3,6 +3,7 @@
  */
 import type { RequestId } from '../../protocol/commands.js'
 import { ServiceError } from '../../protocol/errors.js'
+import { parseJson } from '../../protocol/json.js'
 import { type Encoding, NATIVE, type Request, requestFrameSchema } from '../../protocol/v2/frames.js'
 import { JSON_RPC, jsonRpcRequestSchema } from '../../protocol/v2/json-rpc.js'
 
@@ -13,9 +14,9 @@ export type Read =
 export function readRequest(text: string): Read {
   let raw: unknown
   try {
-    raw = JSON.parse(text)
-  } catch (cause) {
-    return { ok: false, error: new ServiceError('invalid_message', {}, { cause }), id: undefined }
+    raw = parseJson(text)
+  } catch (error) {
+    return { ok: false, error: error as ServiceError, id: undefined }
   }
   const isJsonRpc = typeof raw === 'object' && raw !== null && 'jsonrpc' in raw
   const parsed = (isJsonRpc ? jsonRpcRequestSchema : requestFrameSchema).safeParse(raw)

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { MAX_ID_CHARS } from '../commands.js'
 import { ServiceError } from '../errors.js'
+import { parseJson } from '../json.js'
 import { requestFrameSchema } from './frames.js'
 
 export const BINARY_VERSION = 1
@@ -97,7 +98,7 @@ function metadataOf(bytes: Uint8Array): BinaryMetadata {
 
 function objectIn(text: string): object {
   try {
-    const value: unknown = JSON.parse(text)
+    const value: unknown = parseJson(text)
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   } catch {
     // Said below, with the other things that are no object.
