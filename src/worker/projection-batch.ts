@@ -4,24 +4,11 @@
 import type { Claim } from '../bus/bus.js'
 import type { LoggedEvent, NewEvent } from '../protocol/events.js'
 import type { EventId } from '../protocol/ids.js'
-import type { Session, SessionStatus } from '../protocol/session.js'
+import type { Session } from '../protocol/session.js'
+import type { ProjectedEvent, ProjectedSession, ProjectionBatch } from '../storage/projection.js'
 
-export interface ProjectedRow {
-  readonly sessionId: string
-  readonly epoch: number
-  readonly seq: number
-  readonly type: string
-  readonly at: string
-  readonly body: string
-  readonly event: NewEvent | LoggedEvent
-}
-
-export interface ProjectionBatch {
-  readonly shard: number
-  readonly epoch: number
-  readonly events: readonly ProjectedRow[]
-  readonly sessions: readonly { readonly id: string; readonly status: SessionStatus; readonly snapshot: Session }[]
-}
+/** Whoever has run the event has it parsed. */
+export type ProjectedRow = Required<ProjectedEvent>
 
 /** One transaction; shards whose stored epoch is higher are left out and named. Repeating a batch is allowed. */
 export type Project = (batches: readonly ProjectionBatch[]) => Promise<{ readonly fenced: readonly number[] }>
@@ -40,7 +27,10 @@ export interface SessionPart {
 
 /** One batch for each shard. */
 export function batchesOf(taken: readonly SessionPart[]): ProjectionBatch[] {
-  const batches = new Map<number, { shard: number; epoch: number; events: ProjectedRow[]; sessions: SessionRow[] }>()
+  const batches = new Map<
+    number,
+    { shard: number; epoch: number; events: ProjectedRow[]; sessions: ProjectedSession[] }
+  >()
   for (const { id, backlog, rows } of taken) {
     const { shard, epoch } = backlog.claim
     const batch = batches.get(shard) ?? { shard, epoch, events: [], sessions: [] }
@@ -50,5 +40,3 @@ export function batchesOf(taken: readonly SessionPart[]): ProjectionBatch[] {
   }
   return [...batches.values()]
 }
-
-type SessionRow = ProjectionBatch['sessions'][number]
