@@ -4,7 +4,7 @@
  */
 import { ServiceError } from './errors.js'
 
-/** Deeper than anything that is meant, and far from what ends a stack. */
+/** Of a whole message, whose free-form values may nest less (`freeFormSchema`). Deeper than anything that is meant, and far from what ends a stack. */
 export const MAX_JSON_DEPTH = 128
 
 const [QUOTE, ESCAPE] = [0x22, 0x5c]
@@ -22,8 +22,8 @@ export function parseJson(text: string): unknown {
 }
 
 function isTooDeep(text: string): boolean {
-  // Too short to open and close so many.
-  if (text.length < 2 * MAX_JSON_DEPTH) return false
+  // Few messages open so many at all, and the engine counts them far faster than a look at each character.
+  if (!opensMany(text)) return false
   let depth = 0
   let inText = false
   for (let at = 0; at < text.length && depth <= MAX_JSON_DEPTH; at++) {
@@ -34,4 +34,12 @@ function isTooDeep(text: string): boolean {
     else if (char === CLOSE_ARRAY || char === CLOSE_OBJECT) depth--
   }
   return depth > MAX_JSON_DEPTH
+}
+
+/** Whether more than `MAX_JSON_DEPTH` brackets open, wherever they stand. */
+function opensMany(text: string): boolean {
+  let left = MAX_JSON_DEPTH
+  for (const bracket of ['[', '{'])
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) if (left-- === 0) return true
+  return false
 }
