@@ -21,8 +21,10 @@ export interface LoadStores {
   readonly versions: { readonly redis: string; readonly postgres: string }
   /** Shards that have an owner. */
   assignedShards(): Promise<number>
-  /** Events that Postgres has. */
+  /** Events that Postgres has taken, by the shards' own counts: quick, and too many once shards have moved. */
   projectedEvents(): Promise<number>
+  /** Events that Postgres has, counted one by one: after a long run that takes seconds and keeps the machine busy. */
+  countedEvents(): Promise<number>
   /** Accepted commands in Redis that no worker has finished. */
   unfinishedCommands(): Promise<number>
   /** What Redis holds, in bytes. */
@@ -51,7 +53,8 @@ export async function openLoadStores(teardown: Teardown): Promise<LoadStores> {
     members: { redis: pidsOf(redis.pid), postgres: pidsOf(postgres.pid) },
     versions: { redis: await redisVersion(redis.url), postgres: await postgresVersion(pool) },
     assignedShards: () => count('select count(*) as n from shard_assignments where owner is not null'),
-    projectedEvents: () => count('select count(*) as n from events'),
+    projectedEvents: () => count('select coalesce(sum(pos), 0) as n from shard_projection'),
+    countedEvents: () => count('select count(*) as n from events'),
     unfinishedCommands: () => unfinishedCommands(redis.url),
     redisBytes: () => redisBytes(redis.url),
     owners: () => owners(pool),

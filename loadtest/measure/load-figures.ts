@@ -72,7 +72,8 @@ export async function waitForProjection(stores: LoadStores, expected: number): P
   for (;;) {
     const projected = await stores.projectedEvents()
     const waitedMs = performance.now() - startedAt
-    if (projected >= expected) return { commands, redisMb, events, drainedAfterMs: Math.round(waitedMs) }
+    const drained = projected >= expected && (await stores.countedEvents()) >= expected
+    if (drained) return { commands, redisMb, events, drainedAfterMs: Math.round(waitedMs) }
     if (waitedMs > PROJECTION_TIMEOUT_MS) return { commands, redisMb, events, drainedAfterMs: undefined }
     await sleep(POLL_MS)
   }

@@ -55,7 +55,7 @@ export async function measureK6(stage: Stage, cluster: LoadCluster, runner: K6Ru
 
 /** Waits until Postgres has what the run made. Its question whether the cluster is ready spawned sessions too. */
 async function settled(cluster: LoadCluster, { sessions, eventsBefore }: K6Run, sent: number, asked: number) {
-  if (sessions === undefined) return { events: await cluster.stores.projectedEvents(), faults: [] }
+  if (sessions === undefined) return { events: await cluster.stores.countedEvents(), faults: [] }
   const events = eventsBefore + (sessions + asked) * EVENTS_OF_SPAWN + sent * EVENTS_OF_TASK
   const { drainedAfterMs } = await waitForProjection(cluster.stores, events)
   const faults = drainedAfterMs === undefined ? ['Postgres does not have all events of the k6 run'] : []

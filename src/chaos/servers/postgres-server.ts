@@ -23,7 +23,7 @@ const PROBE_TIMEOUT_MS = 1_000
 const VERSION_UNIT = 10_000
 
 export interface PostgresOptions {
-  /** Keep PostgreSQL's durable settings; default false, because the data is temporary and tests should be quick. */
+  /** As docs/operations.md recommends it; default false, because the data is temporary and tests should be quick. */
   readonly durable?: boolean
 }
 
@@ -51,15 +51,18 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Runn
     : startBinary(dirname(realpathSync(source.path)), options)
 }
 
+/** Others on the machine need memory too. */
+const DURABLE = ['shared_buffers=1GB', 'max_wal_size=8GB', 'wal_compression=on', 'autovacuum_vacuum_cost_limit=2000']
+const FLEETING = ['shared_buffers=64MB', 'fsync=off', 'synchronous_commit=off', 'full_page_writes=off']
+
 function settings(port: number, address: string, options: PostgresOptions): string[] {
   const values = [
     `port=${port}`,
     `listen_addresses=${address}`,
     `max_connections=${MAX_CONNECTIONS}`,
-    'shared_buffers=64MB',
     'unix_socket_directories=',
     'timezone=UTC',
-    ...(options.durable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
+    ...(options.durable ? DURABLE : FLEETING),
   ]
   return values.flatMap((value) => ['-c', value])
 }
