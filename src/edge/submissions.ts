@@ -1,6 +1,7 @@
 /**
  * Commands on their way to a worker. Each is sent again, with the same id, until a worker has accepted it; so a lost reply
- * or a lost worker costs time, and never takes effect twice. An accepted command is kept a little longer, because a store
+ * or a lost worker costs time, and never takes effect twice. One that its stream has is sent again seldom: it waits for
+ * its turn, and to send it twice would make a busy cluster busier. An accepted command is kept a little longer, because a store
  * that fails over may forget its last moments: after that it is sent again too, and a worker that has it says so.
  *
  *   submit ──▶ waiting ──acceptance──▶ recent ──the store has kept it for 5 s──▶ forgotten
@@ -18,7 +19,10 @@ import { acceptedFrame, refusal } from './acceptance-reply.js'
 import { acceptedAs, submittedSpan } from './command-trace.js'
 import type { EdgeLog } from './dependencies.js'
 
+/** Where the store has not said that the command's stream has it. */
 const RESEND_AFTER_MS = 2_000
+/** Where it has: only what nobody foresees can still lose it. Twice before the client is told that the outcome is unknown. */
+const RESEND_TAKEN_AFTER_MS = 10_000
 const GIVE_UP_AFTER_MS = 30_000
 /** When its session has to be fetched from Postgres: the owner waits for that up to 60 s and then says so. */
 const GIVE_UP_COLD_AFTER_MS = 70_000
@@ -61,6 +65,8 @@ interface Waiting {
   sentAt: number
   /** Sendings that the store has not answered yet. */
   onTheWay: number
+  /** The store has said of the last sending that the stream has it. */
+  taken: boolean
   giveUpAfterMs: number
 }
 
@@ -130,7 +136,7 @@ export class Submissions {
     const span = tracing && submittedSpan(tracing, submission, asker.traceparent)
     const now = performance.now()
     const waiting: Waiting = {
-      ...{ submission, askers: [asker], span, since: now, sentAt: now, onTheWay: 0 },
+      ...{ submission, askers: [asker], span, since: now, sentAt: now, onTheWay: 0, taken: false },
       giveUpAfterMs: GIVE_UP_AFTER_MS,
     }
     this.#waiting.set(key, waiting)
@@ -189,6 +195,7 @@ export class Submissions {
     this.#deliver(waiting.submission, first).then(
       (submitted) => {
         waiting.onTheWay -= 1
+        waiting.taken = submitted.status === 'ok'
         // Only a command that no stream has seen can be refused; a resent one may have been accepted already. A spawn
         // cannot either: its row stands, and a worker will find it there.
         if (submitted.status !== 'busy' || !first || waiting.submission.type === 'spawn') return
@@ -198,6 +205,7 @@ export class Submissions {
       },
       (error: unknown) => {
         waiting.onTheWay -= 1
+        waiting.taken = false
         this.#trouble.warn({ err: error }, 'commands could not be sent; they will be sent again')
       },
     )
@@ -211,6 +219,7 @@ export class Submissions {
 
   #resend(key: string, waiting: Waiting): void {
     waiting.sentAt = performance.now()
+    waiting.taken = false
     this.#waiting.delete(key)
     this.#waiting.set(key, waiting)
     this.#send(key, waiting, false)
@@ -238,8 +247,7 @@ export class Submissions {
     for (const [key, waiting] of this.#waiting) {
       if (now - waiting.sentAt < RESEND_AFTER_MS) break
       if (now - waiting.since < waiting.giveUpAfterMs) {
-        // A store that is slow is not asked twice: this only makes it slower.
-        if (waiting.onTheWay === 0) this.#resend(key, waiting)
+        if (isDue(waiting, now)) this.#resend(key, waiting)
         continue
       }
       this.#waiting.delete(key)
@@ -290,5 +298,9 @@ export class Submissions {
     }
   }
 }
+
+/** A store that is slow is not asked twice: this only makes it slower. */
+const isDue = ({ sentAt, onTheWay, taken }: Waiting, now: number): boolean =>
+  onTheWay === 0 && now - sentAt >= (taken ? RESEND_TAKEN_AFTER_MS : RESEND_AFTER_MS)
 
 const keyOf = (sessionId: string, commandId: string): string => `${sessionId}/${commandId}`

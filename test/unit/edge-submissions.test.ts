@@ -68,8 +68,8 @@ const acceptance = (status: Acceptance['status'], detail = ''): Acceptance => ({
   detail,
 })
 
-test('a command without an acceptance is sent again every two seconds with the same id', async () => {
-  const { submissions, sent } = fixture()
+test('a command that no stream is known to have is sent again every two seconds with the same id', async () => {
+  const { submissions, sent } = fixture(() => Promise.reject(new Error('Connection is closed.')))
   submissions.submit(command({ fresh: true }), asker(client()))
 
   await vi.advanceTimersByTimeAsync(6_500)
@@ -82,14 +82,43 @@ test('a command without an acceptance is sent again every two seconds with the s
   ])
 })
 
-test('a store that has not answered yet is not asked once more, and is when it has answered', async () => {
-  let answer = (_: Submitted): void => undefined
-  const { submissions, sent } = fixture(() => new Promise((resolve) => (answer = resolve)))
+test('a command that waits in its stream is sent again every ten seconds, and at once when the outbox has a new name', async () => {
+  const { submissions, sent } = fixture()
+  submissions.submit(command(), asker(client()))
+
+  await vi.advanceTimersByTimeAsync(9_500)
+  expect(sent).toHaveLength(1)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(sent).toHaveLength(2)
+  submissions.reopened('edge@a-2')
+  expect(sent).toHaveLength(3)
+})
+
+test('a command whose last sending failed is sent again after two seconds, although its stream had an earlier one', async () => {
+  let answers = 0
+  const { submissions, sent } = fixture(async () => {
+    if (++answers === 2) throw new Error('Connection is closed.')
+    return { status: 'ok' }
+  })
+  submissions.submit(command(), asker(client()))
+  await vi.advanceTimersByTimeAsync(1_000)
+  submissions.reopened('edge@a-2')
+
+  await vi.advanceTimersByTimeAsync(1_500)
+  expect(sent).toHaveLength(2)
+  await vi.advanceTimersByTimeAsync(1_000)
+
+  expect(sent).toHaveLength(3)
+})
+
+test('a store that has not answered yet is not asked once more, and is when it has failed', async () => {
+  let fail = (_: Error): void => undefined
+  const { submissions, sent } = fixture(() => new Promise((_, reject) => (fail = reject)))
   submissions.submit(command(), asker(client()))
 
   await vi.advanceTimersByTimeAsync(10_000)
   expect(sent).toHaveLength(1)
-  answer({ status: 'ok' })
+  fail(new Error('Connection is closed.'))
   await vi.advanceTimersByTimeAsync(250)
 
   expect(sent).toHaveLength(2)
@@ -117,7 +146,7 @@ test('a command whose session is fetched from the database is sent on and waited
   submissions.settle(acceptance('cold'))
   await vi.advanceTimersByTimeAsync(69_000)
   expect([user.frames, user.pendingCommands]).toEqual([[], 1])
-  expect(sent.length).toBeGreaterThan(20)
+  expect(sent.length).toBeGreaterThan(5)
   vi.advanceTimersByTime(3_000)
 
   expect(user.frames).toMatchObject([{ type: 'error', code: 'outcome_unknown' }])

@@ -10,7 +10,7 @@
 --   new|dup|busy|final|cold, detail "-" for none
 --   | "fenced"|"rollback" and the stored epoch; "rollback" also for a cursor that lies behind the one its owner knows
 --   | "error" and the server's words
-local base, left = ARGV[1], tonumber(ARGV[2])
+local base, left = ARGV[1], tonumber(ARGV[2]) -- what may still be taken
 local mostBytes, mostSeen = tonumber(ARGV[4]), tonumber(ARGV[5])
 local mostInbox, mostControl = string.match(ARGV[3], '^(%d+) (%d+)$')
 local MOST = { inbox = tonumber(mostInbox), control = tonumber(mostControl) }
@@ -18,8 +18,8 @@ local mostCold, mostColdBytes, FIRST = tonumber(ARGV[7]), tonumber(ARGV[8]), 9
 local FINAL = { completed = true, terminated = true, failed = true }
 local LIST = { stop = 'control', cancel = 'control', pause = 'control', resume = 'control', approval = 'control' }
 local DAY, TRIM_AFTER = 86400, 32
-local call, outs, time = redis.call, {}, redis.call('TIME')
-local now = tonumber(time[1])
+local call, outs = redis.call, {}
+local now = tonumber(call('TIME')[1])
 
 local function recall(session, id, older)
   local result = call('HGET', session .. ':seen', id)
@@ -127,54 +127,70 @@ local function isBehind(at, known)
   return tonumber(n) < tonumber(knownN)
 end
 
--- Adds the replies of one shard, its line first.
-local function acceptShard(number, epoch, known, replies)
-  local shard, line = base .. 'sh:' .. number, #replies + 1
+-- What is known of a shard before anything is taken from it; `line` is its whole reply when nothing is.
+local function look(number, epoch, known)
+  local shard = base .. 'sh:' .. number
   local s = call('HMGET', shard, 'epoch', 'cursor', 'queued', 'bytes', 'behind')
   local stored, from = tonumber(s[1] or '0'), s[2] or '0-0'
-  local moved = (known == '-' or known == from) and ' 0' or ' 1'
-  replies[line] = (left == 0 and 'ok 1 0 ' or 'ok 0 0 ') .. from .. moved
+  local place = { shard = shard, from = from, moved = (known == '-' or known == from) and ' 0' or ' 1',
+    queued = tonumber(s[3] or '0'), bytes = tonumber(s[4] or '0'), behind = tonumber(s[5] or '0') }
   local refused = stored > epoch and 'fenced ' or (stored < epoch or isBehind(from, known)) and 'rollback '
-  if refused then replies[line] = refused .. stored end
-  if refused or left == 0 then return end
-  local entries = call('XRANGE', shard .. ':in', '(' .. from, '+', 'COUNT', left)
-  local count, freed = #entries, 0
-  if count == 0 then return end
+  if refused then place.line = refused .. stored end
+  return place
+end
+
+-- Takes at most so many; returns the replies of the shard, its line first.
+local function acceptShard(place, most)
+  local shard, from, moved = place.shard, place.from, place.moved
+  if most == 0 then return { 'ok 1 0 ' .. from .. moved } end
+  local entries = call('XRANGE', shard .. ':in', '(' .. from, '+', 'COUNT', most)
+  local count, freed, replies = #entries, 0, {}
+  if count == 0 then return { 'ok 0 0 ' .. from .. moved } end
   for i, entry in ipairs(entries) do
-    local f, at = entry[2], line + 3 * i
+    local f, at = entry[2], 3 * i + 1
     local sid, rest = string.match(f[2], '^(%S+) (.+)$')
     replies[at - 2], replies[at - 1], replies[at] = take(shard, sid, rest, f[4], f[6]), f[4], f[6]
     freed = freed + #f[6]
   end
-  local cursor, behind = entries[count][1], tonumber(s[5] or '0') + count
+  local cursor, behind = entries[count][1], place.behind + count
   if behind >= TRIM_AFTER then
     call('XTRIM', shard .. ':in', 'MINID', '~', cursor)
     behind = 0
   end
-  call('HSET', shard, 'cursor', cursor, 'queued', math.max(0, tonumber(s[3] or '0') - count),
-    'bytes', math.max(0, tonumber(s[4] or '0') - freed), 'behind', behind)
+  call('HSET', shard, 'cursor', cursor, 'queued', math.max(0, place.queued - count), 'bytes', math.max(0, place.bytes - freed),
+    'behind', behind)
   left = left - count
-  replies[line] = 'ok ' .. (left == 0 and '1 ' or '0 ') .. count .. ' ' .. cursor .. moved
-end
-
--- What the server refuses fails alone: its error stands where the replies would.
-local function tryShard(i, replies)
-  local line = #replies + 1
-  local done, failure = pcall(acceptShard, ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], replies)
-  if done then return replies end
-  for at = #replies, line, -1 do replies[at] = nil end
-  replies[line] = 'error ' .. (type(failure) == 'table' and failure.err or failure)
+  replies[1] = 'ok ' .. (count == most and '1 ' or '0 ') .. count .. ' ' .. cursor .. moved
   return replies
 end
 
--- Any shard may be the first, so that one with very many commands does not keep the others waiting call after call. The
--- replies come in the order of the shards.
-local replies, count = {}, (#ARGV - FIRST + 1) / 3
-local start = tonumber(time[2]) % count
-local later = {}
-for index = start, count - 1 do tryShard(FIRST + 3 * index, later) end
-for index = 0, start - 1 do tryShard(FIRST + 3 * index, replies) end
-for i = 1, #later do replies[#replies + 1] = later[i] end
+-- What the server refuses fails alone: its error stands where the replies would.
+local function failed(failure) return 'error ' .. (type(failure) == 'table' and failure.err or failure) end
+
+local places, open, waiting = {}, {}, 0
+for i = FIRST, #ARGV, 3 do
+  local done, place = pcall(look, ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2])
+  if not done then place = { line = failed(place) } end
+  places[#places + 1] = place
+  if not place.line then
+    open[#open + 1] = place
+    waiting = waiting + place.queued
+  end
+end
+-- When all cannot be taken, each shard gets the same share, and what some do not need goes to the others (max-min
+-- fairness): those where least waits go first.
+if waiting > left then table.sort(open, function(a, b) return a.queued < b.queued end) end
+for i, place in ipairs(open) do
+  local share = waiting > left and math.ceil(left / (#open - i + 1)) or left
+  local done, result = pcall(acceptShard, place, share)
+  if done then place.replies = result else place.line = failed(result) end
+  waiting = waiting - place.queued
+end
+local replies = {}
+for _, place in ipairs(places) do
+  if place.line then replies[#replies + 1] = place.line end
+  for _, reply in ipairs(place.replies or {}) do replies[#replies + 1] = reply end
+end
 -- Read from this server alone and begun anew behind another one: neither its file nor a replica needs it.
 redis.set_repl(redis.REPL_NONE)
 for outbox, fields in pairs(outs) do

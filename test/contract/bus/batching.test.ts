@@ -313,6 +313,25 @@ eachBus((fixture) => {
     expect(flooded).toBe(true)
   })
 
+  test('shards that are accepted in one turn share what one step takes, and what some do not need goes to the others', async () => {
+    const { bus, first, second, third } = await begin()
+    const owners = [first, second, third]
+    const sent = owners.map(({ claimed }, at) =>
+      range(at === 1 ? 3 : 10 * LIMITS.acceptCommands).map(() => submission(newSessionId(claimed.shard), OUTBOX)),
+    )
+    await Promise.all(sent.flat().map((it) => bus.commands.submit(it)))
+
+    const batches = await Promise.all(owners.map((it) => it.accept()))
+
+    const taken = batches.map((it) => commandsOf(it).map(({ submission }) => submission))
+    expect(taken).toEqual(sent.map((all, at) => all.slice(0, taken[at]?.length)))
+    expect(batches.map((it) => it.status === 'ok' && it.more)).toEqual([true, false, true])
+    const [one = 0, few = 0, other = 0] = taken.map((it) => it.length)
+    expect(few).toBe(3)
+    expect(Math.abs(one - other)).toBeLessThanOrEqual(1)
+    expect(one + other).toBe(fixture.isRedis ? LIMITS.acceptCommands - few : 2 * LIMITS.acceptCommands)
+  })
+
   test('shards of all lanes are claimed, written and released in one turn', async () => {
     const { bus } = await fixture.open()
     const edge = await TestEdge.open(bus)
