@@ -5,8 +5,12 @@ export const LIMITS = {
   /** Commands submitted to one shard and not yet accepted: about a second of a shard's peak. */
   shardCommands: 10_000,
   shardBytes: 16 * 1024 * 1024,
-  /** Commands that one step accepts, over all shards that are accepted together: about 2 ms of the store. */
-  acceptCommands: 128,
+  /**
+   * Commands that one step accepts, over all shards that are accepted together: about 8 ms of the store, where so many wait.
+   * They wait in the inboxes of their sessions rather than in the stream: there each session has its turn, and what waits for
+   * one is written together.
+   */
+  acceptCommands: 512,
   /** Accepted commands of one session. */
   inboxCommands: 1_000,
   inboxBytes: 4 * 1024 * 1024,

@@ -177,12 +177,12 @@ for i = FIRST, #ARGV, 3 do
     waiting = waiting + place.queued
   end
 end
--- When all cannot be taken, each shard gets the same share, and what some do not need goes to the others (max-min
--- fairness): those where least waits go first.
+-- When all cannot be taken, each shard gives the same part of what waits in it, so that commands wait alike wherever they
+-- are; and one at least: those where least waits go first.
 if waiting > left then table.sort(open, function(a, b) return a.queued < b.queued end) end
-for i, place in ipairs(open) do
-  local share = waiting > left and math.ceil(left / (#open - i + 1)) or left
-  local done, result = pcall(acceptShard, place, share)
+for _, place in ipairs(open) do
+  local share = waiting > left and math.min(left, math.ceil(left * place.queued / waiting)) or left
+  local done, result = pcall(acceptShard, place, math.max(share, math.min(left, 1)))
   if done then place.replies = result else place.line = failed(result) end
   waiting = waiting - place.queued
 end
