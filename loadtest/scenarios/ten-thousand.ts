@@ -21,7 +21,7 @@ const WARMUP = { rate: 500, seconds: 15 }
 /** The search ends when what holds and what does not are this near. */
 const NEAR = 0.05
 const LOWEST_RATE = 100
-/** A rate that held for seconds may not hold for minutes: the next is lower by this. */
+/** A rate that just held for seconds does not hold for minutes: the first to try is lower by this, and so is each next one. */
 const STEP_BACK = 0.9
 const MAX_TRIES = 4
 /** Latency is judged over this time at most, after the long run. */
@@ -41,7 +41,9 @@ export async function tenThousand(stage: Stage): Promise<Outcome> {
   }
   await run(WARMUP)
   const probes: Probe[] = []
-  const held = await longest(await highestRate(rate, probes, run, stage), seconds, probes, run, stage)
+  const highest = await highestRate(rate, probes, run, stage)
+  const first = highest === rate ? rate : Math.round(highest * STEP_BACK)
+  const held = await longest(first, seconds, probes, run, stage)
   const plan = { ...planFor(cluster, connections, Math.min(seconds, LEAN_SECONDS)), rate: held.rate }
   const lean = await measureCluster(cluster, plan, events)
   return {
