@@ -21,10 +21,10 @@ export interface LoadStores {
   readonly versions: { readonly redis: string; readonly postgres: string }
   /** Shards that have an owner. */
   assignedShards(): Promise<number>
-  /** Events that Postgres has taken, by the shards' own counts: quick, and too many once shards have moved. */
-  projectedEvents(): Promise<number>
   /** Events that Postgres has, counted one by one: after a long run that takes seconds and keeps the machine busy. */
   countedEvents(): Promise<number>
+  /** The same by how far each session is derived: quick, and right where the last event of each is the end of a task. */
+  projectedEvents(): Promise<number>
   /** Accepted commands in Redis that no worker has finished. */
   unfinishedCommands(): Promise<number>
   /** What Redis holds, in bytes. */
@@ -53,7 +53,7 @@ export async function openLoadStores(teardown: Teardown): Promise<LoadStores> {
     members: { redis: pidsOf(redis.pid), postgres: pidsOf(postgres.pid) },
     versions: { redis: await redisVersion(redis.url), postgres: await postgresVersion(pool) },
     assignedShards: () => count('select count(*) as n from shard_assignments where owner is not null'),
-    projectedEvents: () => count('select coalesce(sum(pos), 0) as n from shard_projection'),
+    projectedEvents: () => count('select coalesce(sum(derived_seq), 0) as n from sessions'),
     countedEvents: () => count('select count(*) as n from events'),
     unfinishedCommands: () => unfinishedCommands(redis.url),
     redisBytes: () => redisBytes(redis.url),
