@@ -27,7 +27,7 @@ export const ASSUMPTIONS = {
   watched: assume(0.05, 'of the sessions have a client that watches'),
   'active-bytes': assume(5_931, 'bytes of Redis for an active session (RESULTS.md, rest)'),
   'warm-bytes': assume(1_572, 'bytes of Redis for an idle one (RESULTS.md, rest)'),
-  'command-us': assume(112, 'µs of Redis for a command with its two events (RESULTS.md, 10k)'),
+  'command-us': assume(93, 'µs of Redis for a command with its two events (RESULTS.md, 10k)'),
   'flush-us': assume(39, 'µs of Redis for a flush of text, on a machine that others use too (RESULTS.md, stream)'),
   'resume-us': assume(30, 'µs of Redis for a resume: subscribe and read what is missing'),
   'beat-us': assume(60, 'µs of Redis a second for a node: its beat, the bell, the look at it'),
