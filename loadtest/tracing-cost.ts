@@ -5,9 +5,9 @@
  *
  *   node --expose-gc --max-semi-space-size=512 --import tsx loadtest/tracing-cost.ts
  */
+import type { SubmissionRequest } from '../src/bus/command.js'
 import { loadConfig } from '../src/config/load.js'
 import { fanOutSpan, receivedSpan, submittedSpan } from '../src/edge/command-trace.js'
-import type { SubmissionRequest } from '../src/edge/submissions.js'
 import type { ClientMessage } from '../src/protocol/commands.js'
 import { silentLog } from '../src/telemetry/log.js'
 import { openTracing } from '../src/telemetry/open-tracing.js'

@@ -1,10 +1,9 @@
 /**
  * Fits storage and the node's own door to what scheduling asks for.
  */
-import type { ControlCommand, ExecuteCommand } from '../bus/command.js'
+import type { ControlCommand, ExecuteCommand, SubmissionRequest } from '../bus/command.js'
 import type { Config } from '../config/load.js'
 import type { Principal } from '../edge/auth.js'
-import type { SubmissionRequest } from '../edge/submissions.js'
 import type { NodeId } from '../protocol/ids.js'
 import type { CommandAccepted, ErrorReply } from '../protocol/replies.js'
 import type { Brought, TaskDoor } from '../scheduling/due-task.js'

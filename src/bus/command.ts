@@ -81,3 +81,6 @@ export interface Submission {
   readonly fresh: boolean
   readonly body: string
 }
+
+/** A submission for whichever outbox the edge has at that moment. */
+export type SubmissionRequest = Omit<Submission, 'outbox'>

@@ -4,7 +4,7 @@
  *   dispatch → submissions ⇒ shard's command stream
  *   edge's outbox ⇒ event-reader → subscriptions
  */
-import { HYDRATE, type Outbox, type Submission } from '../bus/command.js'
+import { HYDRATE, type Outbox, type Submission, type SubmissionRequest } from '../bus/command.js'
 import type { NodeId, SessionId } from '../protocol/ids.js'
 import type { EdgeMetrics } from '../telemetry/metrics.js'
 import type { Client } from './client.js'
@@ -16,7 +16,7 @@ import { Routing } from './routing.js'
 import { SessionDirectory } from './session-directory.js'
 import { SessionPlacement } from './session-placement.js'
 import { Spawn } from './spawn.js'
-import { type SubmissionRequest, Submissions } from './submissions.js'
+import { Submissions } from './submissions.js'
 import { Subscriptions } from './subscriptions.js'
 import { TaskQueue } from './task-queue.js'
 

@@ -6,6 +6,7 @@
  *   http ───────→ caller ───────┘
  *   edge's outbox ⇒ event-reader → subscriptions → connection → websocket
  */
+import type { SubmissionRequest } from '../bus/command.js'
 import type { ClientMessage } from '../protocol/commands.js'
 import { ERRORS } from '../protocol/errors.js'
 import type { ConnectedChannel } from '../telemetry/channel-metrics.js'
@@ -25,7 +26,6 @@ import { TrafficMeter } from './http/traffic-meter.js'
 import { Renewal } from './renewal.js'
 import { Server } from './server.js'
 import type { AuthSettings, LimitSettings } from './settings.js'
-import type { SubmissionRequest } from './submissions.js'
 import type { Receiver } from './subscription.js'
 import type { V2Parts } from './v2/parts.js'
 import { TenantActivity } from './v2/tenant-activity.js'

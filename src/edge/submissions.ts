@@ -8,7 +8,7 @@
  *                 └──30 s without one──▶ `outcome_unknown` (70 s while its session is fetched from Postgres)
  */
 import { type Acceptance, type CommandStream, LIMITS } from '../bus/bus.js'
-import type { Outbox, Submission } from '../bus/command.js'
+import type { Outbox, SubmissionRequest } from '../bus/command.js'
 import { errorReply } from '../protocol/codec.js'
 import type { RequestId } from '../protocol/commands.js'
 import { ServiceError } from '../protocol/errors.js'
@@ -18,6 +18,7 @@ import type { Span, Tracing } from '../telemetry/tracing.js'
 import { acceptedFrame, refusal } from './acceptance-reply.js'
 import { acceptedAs, submittedSpan } from './command-trace.js'
 import type { EdgeLog } from './dependencies.js'
+import { RecentCommands } from './recent-commands.js'
 
 /** Where the store has not said that the command's stream has it. */
 const RESEND_AFTER_MS = 2_000
@@ -26,9 +27,6 @@ const RESEND_TAKEN_AFTER_MS = 10_000
 const GIVE_UP_AFTER_MS = 30_000
 /** When its session has to be fetched from Postgres: the owner waits for that up to 60 s and then says so. */
 const GIVE_UP_COLD_AFTER_MS = 70_000
-const KEEP_ACCEPTED_MS = 5_000
-/** Bodies of accepted commands kept at most: about 5 s of a busy edge. */
-const MAX_RECENT_CHARS = 32 * 1024 * 1024
 const SWEEP_MS = 250
 /** Unanswered commands of one connection; a client that pipelines more is told to wait. */
 const MAX_PER_CLIENT = 1_024
@@ -55,8 +53,6 @@ export interface CommandClient {
   readonly meter?: Pick<ChannelMeter, 'answered'> | undefined
 }
 
-export type SubmissionRequest = Omit<Submission, 'outbox'>
-
 interface Waiting {
   readonly submission: SubmissionRequest
   readonly askers: Asker[]
@@ -68,13 +64,6 @@ interface Waiting {
   /** The store has said of the last sending that the stream has it. */
   taken: boolean
   giveUpAfterMs: number
-}
-
-interface Recent {
-  readonly submission: SubmissionRequest
-  readonly acceptedAt: number
-  /** The store may have forgotten it: it is sent again until a stream has it. */
-  state: 'kept' | 'doubted' | 'sending'
 }
 
 export interface SubmissionDependencies {
@@ -92,9 +81,7 @@ export class Submissions {
   readonly #deps: SubmissionDependencies
   /** Oldest sending first. */
   readonly #waiting = new Map<string, Waiting>()
-  /** Oldest acceptance first. */
-  readonly #recent = new Map<string, Recent>()
-  #recentChars = 0
+  readonly #recent: RecentCommands
   #outbox: Outbox | undefined
   #sweeper: NodeJS.Timeout | undefined
   readonly #trouble: SeldomLog
@@ -102,6 +89,11 @@ export class Submissions {
   constructor(deps: SubmissionDependencies) {
     this.#deps = deps
     this.#trouble = new SeldomLog(deps.trace)
+    this.#recent = new RecentCommands({
+      deliver: (submission) => this.#deliver(submission, false),
+      isWaiting: (key) => this.#waiting.has(key),
+      trouble: this.#trouble,
+    })
   }
 
   /** Commands that no worker has accepted yet. */
@@ -161,7 +153,7 @@ export class Submissions {
     this.#waiting.delete(key)
     if (acceptance.status === 'new' || acceptance.status === 'dup') {
       waiting.span?.end(acceptedAs(acceptance))
-      this.#remember(key, waiting.submission)
+      this.#recent.add(key, waiting.submission)
       const seconds = (performance.now() - waiting.since) / MS_PER_SECOND
       this.#deps.metrics.accepted(seconds)
       for (const { client } of waiting.askers) client.meter?.answered(seconds)
@@ -175,8 +167,7 @@ export class Submissions {
   /** The outbox has a new name: acceptances may have been lost, and a store that failed over may have lost commands. */
   reopened(outbox: Outbox): void {
     this.#outbox = outbox
-    for (const recent of this.#recent.values()) recent.state = 'doubted'
-    this.#sendDoubted()
+    this.#recent.doubt()
     for (const [key, waiting] of [...this.#waiting]) this.#resend(key, waiting)
   }
 
@@ -225,23 +216,6 @@ export class Submissions {
     this.#send(key, waiting, false)
   }
 
-  /** Commands of one session in their order, and before those that wait. */
-  #sendDoubted(): void {
-    for (const [key, recent] of this.#recent) {
-      if (recent.state !== 'doubted' || this.#waiting.has(key)) continue
-      recent.state = 'sending'
-      this.#deliver(recent.submission, false).then(
-        ({ status }) => {
-          if (recent.state === 'sending') recent.state = status === 'ok' ? 'kept' : 'doubted'
-        },
-        (error: unknown) => {
-          recent.state = 'doubted'
-          this.#trouble.warn({ err: error }, 'recently accepted commands could not be sent again yet')
-        },
-      )
-    }
-  }
-
   #sweep(): void {
     const now = performance.now()
     for (const [key, waiting] of this.#waiting) {
@@ -253,31 +227,12 @@ export class Submissions {
       this.#waiting.delete(key)
       this.#refuse(waiting, new ServiceError('outcome_unknown'))
     }
-    this.#sendDoubted()
-    const keptUntil = this.#deps.intactAt() - KEEP_ACCEPTED_MS
-    for (const [key, { acceptedAt, state }] of this.#recent) {
-      const isKept = acceptedAt <= keptUntil && state === 'kept'
-      if (!isKept && this.#recentChars <= MAX_RECENT_CHARS) break
-      this.#forgetRecent(key)
-    }
+    this.#recent.sweep(this.#deps.intactAt())
   }
 
   #busy(): ServiceError {
     this.#deps.metrics.busy()
     return new ServiceError('busy', { retryAfterMs: LIMITS.busyRetryMs })
-  }
-
-  #remember(key: string, submission: SubmissionRequest): void {
-    this.#forgetRecent(key)
-    this.#recent.set(key, { submission, acceptedAt: performance.now(), state: 'kept' })
-    this.#recentChars += submission.body.length
-  }
-
-  #forgetRecent(key: string): void {
-    const recent = this.#recent.get(key)
-    if (!recent) return
-    this.#recent.delete(key)
-    this.#recentChars -= recent.submission.body.length
   }
 
   #refuse(waiting: Waiting, error: ServiceError): void {

@@ -3,8 +3,8 @@
  */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Acceptance, Submitted } from '../../src/bus/bus.js'
-import type { Submission } from '../../src/bus/command.js'
-import { type Asker, type SubmissionRequest, Submissions } from '../../src/edge/submissions.js'
+import type { Submission, SubmissionRequest } from '../../src/bus/command.js'
+import { type Asker, Submissions } from '../../src/edge/submissions.js'
 import { newSessionId } from '../../src/protocol/ids.js'
 
 const SESSION = newSessionId(1)
