@@ -144,11 +144,19 @@ test('containers of the compose cluster cannot write to their image or gain righ
   expect(open).toMatchObject([['balancer', { ports: [expect.any(String)] }]])
 })
 
+test('the image for work on the source says when it is ready, and has the dashboard', () => {
+  const [, stage = ''] = readText('deploy/Dockerfile').match(/ AS dev\n([\s\S]*?)\nFROM /) ?? []
+
+  expect(stage).toMatch(/^HEALTHCHECK .*"deploy\/health-check.mjs"\]$/m)
+  expect(stage).toContain('RUN npm run -s build:ui')
+})
+
 test('every program that holds the environment in the image is closed to its own user, and its debugger too', () => {
   const file = readText('deploy/Dockerfile')
   const [, closed = ''] = file.match(/chmod 0711 (.+?)( \\)?$/m) ?? []
-  const [, entry = '[]'] = file.match(/^ENTRYPOINT (.+)$/m) ?? []
-  const [, check = '[]'] = file.match(/^HEALTHCHECK [^[]*(\[.+\])$/m) ?? []
+  const delivered = file.slice(file.indexOf(' AS slim\n'))
+  const [, entry = '[]'] = delivered.match(/^ENTRYPOINT (.+)$/m) ?? []
+  const [, check = '[]'] = delivered.match(/^HEALTHCHECK [^[]*(\[.+\])$/m) ?? []
 
   expect(closed.split(' ')).toEqual(['/out/tini', '/out/node'])
   expect(file).toContain('COPY --from=build /out/tini /usr/bin/tini')
