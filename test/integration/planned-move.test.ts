@@ -178,10 +178,12 @@ test('a worker that stops waits for its turns, and the others have its shards me
   await idle.execute({ description: 'goes on' })
   await vi.waitFor(() => expect(held.running).toHaveLength(3), PATIENCE)
   expect(busy.events.at(-1)?.type).toBe('stream_start')
-  held.end(held.running[0] ?? '')
+  // Not the first that ran: two sessions begin in any order.
+  const { taskId } = await busy.event('task_executing')
+  held.end(taskId)
 
   await busy.event('task_completed')
-  for (const taskId of held.running) held.end(taskId)
+  for (const each of held.running) held.end(each)
   await drained
   expect(busy.events.some(({ type }) => type === 'session_takeover')).toBe(false)
 })

@@ -149,10 +149,10 @@ export const MUTANTS = {
     patches: [
       {
         file: `${SCRIPTS}/accept.lua`,
-        find: `local entries = call('XRANGE', shard .. ':in', '(' .. from, '+', 'COUNT', left)`,
+        find: `local entries = call('XRANGE', shard .. ':in', '(' .. from, '+', 'COUNT', most)`,
         replace: `pcall(call, 'XGROUP', 'CREATE', shard .. ':in', 'workers', '0', 'MKSTREAM')
   local owner = call('HGET', shard, 'owner') or 'nobody'
-  local read = call('XREADGROUP', 'GROUP', 'workers', owner, 'COUNT', left, 'STREAMS', shard .. ':in', '>')
+  local read = call('XREADGROUP', 'GROUP', 'workers', owner, 'COUNT', most, 'STREAMS', shard .. ':in', '>')
   local entries = read and read[1] and read[1][2] or {}`,
       },
       {
