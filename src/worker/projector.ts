@@ -19,6 +19,12 @@ const MAX_INTERVAL_MS = 400
 /** One transaction. A larger one costs less for each row, and holds up everything else in this process while it is made. */
 const MAX_ROWS = 1_500
 /**
+ * Logs that are read at once: one after the other, each would take a turn of a busy event loop, and a worker that fell
+ * behind would never catch up under load. Together they are no more than one transaction takes.
+ */
+const READS_AT_ONCE = 16
+const ROWS_PER_READ = Math.ceil(MAX_ROWS / READS_AT_ONCE)
+/**
  * What the log may hold beyond Postgres, for each worker: minutes of an outage at full load, hours of a quiet one. Above
  * either, no more work is taken on; what was taken on goes on.
  */
@@ -143,7 +149,7 @@ export class Projector {
   /** The first rows of an interval set its end. A full transaction does not wait for it, except after a failure. */
   #schedule(): void {
     if (this.#stopped || this.#running) return
-    if (this.#buffered >= MAX_ROWS && !this.#failed) this.#run()
+    if (this.#events >= MAX_ROWS && !this.#failed) this.#run()
     else this.#timer ??= setTimeout(() => this.#run(), this.#failed ? RETRY_MS : this.#intervalMs)
   }
 
@@ -207,16 +213,25 @@ export class Projector {
 
   async #take(): Promise<Taken[]> {
     const taken: Taken[] = []
-    let count = 0
-    for (const [id, backlog] of this.#backlog) {
-      if (count >= MAX_ROWS) break
-      const owed = backlog.events
-      const rows = backlog.fromLog === undefined ? backlog.rows : await this.#read(id, backlog.fromLog)
-      if (rows.length === 0) this.#forgetRead(id, backlog, owed)
-      else taken.push({ id, backlog, rows: [...rows] })
-      count += rows.length
+    const waiting = [...this.#backlog]
+    for (let at = 0, count = 0; at < waiting.length && count < MAX_ROWS; at += READS_AT_ONCE) {
+      const group = await Promise.all(waiting.slice(at, at + READS_AT_ONCE).map((it) => this.#rowsOf(...it)))
+      for (const { id, backlog, rows, owed } of group) {
+        if (count >= MAX_ROWS) break
+        // Dropped or replaced while it was read.
+        if (this.#backlog.get(id) !== backlog) continue
+        if (rows.length === 0) this.#forgetRead(id, backlog, owed)
+        else taken.push({ id, backlog, rows })
+        count += rows.length
+      }
     }
     return taken
+  }
+
+  async #rowsOf(id: string, backlog: SessionBacklog): Promise<Taken & { readonly owed: number }> {
+    const owed = backlog.events
+    const rows = backlog.fromLog === undefined ? [...backlog.rows] : await this.#read(id, backlog.fromLog)
+    return { id, backlog, rows, owed }
   }
 
   /** The log was read to its end. What was written while its answer was on the way is only there: it is read again. */
@@ -225,7 +240,7 @@ export class Projector {
   }
 
   async #read(id: string, after: string): Promise<ProjectedRow[]> {
-    const events = await this.options.log.events(id, after, MAX_ROWS)
+    const events = await this.options.log.events(id, after, ROWS_PER_READ)
     const backlog = this.#backlog.get(id)
     if (backlog && events.length > 0) backlog.snapshot ??= await this.#snapshot(id)
     return events.map(({ eventId, body }) => projectedRow(parseEventId(eventId), JSON.parse(body) as LoggedEvent, body))
@@ -243,6 +258,9 @@ export class Projector {
     this.#paid(backlog, rows.length, charsOf(rows.map(({ body }) => body)))
     if (backlog.fromLog !== undefined) {
       backlog.fromLog = formatEventId(last.epoch, last.seq)
+      // Behind the others: while it works there is always more of it.
+      this.#backlog.delete(id)
+      this.#backlog.set(id, backlog)
       return
     }
     backlog.rows = backlog.rows.slice(rows.length)

@@ -222,3 +222,40 @@ test('what is written while an empty log is read is not forgotten', async () => 
   for (let round = 0; round < 3; round++) await answerReads()
   expect(new Set(projected)).toEqual(new Set([1, 2, 3]))
 })
+
+test('a worker that fell behind catches up without a pause, with all of its sessions alike', async () => {
+  const EACH = 2_600
+  const sessions = Array.from({ length: 20 }, () => newSessionId(0))
+  const event = (id: string) =>
+    ({ type: 'session_status_update', sessionId: id, timestamp: 't' }) as unknown as NewEvent
+  const events: SessionLog['events'] = async (id, after, limit) => {
+    const from = Number(after.split('-')[1])
+    const bodies = upTo(Math.min(EACH, from + limit), from + 1)
+    return bodies.map((seq) => ({ eventId: `3-${seq}`, body: JSON.stringify(event(id)) }))
+  }
+  const peek: SessionLog['peek'] = async () => undefined
+  const transactions: { id: string; seq: number }[][] = []
+  let isAway = true
+  const project: Project = async (batches) => {
+    if (isAway) throw new Error('away')
+    transactions.push(batches.flatMap((batch) => batch.events.map((row) => ({ id: row.sessionId, seq: row.seq }))))
+    return { fenced: [] }
+  }
+  const logger = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() }
+  const log = { events, peek, trim: async () => undefined } as unknown as SessionLog
+  const projector = new Projector({ log, project, logger, onFull: vi.fn() })
+
+  for (const id of sessions) {
+    const written = Array.from({ length: EACH }, () => event(id))
+    projector.add(claim, id, { epoch: 3, firstSeq: 1, events: written, bodies: written.map(() => '{}'), state })
+  }
+  await vi.advanceTimersByTimeAsync(100)
+  isAway = false
+  await vi.advanceTimersByTimeAsync(450)
+
+  for (const id of sessions) {
+    expect(transactions.flat().flatMap((row) => (row.id === id ? [row.seq] : []))).toEqual(upTo(EACH))
+  }
+  expect(new Set(transactions.slice(0, 2).flatMap((rows) => rows.map(({ id }) => id))).size).toBe(sessions.length)
+  expect(Math.max(...transactions.map((rows) => rows.length))).toBeLessThan(FULL + 100)
+})
