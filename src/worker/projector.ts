@@ -20,10 +20,9 @@ const MAX_INTERVAL_MS = 400
 const MAX_ROWS = 1_500
 /**
  * Logs that are read at once: one after the other, each would take a turn of a busy event loop, and a worker that fell
- * behind would never catch up under load. Together they are no more than one transaction takes.
+ * behind would never catch up under load. They share what one transaction takes.
  */
 const READS_AT_ONCE = 16
-const ROWS_PER_READ = Math.ceil(MAX_ROWS / READS_AT_ONCE)
 /**
  * What the log may hold beyond Postgres, for each worker: minutes of an outage at full load, hours of a quiet one. Above
  * either, no more work is taken on; what was taken on goes on.
@@ -215,8 +214,10 @@ export class Projector {
     const taken: Taken[] = []
     const waiting = [...this.#backlog]
     for (let at = 0, count = 0; at < waiting.length && count < MAX_ROWS; at += READS_AT_ONCE) {
-      const group = await Promise.all(waiting.slice(at, at + READS_AT_ONCE).map((it) => this.#rowsOf(...it)))
-      for (const { id, backlog, rows, owed } of group) {
+      const group = waiting.slice(at, at + READS_AT_ONCE)
+      const share = Math.ceil((MAX_ROWS - count) / group.length)
+      const parts = await Promise.all(group.map(([id, backlog]) => this.#rowsOf(id, backlog, share)))
+      for (const { id, backlog, rows, owed } of parts) {
         if (count >= MAX_ROWS) break
         // Dropped or replaced while it was read.
         if (this.#backlog.get(id) !== backlog) continue
@@ -228,9 +229,9 @@ export class Projector {
     return taken
   }
 
-  async #rowsOf(id: string, backlog: SessionBacklog): Promise<Taken & { readonly owed: number }> {
+  async #rowsOf(id: string, backlog: SessionBacklog, most: number): Promise<Taken & { readonly owed: number }> {
     const owed = backlog.events
-    const rows = backlog.fromLog === undefined ? [...backlog.rows] : await this.#read(id, backlog.fromLog)
+    const rows = backlog.fromLog === undefined ? [...backlog.rows] : await this.#read(id, backlog.fromLog, most)
     return { id, backlog, rows, owed }
   }
 
@@ -239,8 +240,8 @@ export class Projector {
     if (this.#backlog.get(id) === backlog && backlog.events === owedBefore) this.#drop(id)
   }
 
-  async #read(id: string, after: string): Promise<ProjectedRow[]> {
-    const events = await this.options.log.events(id, after, ROWS_PER_READ)
+  async #read(id: string, after: string, most: number): Promise<ProjectedRow[]> {
+    const events = await this.options.log.events(id, after, most)
     const backlog = this.#backlog.get(id)
     if (backlog && events.length > 0) backlog.snapshot ??= await this.#snapshot(id)
     return events.map(({ eventId, body }) => projectedRow(parseEventId(eventId), JSON.parse(body) as LoggedEvent, body))

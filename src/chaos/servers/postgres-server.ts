@@ -51,7 +51,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Runn
     : startBinary(dirname(realpathSync(source.path)), options)
 }
 
-/** Others on the machine need memory too. */
+/** Others on the machine need memory too, and not every build can compress by lz4. */
 const DURABLE = ['shared_buffers=1GB', 'max_wal_size=8GB', 'wal_compression=on', 'autovacuum_vacuum_cost_limit=2000']
 const FLEETING = ['shared_buffers=64MB', 'fsync=off', 'synchronous_commit=off', 'full_page_writes=off']
 

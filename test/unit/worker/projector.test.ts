@@ -259,3 +259,19 @@ test('a worker that fell behind catches up without a pause, with all of its sess
   expect(new Set(transactions.slice(0, 2).flatMap((rows) => rows.map(({ id }) => id))).size).toBe(sessions.length)
   expect(Math.max(...transactions.map((rows) => rows.length))).toBeLessThan(FULL + 100)
 })
+
+test('a lone session that was taken over fills a transaction with its log', async () => {
+  const limits: number[] = []
+  const events: SessionLog['events'] = async (_id, _after, limit) => {
+    limits.push(limit)
+    return []
+  }
+  const log = { events, trim: async () => undefined } as unknown as SessionLog
+  const logger = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() }
+  const projector = new Projector({ log, project: async () => ({ fenced: [] }), logger, onFull: vi.fn() })
+
+  projector.adopt(claim, [sessionId])
+  await vi.advanceTimersByTimeAsync(50)
+
+  expect(limits).toEqual([FULL])
+})
